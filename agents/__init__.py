@@ -1,0 +1,1 @@
+"""Networks that act: they know tensors, not simulators."""

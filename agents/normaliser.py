@@ -1,0 +1,49 @@
+"""From a trial's observation to the network's input."""
+
+import torch
+from torch import Tensor, nn
+
+CLIP = 10.0
+"""Inputs are clipped to this; physical observations are in deviations from their mean."""
+
+
+class InputNormaliser(nn.Module):
+    """Centres and scales the physical observation by running statistics, the rest by fixed factors.
+
+    The statistics change in `update` alone, so that frozen is the normal state.
+    """
+
+    count: Tensor
+    mean: Tensor
+    var: Tensor
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, obs_dim: int, fixed: Tensor) -> None:
+        super().__init__()
+        self.obs_dim = obs_dim
+        self.register_buffer("count", torch.tensor(0.0, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(obs_dim))
+        self.register_buffer("var", torch.ones(obs_dim))
+        self.register_buffer("scale", torch.cat([torch.ones(obs_dim), fixed]))
+        self.register_buffer("shift", torch.zeros(obs_dim + len(fixed)))
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """(..., trial_obs_dim) to the same shape."""
+        return torch.addcmul(self.shift, obs, self.scale).clamp_(-CLIP, CLIP)
+
+    @torch.no_grad()
+    def update(self, obs: Tensor) -> None:
+        """Take the physical part of (..., trial_obs_dim) observations into account.
+
+        Source: Chan et al., "Updating formulae and a pairwise algorithm" (1979), equation 2.1.
+        """
+        batch = obs[..., : self.obs_dim].reshape(-1, self.obs_dim)
+        batch_var, batch_mean = torch.var_mean(batch, dim=0, correction=0)
+        self.count += len(batch)
+        weight = (len(batch) / self.count).to(batch.dtype)
+        delta = batch_mean - self.mean
+        self.var.copy_((1 - weight) * self.var + weight * batch_var + weight * (1 - weight) * delta.square())
+        self.mean.add_(weight * delta)
+        self.scale[: self.obs_dim] = (self.var + 1e-8).rsqrt()
+        self.shift[: self.obs_dim] = -self.mean * self.scale[: self.obs_dim]

@@ -1,0 +1,127 @@
+"""The LSTM actor-critic; its recurrent state is an argument and a result, never hidden."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from agents.normaliser import InputNormaliser
+
+REWARD_SCALE = 0.2
+"""The previous reward is seen times this, to be of the order of 1."""
+INITIAL_LOG_STD = -0.5
+
+
+class LSTMState(NamedTuple):
+    """What is remembered: both are (N, hidden)."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+class Gaussian(NamedTuple):
+    """A diagonal normal distribution over actions."""
+
+    mean: Tensor
+    """(..., A)"""
+    log_std: Tensor
+    """(A,)"""
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """(...,)"""
+        scaled = (action - self.mean) * (-self.log_std).exp()
+        constant = self.log_std.sum() + 0.5 * math.log(2 * math.pi) * action.shape[-1]
+        return -0.5 * torch.linalg.vecdot(scaled, scaled) - constant
+
+    def entropy(self) -> Tensor:
+        """A scalar, in nats."""
+        return self.log_std.sum() + 0.5 * (1 + math.log(2 * math.pi)) * len(self.log_std)
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """The sizes and the senses of a policy."""
+
+    obs_dim: int
+    action_dim: int
+    task_dim: int = 0
+    """Number of task parameters that it sees; above 0 for the oracle alone."""
+    hidden_size: int = 128
+    memory: bool = True
+    """Without it every step is met as the first of a trial: zero state, no previous action or reward."""
+    sees_reward: bool = True
+    """Whether it sees the previous reward; a robot in the field has none."""
+
+    @property
+    def trial_obs_dim(self) -> int:
+        """Observation, previous action, previous reward, boundary, task."""
+        return self.obs_dim + self.action_dim + 2 + self.task_dim
+
+    @property
+    def feature_dim(self) -> int:
+        """The LSTM's output beside its input."""
+        return 2 * self.hidden_size
+
+    def fixed_factors(self) -> Tensor:
+        """Factors on all that follows the physical observation; zero for what must not be seen."""
+        action = torch.full((self.action_dim,), float(self.memory))
+        reward = REWARD_SCALE if self.memory and self.sees_reward else 0.0
+        return torch.cat([action, torch.tensor([reward, float(self.memory)]), torch.ones(self.task_dim)])
+
+
+class RecurrentActorCritic(nn.Module):
+    """RL²'s network: (encoder -> LSTM) beside the encoding, read by a Gaussian policy and a value.
+
+    Source: Duan et al., "RL²: fast reinforcement learning via slow reinforcement learning" (2016).
+    """
+
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__()
+        self.spec = spec
+        size = spec.hidden_size
+        self.normaliser = InputNormaliser(spec.obs_dim, spec.fixed_factors())
+        self.encoder = nn.Linear(spec.trial_obs_dim, size)
+        self.lstm = nn.LSTM(size, size)
+        self.action_head = nn.Linear(spec.feature_dim, spec.action_dim)
+        self.value_head = nn.Linear(spec.feature_dim, 1)
+        self.log_std = nn.Parameter(torch.full((spec.action_dim,), INITIAL_LOG_STD))
+        self._initialise()
+
+    def initial_state(self, num_envs: int) -> LSTMState:
+        """The state at the start of a trial: zeros."""
+        zeros = torch.zeros(num_envs, self.spec.hidden_size, device=self.log_std.device)
+        return LSTMState(zeros, zeros)
+
+    def step(self, obs: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        """One step: (N, trial_obs_dim) -> features (N, feature_dim), next state."""
+        features, state = self.unroll(obs.unsqueeze(0), state)
+        return features[0], state
+
+    def unroll(self, obs: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        """T steps without a break: (T, N, trial_obs_dim) -> features (T, N, feature_dim), last state."""
+        encoding = torch.tanh(self.encoder(self.normaliser(obs)))  # (T, N, hidden)
+        output, state = self._remember(encoding, state)
+        return torch.cat([output, encoding], dim=-1), state
+
+    def actions(self, features: Tensor) -> Gaussian:
+        """(..., feature_dim) -> policy over (..., A)."""
+        return Gaussian(self.action_head(features), self.log_std)
+
+    def values(self, features: Tensor) -> Tensor:
+        """(..., feature_dim) -> (...,) what the learner's rewards to come are worth."""
+        return self.value_head(features).squeeze(-1)
+
+    def _remember(self, encoding: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        if self.spec.memory:
+            output, (hidden, cell) = self.lstm(encoding, (state.hidden.unsqueeze(0), state.cell.unsqueeze(0)))
+            return output, LSTMState(hidden[0], cell[0])
+        output, _ = self.lstm(encoding.reshape(1, -1, encoding.shape[-1]))
+        return output.view_as(encoding), state
+
+    def _initialise(self) -> None:
+        """Orthogonal weights: small for the policy, so that it starts near zero actions."""
+        for layer, gain in ((self.encoder, math.sqrt(2)), (self.action_head, 0.01), (self.value_head, 1.0)):
+            nn.init.orthogonal_(layer.weight, gain)
+            nn.init.zeros_(layer.bias)

@@ -1,0 +1,160 @@
+"""Task families: a robot, its task space and its reward; and the register of all of them."""
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import mujoco
+import torch
+from torch import Tensor
+
+from envs.parameters import TaskParameter, TaskSpace
+from envs.physics import Physics, load_model
+
+
+class FamilyError(ValueError):
+    """A task family or a variant that does not exist."""
+
+
+class Motion(NamedTuple):
+    """What a reward may read after a control step."""
+
+    physics: Physics
+    velocity: Tensor
+    """(N,) or (N, k) mean velocity over the step of what `Robot.position` gives, m/s."""
+    action: Tensor
+    """(N, A) the action as executed."""
+
+
+class Robot(ABC):
+    """A MuJoCo model, what it senses, how it starts and when it has fallen."""
+
+    name: ClassVar[str]
+    xml: ClassVar[Path]
+    frame_skip: ClassVar[int]
+    """Substeps in a control step."""
+    integrator: ClassVar[mujoco.mjtIntegrator | None] = None
+    """Replaces the XML's integrator."""
+    camera: ClassVar[Mapping[str, float]] = {}
+    """distance (m), azimuth and elevation (degrees) of the camera that follows the robot."""
+    derived: ClassVar[tuple[str, ...]] = ()
+    """Derived fields that it reads."""
+
+    @cached_property
+    def model(self) -> mujoco.MjModel:
+        model = load_model(self.xml)
+        if self.integrator is not None:
+            model.opt.integrator = self.integrator
+        return model
+
+    @property
+    def control_timestep(self) -> float:
+        """Seconds between two actions."""
+        return float(self.model.opt.timestep) * self.frame_skip
+
+    @abstractmethod
+    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
+        """What the robot senses: parts (N, ...), live or new, that the env joins into an observation."""
+
+    @abstractmethod
+    def position(self, physics: Physics) -> Tensor:
+        """(N,) or (N, k) the coordinates whose velocity rewards read, in metres."""
+
+    @abstractmethod
+    def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, nq) qpos and (N, nv) qvel of a first step, from (N, nq + nv) numbers in (0, 1)."""
+
+    def fallen(self, physics: Physics) -> Tensor | None:
+        """(N,) bool; None for a robot that cannot fall."""
+        return None
+
+
+class TaskFamily(ABC):
+    """A robot in many worlds: what changes from one to the next, and what is rewarded.
+
+    To add a family, subclass it in the robot's file, set the class attributes and write `reward`;
+    the class docstring's first line is its description, and `reward`'s docstring is its equation.
+    """
+
+    name: ClassVar[str]
+    robot: ClassVar[Robot]
+    parameters: ClassVar[tuple[TaskParameter, ...]]
+    members: ClassVar[Mapping[str, tuple[tuple[float, ...], ...]]] = {}
+    discs: ClassVar[tuple[tuple[str, str], ...]] = ()
+    variants: ClassVar[tuple[str, ...]] = ("default",)
+    episodes_per_trial: ClassVar[int] = 2
+    horizon: ClassVar[int] = 200
+    """Control steps in an episode."""
+    gamma: ClassVar[float] = 0.98
+    """Discount at which the family is learnt, unless another is asked for."""
+
+    def __init__(self, variant: str = "default") -> None:
+        if variant not in self.variants:
+            expected = ", ".join(self.variants)
+            raise FamilyError(f"variant of {self.name} is {variant!r}, expected one of {expected}")
+        self.variant = variant
+        self.tasks = TaskSpace(self.parameters, self.members, self.discs)
+
+    @abstractmethod
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The terms, (N,) each, whose sum is the reward; task holds (N,) values by parameter."""
+
+    def place_goal(self, physics: Physics, task: Mapping[str, Tensor], mask: Tensor) -> None:
+        """Write what shows the goal, and nothing else, into the state of simulations that start."""
+
+    @property
+    def description(self) -> str:
+        return (self.__doc__ or "").strip().split("\n")[0]
+
+    @property
+    def nominal(self) -> dict[str, float]:
+        """The unmodified robot."""
+        return self.tasks.nominal
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """Model fields that need a value for each simulation."""
+        effects = [parameter.effect for parameter in self.parameters if parameter.effect]
+        return tuple(dict.fromkeys(name for effect in effects for name in effect.fields))
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        """Turn the simulations that mask picks into their tasks: from the nominal robot, every time."""
+        if not self.fields:
+            return
+        for name in self.fields:
+            live = physics.parameter(name)
+            picked = mask.view(-1, *[1] * (live.dim() - 1))
+            live.copy_(torch.where(picked, physics.nominal(name), live))
+        for position, parameter in enumerate(self.parameters):
+            if parameter.effect:
+                parameter.effect.apply(physics, values[:, position], mask)
+        physics.commit(mask)
+
+
+_CLASSES: dict[str, type[TaskFamily]] = {}
+
+
+def register(family: type[TaskFamily]) -> type[TaskFamily]:
+    """Class decorator: names the family after its class and makes it known."""
+    family.name = family.__name__
+    _CLASSES[family.name] = family
+    return family
+
+
+def families() -> tuple[str, ...]:
+    """Names of all registered families."""
+    return tuple(_CLASSES)
+
+
+def make_family(family: str | TaskFamily, variant: str = "default") -> TaskFamily:
+    """A family by name; one that is given already made is handed back."""
+    if isinstance(family, TaskFamily):
+        return family
+    if family not in _CLASSES:
+        nearest = difflib.get_close_matches(family, _CLASSES, n=1, cutoff=0.3)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"expected one of {', '.join(_CLASSES)}"
+        raise FamilyError(f"unknown task family {family!r}: {hint}")
+    return _CLASSES[family](variant)

@@ -1,0 +1,186 @@
+"""Many simulations of one robot, each with its own dynamics: the interface, and MuJoCo's CPU engine."""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import mujoco
+import numpy as np
+import torch
+from mujoco.batch import Batch
+from torch import Tensor
+
+
+class Physics(Protocol):
+    """N simulations of one model, stepped together.
+
+    Arrays have the simulations first, (N, ...). What `state` and `parameter` return is live: it
+    changes with each call, and writing to it writes to the simulation. Simulations are picked by
+    (N,) bool masks.
+    """
+
+    model: mujoco.MjModel
+    """The unmodified robot; not to be written to."""
+    num_sims: int
+    device: torch.device
+    dtype: torch.dtype
+    timestep: float
+    """Seconds of one substep."""
+
+    def state(self, name: str) -> Tensor:
+        """A live, writable state field, as named in MjData: qpos, qvel, ctrl, ..."""
+        ...
+
+    def derived(self, name: str) -> Tensor:
+        """A live, read-only field that MuJoCo computes, such as xpos; named at construction.
+
+        After `step` it is one substep behind the state, as in Gymnasium's robots.
+        """
+        ...
+
+    def parameter(self, name: str) -> Tensor:
+        """A live, writable model field with a value for each simulation; named at construction."""
+        ...
+
+    def nominal(self, name: str) -> Tensor:
+        """The model field's values on the unmodified robot, without the simulations' axis."""
+        ...
+
+    def commit(self, mask: Tensor) -> None:
+        """Recompute what MuJoCo derives from the parameters, after writing to them."""
+        ...
+
+    def reset(self, mask: Tensor) -> None:
+        """Put simulations into the model's default state."""
+        ...
+
+    def forward(self, mask: Tensor) -> None:
+        """Compute the derived fields of a state that was written."""
+        ...
+
+    def step(self, nstep: int) -> Tensor:
+        """Advance by nstep substeps; (N,) bool, read-only, says whose simulation diverged and was reset."""
+        ...
+
+    def snapshot(self, sim: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        """A copy of one simulation, for rendering."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class _Messages:
+    """MuJoCo's warnings: off stderr and out of its log file; all but the expected become Python's."""
+
+    def __init__(self) -> None:
+        self.expected: str | None = None
+        if mujoco.get_mju_user_warning() is None:
+            mujoco.set_mju_user_warning(self)
+
+    def __call__(self, message: str) -> None:
+        if self.expected is None or self.expected not in message:
+            warnings.warn(f"MuJoCo: {message.strip()}", RuntimeWarning, stacklevel=2)
+
+    @contextmanager
+    def expecting(self, text: str) -> Iterator[None]:
+        self.expected = text
+        try:
+            yield
+        finally:
+            self.expected = None
+
+
+_MESSAGES = _Messages()
+# A handler is one for the whole process, and to change it at each step would cost more than to keep it.
+
+
+def load_model(xml: Path) -> mujoco.MjModel:
+    """The model of an MJCF file."""
+    with _MESSAGES.expecting("settotalmass"):  # Gymnasium's robots still use this deprecated attribute
+        return mujoco.MjModel.from_xml_path(str(xml))
+
+
+_DIVERGENCE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
+"""The kinds of warning, of position, velocity and acceleration, after which MuJoCo resets a simulation."""
+
+
+class MujocoPhysics:
+    """Physics on `mujoco.batch`: a pool of C++ threads over shared memory, in float64."""
+
+    device = torch.device("cpu")
+    dtype = torch.float64
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        num_sims: int,
+        parameters: Sequence[str] = (),
+        derived: Sequence[str] = (),
+        num_threads: int | None = None,
+    ) -> None:
+        self.model = model
+        self.num_sims = num_sims
+        self.timestep = float(model.opt.timestep)
+        threads = num_threads or len(os.sched_getaffinity(0))
+        self._batch = Batch(model, num_sims, min(threads, num_sims))
+        self._states: dict[str, Tensor] = {}
+        self._parameters = {name: torch.from_numpy(self._batch.expand(name)) for name in parameters}
+        self._nominal = {name: torch.tensor(np.asarray(getattr(model, name))) for name in parameters}
+        self._none = torch.zeros(num_sims, dtype=torch.bool)
+        self._derived = {name: _view(self._batch.bind(name)) for name in derived}
+
+    def state(self, name: str) -> Tensor:
+        if name not in self._states:
+            self._states[name] = torch.from_numpy(self._batch.bind(name))
+        return self._states[name]
+
+    def derived(self, name: str) -> Tensor:
+        return self._derived[name]
+
+    def parameter(self, name: str) -> Tensor:
+        return self._parameters[name]
+
+    def nominal(self, name: str) -> Tensor:
+        return self._nominal[name]
+
+    def commit(self, mask: Tensor) -> None:
+        self._batch.set_const(_ids(mask))
+
+    def reset(self, mask: Tensor) -> None:
+        self._batch.reset(_ids(mask), stage=mujoco.mjtStage.mjSTAGE_NONE)
+
+    def forward(self, mask: Tensor) -> None:
+        self._batch.forward(_ids(mask))
+
+    def step(self, nstep: int) -> Tensor:
+        counts = self._batch.warning[:, _DIVERGENCE, 1]
+        before = counts.copy()
+        _MESSAGES.expected = "The simulation is unstable"
+        try:
+            self._batch.step(nstep=nstep)
+        finally:
+            _MESSAGES.expected = None
+        changed = counts != before
+        return torch.from_numpy(changed.any(axis=1)) if changed.any() else self._none
+
+    def snapshot(self, sim: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        model, data = self._batch.get_model(sim), self._batch.get_data(sim)
+        mujoco.mj_forward(model, data)
+        return model, data
+
+    def close(self) -> None:
+        self._states.clear()
+
+
+def _ids(mask: Tensor) -> np.ndarray:
+    return np.flatnonzero(mask.numpy())
+
+
+def _view(array: np.ndarray) -> Tensor:
+    """A tensor over a read-only array, for reading alone: torch has no read-only tensors and warns."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
+        return torch.from_numpy(array)

@@ -1,0 +1,43 @@
+"""Counter-based random numbers: each depends only on its key and its counters."""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+_MASK32 = 0xFFFFFFFF
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+
+
+def threefry2x32(key: tuple[int, int], x0: Tensor, x1: Tensor) -> tuple[Tensor, Tensor]:
+    """Threefry-2x32 with 20 rounds on int64 tensors that hold 32-bit words.
+
+    Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), section 3.3.
+    """
+    keys = (key[0], key[1], key[0] ^ key[1] ^ 0x1BD11BDA)
+    x0, x1 = (x0 + keys[0]) & _MASK32, (x1 + keys[1]) & _MASK32
+    for block in range(5):
+        for rotation in _ROTATIONS[block % 2]:
+            x0 = (x0 + x1) & _MASK32
+            x1 = x0 ^ ((x1 << rotation | x1 >> (32 - rotation)) & _MASK32)
+        x0 = (x0 + keys[(block + 1) % 3]) & _MASK32
+        x1 = (x1 + keys[(block + 2) % 3] + block + 1) & _MASK32
+    return x0, x1
+
+
+class RandomStream:
+    """Random numbers named by what they are for, by an index and by an epoch.
+
+    Row i of a draw depends on (name, index[i], epoch[i]) alone: not on how many rows are drawn
+    together, nor on what was drawn before. Index and epoch may go up to 2^32 and 2^16.
+    """
+
+    def __init__(self, *name: str | int) -> None:
+        digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
+        self.key = (int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:], "big"))
+
+    def uniform(self, index: Tensor, epoch: Tensor, size: int) -> Tensor:
+        """(N, size) float64 in the open interval (0, 1), for (N,) int64 index and epoch."""
+        draw = (epoch << 16).unsqueeze(-1) + torch.arange(size, device=index.device)
+        bits, _ = threefry2x32(self.key, index.unsqueeze(-1).expand_as(draw), draw)
+        return (bits.double() + 0.5) / 2**32

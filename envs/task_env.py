@@ -1,0 +1,144 @@
+"""N tasks of one family, stepped together; episodes and tasks begin when the caller says so."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envs.family import Motion, TaskFamily
+from envs.parameters import Task, TaskError
+from envs.physics import MujocoPhysics
+from envs.random import RandomStream
+
+
+class ActionError(ValueError):
+    """Actions of the wrong shape, or that are not numbers."""
+
+
+class TaskStep(NamedTuple):
+    """What a control step gave."""
+
+    reward: Tensor
+    """(N,) in the engine's dtype; 0 where the simulation diverged."""
+    terminated: Tensor
+    """(N,) bool: the robot fell, or its simulation diverged."""
+    diverged: Tensor
+    """(N,) bool: the simulation blew up and stands in the model's default state."""
+    action: Tensor
+    """(N, A) as executed: clipped to the motors' range."""
+    terms: dict[str, Tensor]
+    """The reward's terms, (N,) each."""
+
+
+class TaskEnv:
+    """N simulations of a family's robot, each with its own task.
+
+    Task i, and the initial states of its episodes, depend on (family, variant, split, seed, i)
+    alone. Simulation n takes the tasks n, n + N, n + 2N, ... It never begins anything by itself.
+    """
+
+    def __init__(
+        self, family: TaskFamily, num_envs: int, split: str = "train", seed: int = 0, num_threads: int | None = None
+    ) -> None:
+        self.family = family
+        self.robot = family.robot
+        self.num_envs = num_envs
+        self.split = family.tasks.check_split(split)
+        self.physics = MujocoPhysics(
+            self.robot.model, num_envs, family.fields, self.robot.derived, num_threads=num_threads
+        )
+        low, high = np.split(self.robot.model.actuator_ctrlrange, 2, axis=1)
+        self.action_low = torch.tensor(low[:, 0])
+        self.action_high = torch.tensor(high[:, 0])
+        self.every = torch.ones(num_envs, dtype=torch.bool)
+        self._values = torch.zeros(num_envs, len(family.parameters), dtype=torch.float64)
+        self.task: Mapping[str, Tensor] = {name: self._values[:, i] for i, name in enumerate(family.tasks.names)}
+        """The live task values, (N,) by parameter."""
+        self._control_timestep = self.robot.control_timestep
+        self.seed(seed)
+        self.obs_dim = self.observe().shape[-1]
+        self.action_dim = len(self.action_low)
+
+    def seed(self, seed: int) -> None:
+        """Start over with the tasks and initial states of this seed."""
+        name = (self.family.name, self.family.variant, self.split, seed)
+        self._task_stream = RandomStream("task", *name)
+        self._state_stream = RandomStream("initial state", *name)
+        self._index = torch.arange(self.num_envs) - self.num_envs
+        self._episode = torch.zeros(self.num_envs, dtype=torch.int64)
+
+    def begin_tasks(self, mask: Tensor) -> None:
+        """Give each simulation that mask picks its next task."""
+        self._advance_index(mask)
+        drawn = self.family.tasks.sample(self.split, self._task_stream, self._index)
+        self._values.copy_(torch.where(mask.unsqueeze(-1), drawn, self._values))
+        self.family.apply(self.physics, self._values, mask)
+
+    def set_tasks(self, tasks: Sequence[Task], mask: Tensor) -> None:
+        """Give the simulations that mask picks these tasks, one for each of the N."""
+        if len(tasks) != self.num_envs:
+            raise TaskError(f"number of tasks is {len(tasks)}, expected {self.num_envs}")
+        rows = torch.tensor([self.family.tasks.row(task) for task in tasks], dtype=torch.float64)
+        self._advance_index(mask)
+        self._values.copy_(torch.where(mask.unsqueeze(-1), rows, self._values))
+        self.family.apply(self.physics, self._values, mask)
+
+    def begin_episodes(self, mask: Tensor) -> None:
+        """Put the simulations that mask picks into a new initial state; their tasks stay."""
+        model = self.physics.model
+        uniform = self._state_stream.uniform(self._index, self._episode, model.nq + model.nv)
+        self._episode += mask
+        self.physics.reset(mask)
+        picked = mask.unsqueeze(-1)
+        for name, value in zip(("qpos", "qvel"), self.robot.initial_state(uniform), strict=True):
+            live = self.physics.state(name)
+            live.copy_(torch.where(picked, value, live))
+        self.family.place_goal(self.physics, self.task, mask)
+        self.physics.forward(mask)
+
+    def observe(self, *more: Tensor) -> Tensor:
+        """(N, obs_dim) float32, followed by more parts (N, ...): a new tensor."""
+        parts = (*self.robot.observe(self.physics), *more)
+        width = sum(part.shape[-1] for part in parts)
+        return torch.cat(parts, dim=-1, out=torch.empty(self.num_envs, width))
+
+    def task_in_units(self) -> Tensor:
+        """(N, P) float32 task values, scaled to [-1, 1] over their training ranges: for an oracle."""
+        return self.family.tasks.to_unit(self._values).to(torch.float32)
+
+    def step(self, action: Tensor) -> TaskStep:
+        """Execute (N, A) actions for one control step."""
+        action = action.clamp(self.action_low, self.action_high)
+        before = self.robot.position(self.physics).clone()
+        self.physics.state("ctrl").copy_(action)
+        diverged = self.physics.step(self.robot.frame_skip)
+        velocity = (self.robot.position(self.physics) - before).div_(self._control_timestep)
+        terms = self.family.reward(Motion(self.physics, velocity, action), self.task)
+        reward = functools.reduce(torch.add, terms.values()).masked_fill_(diverged, 0.0)
+        fallen = self.robot.fallen(self.physics)
+        terminated = diverged if fallen is None else fallen | diverged
+        return TaskStep(reward, terminated, diverged, action, terms)
+
+    def check_actions(self, action: object) -> Tensor:
+        """(N, A) actions from outside, or an ActionError that says what is wrong with them."""
+        array = np.asarray(action)
+        expected = (self.num_envs, self.action_dim)
+        if array.shape != expected:
+            raise ActionError(f"actions have shape {array.shape}, expected {expected}")
+        if not np.isfinite(array).all():
+            raise ActionError(f"actions hold {array[~np.isfinite(array)][0]}, expected finite numbers")
+        return torch.as_tensor(array)
+
+    def task_values(self) -> dict[str, np.ndarray]:
+        """A copy of the task values, (N,) by parameter."""
+        return {name: value.numpy().copy() for name, value in self.task.items()}
+
+    def close(self) -> None:
+        self.physics.close()
+
+    def _advance_index(self, mask: Tensor) -> None:
+        self._index = torch.where(mask, self._index + self.num_envs, self._index)
+        self._episode = self._episode.masked_fill(mask, 0)

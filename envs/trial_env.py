@@ -1,0 +1,116 @@
+"""Trials: K episodes of one task, seen through the previous action, the previous reward and a boundary bit."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from envs.family import TaskFamily
+from envs.task_env import TaskEnv
+
+
+class TrialStep(NamedTuple):
+    """What a step of a trial gave."""
+
+    obs: Tensor
+    """(N, trial_obs_dim) float32: what to act on next; after the trial's last step, its final state."""
+    reward: Tensor
+    """(N,) in the engine's dtype."""
+    terminated: Tensor
+    """(N,) bool: the robot fell or its simulation diverged, and it stands at the start of a new
+    episode of the same slot. The learner's credit ends here; at a time limit it does not."""
+    diverged: Tensor
+    """(N,) bool: the simulation diverged."""
+    trial_over: bool
+
+
+class Layout(NamedTuple):
+    """Where the parts of a trial's observation lie on its last axis."""
+
+    obs: slice
+    previous_action: slice
+    previous_reward: slice
+    boundary: slice
+    task: slice
+    """Empty, unless the task is observed."""
+
+
+def trial_layout(obs_dim: int, action_dim: int, task_dim: int = 0) -> Layout:
+    """The parts in order: observation, previous action, previous reward, boundary, task."""
+    ends = [0]
+    for size in (obs_dim, action_dim, 1, 1, task_dim):
+        ends.append(ends[-1] + size)
+    return Layout(*(slice(start, end) for start, end in zip(ends[:-1], ends[1:], strict=True)))
+
+
+class TrialEnv:
+    """N trials side by side, each of `episodes_per_trial` slots of `horizon` steps on one task.
+
+    Each slot holds one episode. One that ends early, by a fall or a divergence, is followed at once
+    by another in the same slot, so that all trials are of one length. The first observation after
+    any start inside a trial carries the last action and the last reward of the episode that ended,
+    with boundary 1; on a trial's first step both are zero.
+
+    `reset` begins the next trials. `step` never does: after a trial's last step it returns the
+    final state, with boundary 0, and the caller resets.
+    """
+
+    def __init__(
+        self,
+        family: TaskFamily,
+        num_envs: int,
+        episodes_per_trial: int | None = None,
+        horizon: int | None = None,
+        split: str = "train",
+        seed: int = 0,
+        observe_task: bool = False,
+        num_threads: int | None = None,
+    ) -> None:
+        self.tasks = TaskEnv(family, num_envs, split, seed, num_threads)
+        self.num_envs = num_envs
+        self.episodes_per_trial = episodes_per_trial or family.episodes_per_trial
+        self.horizon = horizon or family.horizon
+        self.steps_per_trial = self.episodes_per_trial * self.horizon
+        task_dim = len(family.parameters) if observe_task else 0
+        self.layout = trial_layout(self.tasks.obs_dim, self.tasks.action_dim, task_dim)
+        self.obs_dim = self.layout.task.stop
+        self._observe_task = observe_task
+        self._nobody = torch.zeros_like(self.tasks.every)
+        self._steps = 0
+
+    def reset(self) -> Tensor:
+        """Begin new trials, on the next tasks: (N, trial_obs_dim) float32."""
+        self.tasks.begin_tasks(self.tasks.every)
+        return self.begin_trials()
+
+    def begin_trials(self) -> Tensor:
+        """Begin new trials on the tasks that are set."""
+        self._steps = 0
+        self.tasks.begin_episodes(self.tasks.every)
+        self._task_in_units = self.tasks.task_in_units()
+        none = torch.zeros(self.num_envs, self.tasks.action_dim)
+        return self._observe(none, torch.zeros(self.num_envs), self.tasks.every)
+
+    def step(self, action: Tensor) -> TrialStep:
+        """Execute (N, A) actions."""
+        reward, terminated, diverged, action, _ = self.tasks.step(action)
+        self._steps += 1
+        trial_over = self._steps == self.steps_per_trial
+        starts = terminated
+        if trial_over:
+            starts = self._nobody
+        elif self._steps % self.horizon == 0:
+            starts = self.tasks.every
+        if starts.any():
+            self.tasks.begin_episodes(starts)
+        return TrialStep(self._observe(action, reward, starts), reward, terminated, diverged, trial_over)
+
+    def close(self) -> None:
+        self.tasks.close()
+
+    def _observe(self, action: Tensor, reward: Tensor, boundary: Tensor) -> Tensor:
+        """(N, trial_obs_dim) float32, laid out as `layout` says."""
+        parts = [action, reward.unsqueeze(-1), boundary.unsqueeze(-1)]
+        if self._observe_task:
+            parts.append(self._task_in_units)
+        return self.tasks.observe(*parts)

@@ -1,0 +1,62 @@
+"""Returns and advantages: pure functions on (T, N) tensors."""
+
+import torch
+from torch import Tensor
+
+
+def generalised_advantages(
+    reward: Tensor, value: Tensor, terminated: Tensor, gamma: float, gae_lambda: float
+) -> Tensor:
+    """GAE(gamma, lambda), (T, N), over trials that are whole.
+
+    reward and terminated are (T, N), value is (T + 1, N). Credit ends where an episode was
+    terminated; it flows over time limits inside the trial. The trial's end truncates it: what
+    would follow is worth the last value. This is the one place that decides so.
+
+    Source: Schulman et al., "High-dimensional continuous control using generalized advantage
+    estimation" (2016), equation 16.
+    """
+    goes_on = (~terminated).to(reward.dtype)
+    delta = reward + gamma * goes_on * value[1:] - value[:-1]
+    decay = gamma * gae_lambda * goes_on
+    advantage = torch.empty_like(reward)
+    following = torch.zeros_like(reward[0])
+    for t in reversed(range(len(reward))):
+        following = delta[t] + decay[t] * following
+        advantage[t] = following
+    return advantage
+
+
+def discounted_sums(reward: Tensor, terminated: Tensor, gamma: float) -> Tensor:
+    """(T, N): at each step the discounted sum of the rewards so far since the trial or a termination."""
+    total = torch.zeros_like(reward[0])
+    sums = torch.empty_like(reward)
+    for t in range(len(reward)):
+        total = gamma * total + reward[t]
+        sums[t] = total
+        total = total.masked_fill(terminated[t], 0.0)
+    return sums
+
+
+class RewardScaler:
+    """Divides rewards by the running deviation of their discounted sums, for the learner alone."""
+
+    def __init__(self, gamma: float) -> None:
+        self.gamma = gamma
+        self.count = 0
+        self.mean = 0.0
+        self.square = 0.0
+
+    def update(self, reward: Tensor, terminated: Tensor) -> None:
+        """Take (T, N) rewards of whole trials into account."""
+        sums = discounted_sums(reward, terminated, self.gamma).double()
+        self.count += sums.numel()
+        weight = sums.numel() / self.count
+        self.mean += weight * (float(sums.mean()) - self.mean)
+        self.square += weight * (float(sums.square().mean()) - self.square)
+
+    @property
+    def scale(self) -> float:
+        """Factor on the reward."""
+        variance = self.square - self.mean**2
+        return float((variance + 1e-8) ** -0.5) if self.count else 1.0

@@ -1,0 +1,118 @@
+"""PPO on whole trials."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from agents.recurrent import RecurrentActorCritic
+from meta.storage import RolloutStorage
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """How the policy is improved."""
+
+    learning_rate: float = 7e-4
+    """Adam's step size at the start."""
+    final_learning_rate: float = 7e-4
+    """Adam's step size at the end of the budget; it falls linearly."""
+    clip_coef: float = 0.2
+    """How far a step may move an action's probability ratio from 1."""
+    gae_lambda: float = 0.95
+    """GAE's lambda."""
+    vf_coef: float = 0.5
+    """Weight of the value's loss."""
+    ent_coef: float = 0.002
+    """Weight of the policy's entropy."""
+    max_grad_norm: float = 0.5
+    """Gradients are clipped to this norm."""
+    update_epochs: int = 4
+    """How often each trial is learnt from."""
+    num_minibatches: int = 4
+    """Parts that the trials of an iteration are split into; a trial stays whole."""
+
+
+class Minibatch(NamedTuple):
+    """Whole trials: (T, n, ...)."""
+
+    obs: Tensor
+    action: Tensor
+    log_prob: Tensor
+    advantage: Tensor
+    returns: Tensor
+
+
+class Losses(NamedTuple):
+    """Scalars."""
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+    approx_kl: Tensor
+    clip_fraction: Tensor
+
+
+def ppo_loss(policy: RecurrentActorCritic, batch: Minibatch, config: PPOConfig) -> Losses:
+    """The clipped surrogate loss of whole trials, unrolled from a zero state.
+
+    Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 9.
+    """
+    features, _ = policy.unroll(batch.obs, policy.initial_state(batch.obs.shape[1]))
+    actions, value = policy.actions(features), policy.values(features)
+    log_ratio = actions.log_prob(batch.action) - batch.log_prob
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - config.clip_coef, 1 + config.clip_coef)
+    policy_loss = -torch.minimum(ratio * batch.advantage, clipped * batch.advantage).mean()
+    value_loss = 0.5 * (value - batch.returns).square().mean()
+    entropy = actions.entropy()
+    total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy
+    approx_kl = ((ratio - 1) - log_ratio).mean()
+    clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
+    return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction)
+
+
+def minibatches(
+    storage: RolloutStorage, advantage: Tensor, num_minibatches: int, generator: torch.Generator
+) -> Iterator[Minibatch]:
+    """The storage's trials in random order, split over trials and never over time."""
+    returns = advantage + storage.value[:-1]
+    normalised = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    order = torch.randperm(storage.num_envs, generator=generator, device=advantage.device)
+    for chosen in order.chunk(num_minibatches):
+        yield Minibatch(
+            *(x[:, chosen] for x in (storage.obs[:-1], storage.action, storage.log_prob, normalised, returns))
+        )
+
+
+class PPO:
+    """The policy, its optimiser, and the update of an iteration."""
+
+    def __init__(self, policy: RecurrentActorCritic, config: PPOConfig, generator: torch.Generator) -> None:
+        self.policy = policy
+        self.config = config
+        self.generator = generator
+        """On the policy's device: the order of trials."""
+        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5)
+
+    def update(self, storage: RolloutStorage, advantage: Tensor, progress: float) -> Losses:
+        """Learn from an iteration's trials; progress is the spent share of the budget. Mean losses."""
+        self._set_learning_rate(progress)
+        history = []
+        for _ in range(self.config.update_epochs):
+            for batch in minibatches(storage, advantage, self.config.num_minibatches, self.generator):
+                losses = ppo_loss(self.policy, batch, self.config)
+                self.optimizer.zero_grad()
+                losses.total.backward()
+                nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+                self.optimizer.step()
+                history.append(torch.stack(losses).detach())
+        return Losses(*torch.stack(history).mean(dim=0))
+
+    def _set_learning_rate(self, progress: float) -> None:
+        start, end = self.config.learning_rate, self.config.final_learning_rate
+        for group in self.optimizer.param_groups:
+            group["lr"] = start + min(progress, 1.0) * (end - start)
