@@ -11,11 +11,12 @@ import mujoco
 import torch
 from torch import Tensor
 
+from envs.errors import InputError
 from envs.parameters import TaskParameter, TaskSpace
 from envs.physics import Physics, load_model
 
 
-class FamilyError(ValueError):
+class FamilyError(InputError):
     """A task family or a variant that does not exist."""
 
 

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from envs.errors import InputError
 from envs.physics import Physics
 from envs.random import RandomStream
 
@@ -18,7 +19,7 @@ Task = Mapping[str, float]
 SPLITS = ("train", "heldout", "extrapolation")
 
 
-class TaskError(ValueError):
+class TaskError(InputError):
     """A task, a parameter or a split that the family does not have, or that lies outside physics."""
 
 

@@ -77,12 +77,17 @@ class _Messages:
 
     def __init__(self) -> None:
         self.expected: str | None = None
+        self.error: RuntimeWarning | None = None
         if mujoco.get_mju_user_warning() is None:
             mujoco.set_mju_user_warning(self)
 
     def __call__(self, message: str) -> None:
-        if self.expected is None or self.expected not in message:
+        if self.expected is not None and self.expected in message:
+            return
+        try:
             warnings.warn(f"MuJoCo: {message.strip()}", RuntimeWarning, stacklevel=2)
+        except RuntimeWarning as error:  # where warnings are errors: raised through MuJoCo it would abort the process
+            self.error = error
 
     @contextmanager
     def expecting(self, text: str) -> Iterator[None]:
@@ -91,6 +96,9 @@ class _Messages:
             yield
         finally:
             self.expected = None
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
 
 
 _MESSAGES = _Messages()
@@ -124,8 +132,8 @@ class MujocoPhysics:
         self.model = model
         self.num_sims = num_sims
         self.timestep = float(model.opt.timestep)
-        threads = num_threads or len(os.sched_getaffinity(0))
-        self._batch = Batch(model, num_sims, min(threads, num_sims))
+        self.num_threads = min(num_threads or len(os.sched_getaffinity(0)), num_sims)
+        self._batch = Batch(model, num_sims, self.num_threads)
         self._states: dict[str, Tensor] = {}
         self._parameters = {name: torch.from_numpy(self._batch.expand(name)) for name in parameters}
         self._nominal = {name: torch.tensor(np.asarray(getattr(model, name))) for name in parameters}
@@ -157,14 +165,10 @@ class MujocoPhysics:
 
     def step(self, nstep: int) -> Tensor:
         counts = self._batch.warning[:, _DIVERGENCE, 1]
-        before = counts.copy()
-        _MESSAGES.expected = "The simulation is unstable"
-        try:
+        counts[:] = 0  # MuJoCo's reset clears them too, so that a second divergence would look like the first
+        with _MESSAGES.expecting("The simulation is unstable"):
             self._batch.step(nstep=nstep)
-        finally:
-            _MESSAGES.expected = None
-        changed = counts != before
-        return torch.from_numpy(changed.any(axis=1)) if changed.any() else self._none
+        return torch.from_numpy(counts.any(axis=1)) if counts.any() else self._none
 
     def snapshot(self, sim: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
         model, data = self._batch.get_model(sim), self._batch.get_data(sim)

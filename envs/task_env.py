@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from envs.errors import InputError
 from envs.family import Motion, TaskFamily
 from envs.parameters import Task, TaskError
 from envs.physics import MujocoPhysics
 from envs.random import RandomStream
 
 
-class ActionError(ValueError):
+class ActionError(InputError):
     """Actions of the wrong shape, or that are not numbers."""
 
 
@@ -67,13 +68,15 @@ class TaskEnv:
         name = (self.family.name, self.family.variant, self.split, seed)
         self._task_stream = RandomStream("task", *name)
         self._state_stream = RandomStream("initial state", *name)
-        self._index = torch.arange(self.num_envs) - self.num_envs
+        self._restart_stream = RandomStream("initial state after a fall", *name)
+        self.task_index = torch.arange(self.num_envs) - self.num_envs
         self._episode = torch.zeros(self.num_envs, dtype=torch.int64)
+        self._restart = torch.zeros(self.num_envs, dtype=torch.int64)
 
     def begin_tasks(self, mask: Tensor) -> None:
         """Give each simulation that mask picks its next task."""
         self._advance_index(mask)
-        drawn = self.family.tasks.sample(self.split, self._task_stream, self._index)
+        drawn = self.family.tasks.sample(self.split, self._task_stream, self.task_index)
         self._values.copy_(torch.where(mask.unsqueeze(-1), drawn, self._values))
         self.family.apply(self.physics, self._values, mask)
 
@@ -86,11 +89,16 @@ class TaskEnv:
         self._values.copy_(torch.where(mask.unsqueeze(-1), rows, self._values))
         self.family.apply(self.physics, self._values, mask)
 
-    def begin_episodes(self, mask: Tensor) -> None:
-        """Put the simulations that mask picks into a new initial state; their tasks stay."""
+    def begin_episodes(self, mask: Tensor, restart: bool = False) -> None:
+        """Put the simulations that mask picks into a new initial state; their tasks stay.
+
+        A restart, after a fall, draws from a stream of its own: how often a policy falls leaves the
+        initial states of a task's other episodes as they are.
+        """
+        stream, count = (self._restart_stream, self._restart) if restart else (self._state_stream, self._episode)
         model = self.physics.model
-        uniform = self._state_stream.uniform(self._index, self._episode, model.nq + model.nv)
-        self._episode += mask
+        uniform = stream.uniform(self.task_index, count, model.nq + model.nv)
+        count += mask
         self.physics.reset(mask)
         picked = mask.unsqueeze(-1)
         for name, value in zip(("qpos", "qvel"), self.robot.initial_state(uniform), strict=True):
@@ -140,5 +148,6 @@ class TaskEnv:
         self.physics.close()
 
     def _advance_index(self, mask: Tensor) -> None:
-        self._index = torch.where(mask, self._index + self.num_envs, self._index)
-        self._episode = self._episode.masked_fill(mask, 0)
+        self.task_index = torch.where(mask, self.task_index + self.num_envs, self.task_index)
+        self._episode.masked_fill_(mask, 0)
+        self._restart.masked_fill_(mask, 0)

@@ -96,13 +96,14 @@ class TrialEnv:
         reward, terminated, diverged, action, _ = self.tasks.step(action)
         self._steps += 1
         trial_over = self._steps == self.steps_per_trial
+        slot_over = self._steps % self.horizon == 0
         starts = terminated
         if trial_over:
             starts = self._nobody
-        elif self._steps % self.horizon == 0:
+        elif slot_over:
             starts = self.tasks.every
         if starts.any():
-            self.tasks.begin_episodes(starts)
+            self.tasks.begin_episodes(starts, restart=not slot_over)
         return TrialStep(self._observe(action, reward, starts), reward, terminated, diverged, trial_over)
 
     def close(self) -> None:

@@ -1,5 +1,7 @@
 """Plays trials with the current policy, into storage."""
 
+import time
+
 import torch
 
 from agents.recurrent import RecurrentActorCritic
@@ -15,6 +17,8 @@ class Collector:
         self.policy = policy
         self.generator = generator
         """On the policy's device: the noise of exploration."""
+        self.env_seconds = 0.0
+        """What the env took of the last collection."""
         self.storage = RolloutStorage(
             env.steps_per_trial,
             env.num_envs,
@@ -32,10 +36,14 @@ class Collector:
         noise *= policy.log_std.exp()
         state = policy.initial_state(self.env.num_envs)
         storage.obs[0] = self.env.reset()
+        self.env_seconds = 0.0
         for t in range(storage.num_steps):
             storage.features[t], state = policy.step(storage.obs[t], state)
             storage.action[t] = policy.actions(storage.features[t]).mean + noise[t]
-            storage.obs[t + 1], storage.reward[t], storage.terminated[t], _, _ = self.env.step(storage.action[t].cpu())
+            action = storage.action[t].cpu()
+            start = time.perf_counter()
+            storage.obs[t + 1], storage.reward[t], storage.terminated[t], _, _ = self.env.step(action)
+            self.env_seconds += time.perf_counter() - start
         storage.features[-1], _ = policy.step(storage.obs[-1], state)
         storage.log_prob = policy.actions(storage.features[:-1]).log_prob(storage.action)
         storage.value = policy.values(storage.features)

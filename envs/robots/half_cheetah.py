@@ -43,7 +43,7 @@ class HalfCheetah(Robot):
     name = "HalfCheetah"
     xml = gymnasium_xml("half_cheetah.xml")
     frame_skip = 5
-    camera = {"distance": 4.0, "azimuth": 90.0, "elevation": -12.0}
+    camera = {"distance": 3.0, "azimuth": 90.0, "elevation": -12.0}
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         return physics.state("qpos")[:, 1:], physics.state("qvel")

@@ -40,7 +40,7 @@ class Reacher(Robot):
     xml = gymnasium_xml("reacher.xml")
     frame_skip = 2
     integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    camera = {"distance": 0.75, "azimuth": 90.0, "elevation": -90.0}
+    camera = {"distance": 0.82, "azimuth": 90.0, "elevation": -90.0}
     derived = ("xpos",)
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:

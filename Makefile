@@ -1,0 +1,41 @@
+# What people run, in ./.venv, which is made when first needed and brought up to date when its files change.
+
+PYTHON := $(shell for p in python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+HAS_EGL := .venv/bin/python -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("EGL") is None)'
+GET_EGL := apt-get -qq update && apt-get -qq install -y --no-install-recommends libegl1 libgl1-mesa-dri
+
+.PHONY: demo test check-slow bench clean gl
+
+demo: .venv/.installed gl
+	.venv/bin/limbshift demo
+
+test: .venv/.installed gl
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/pytest
+
+check-slow: .venv/.installed gl
+	.venv/bin/pytest -m slow
+
+bench: .venv/.installed
+	.venv/bin/limbshift bench
+
+clean: # what was trained, in runs/, stays
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv/bin/python: # Debian's Python may lack ensurepip, so the second way borrows the system's pip
+	@test -n "$(PYTHON)" || { echo "limbshift needs Python 3.11 or newer, found $$(python3 -V 2>&1)" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || \
+	{ $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python .venv install --quiet pip; }
+
+gl: .venv/.installed # Rendering needs EGL; training does not.
+	@$(HAS_EGL) || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	(export DEBIAN_FRONTEND=noninteractive; $(GET_EGL)) >/dev/null 2>&1 </dev/null && $(HAS_EGL); } || \
+	echo "libEGL is missing: going on without video; for video, install libegl1 and libgl1-mesa-dri"

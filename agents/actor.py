@@ -1,0 +1,58 @@
+"""A policy that acts, step after step: it keeps the recurrent state."""
+
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from agents.recurrent import LSTMState, RecurrentActorCritic
+
+
+class Forget(Enum):
+    """When memory is wiped: state zero, previous action and reward zero, boundary 1."""
+
+    NEVER = "never"
+    EACH_EPISODE = "each episode"
+    EACH_STEP = "each step"
+
+
+class PolicyActor:
+    """Maps trial observations, (N, trial_obs_dim), to actions, (N, A), on the CPU."""
+
+    def __init__(
+        self,
+        policy: RecurrentActorCritic,
+        num_envs: int,
+        forget: Forget = Forget.NEVER,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        self.policy = policy
+        self.forget = forget
+        self.generator = generator
+        """On the policy's device, to sample actions; None for the mean action."""
+        self.state = policy.initial_state(num_envs)
+
+    @torch.no_grad()
+    def __call__(self, obs: Tensor) -> Tensor:
+        obs = obs.to(self.policy.log_std.device)
+        if self.forget is not Forget.NEVER:
+            obs = self._wipe(obs)
+        features, self.state = self.policy.step(obs, self.state)
+        actions = self.policy.actions(features)
+        if self.generator is None:
+            return actions.mean.cpu()
+        noise = torch.randn(actions.mean.shape, generator=self.generator, device=actions.mean.device)
+        return (actions.mean + noise * actions.log_std.exp()).cpu()
+
+    def _wipe(self, obs: Tensor) -> Tensor:
+        """Present the step as a trial's first, where memory is to be wiped."""
+        spec = self.policy.spec
+        first_sense, boundary = spec.obs_dim, spec.obs_dim + spec.action_dim + 1
+        wiped = obs[:, boundary] > 0
+        if self.forget is Forget.EACH_STEP:
+            wiped = torch.ones_like(wiped)
+        obs = obs.clone()
+        obs[:, first_sense:boundary] = obs[:, first_sense:boundary].masked_fill(wiped.unsqueeze(-1), 0.0)
+        obs[:, boundary] = obs[:, boundary].masked_fill(wiped, 1.0)
+        self.state = LSTMState(*(part.masked_fill(wiped.unsqueeze(-1), 0.0) for part in self.state))
+        return obs

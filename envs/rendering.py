@@ -1,0 +1,227 @@
+"""Frames of one simulation: the camera follows the robot, and colours and marks show the task."""
+
+import copy
+import os
+import warnings
+from collections.abc import Mapping
+
+import mujoco
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from envs.family import Robot, TaskFamily
+from envs.parameters import TaskParameter
+from envs.physics import Physics
+from envs.robots.reacher import GOAL_RADIUS
+
+Color = tuple[float, float, float]
+"""Red, green and blue in [0, 1]."""
+
+NEUTRAL: Color = (0.90, 0.89, 0.86)
+"""A body whose parameter is nominal."""
+LOW: Color = (0.10, 0.45, 0.95)
+HIGH: Color = (0.55, 0.02, 0.05)
+SWITCHED: Color = (1.00, 0.45, 0.00)
+"""A body whose parameter has two values, and not its nominal one: a reversed motor."""
+GOAL: Color = (0.05, 0.60, 0.25)
+
+_SKY, _HORIZON = np.array((0.40, 0.60, 0.85)), np.array((0.86, 0.91, 0.96))
+_FLOOR_TILES = np.array(((0.57, 0.65, 0.71), (0.82, 0.87, 0.90)))
+_FLOOR_HALF_SIZE = 40.0
+"""Metres of floor drawn around the camera, an even number: the pattern repeats every 2 m."""
+_SUN = np.array((0.33, 0.42, -0.85))
+"""Where the light shines, a unit vector: aslant, so that shadows tell heights."""
+_SUN_DISTANCE = 2.0
+_MAX_GEOMS = 1000
+
+
+class RenderingError(RuntimeError):
+    """No frames on this machine: it lacks a working OpenGL library."""
+
+
+def effect_color(parameter: TaskParameter, value: float) -> Color:
+    """The colour of a body that the parameter changes: neutral where it is nominal.
+
+    A range goes from blue (low) to dark red (high); a choice other than the nominal one is orange.
+    """
+    if parameter.choices:
+        return NEUTRAL if value == parameter.nominal else SWITCHED
+    unit = float(parameter.to_unit(torch.tensor(value, dtype=torch.float64)).clamp(-1.0, 1.0))
+    red, green, blue = np.array(NEUTRAL) + abs(unit) * (np.array(HIGH if unit > 0 else LOW) - NEUTRAL)
+    return float(red), float(green), float(blue)
+
+
+class TaskRenderer:
+    """Draws a family's simulations, whichever and however many, in one OpenGL context.
+
+    Raises RenderingError, one line that says what to install, where OpenGL does not work.
+    """
+
+    def __init__(self, family: TaskFamily, width: int = 480, height: int = 360) -> None:
+        self.family = family
+        self._camera = _Camera(family.robot)
+        self._option = mujoco.MjvOption()
+        self._renderer = _open_renderer(_model_for_context(family.robot.model, width, height), width, height)
+        self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0  # would draw everything twice
+
+    def frame(self, physics: Physics, sim: int, task: Mapping[str, float]) -> NDArray[np.uint8]:
+        """(height, width, 3) picture of simulation number sim, which runs this task."""
+        model, data = physics.snapshot(sim)
+        lookat = self._camera.aim(data)
+        _light(model, data, lookat, reach=self._camera.view.distance)
+        if self._camera.follows:
+            _lay_floor(model, data, lookat)
+        self._paint(model, physics, task)
+        scene, every = self._renderer.scene, int(mujoco.mjtCatBit.mjCAT_ALL)
+        mujoco.mjv_updateScene(model, data, self._option, None, self._camera.view, every, scene)
+        _mark_goal(scene, task, data.time, lookat)
+        picture: NDArray[np.uint8] = self._renderer.render()
+        return picture
+
+    def close(self) -> None:
+        self._renderer.close()
+
+    def _paint(self, model: mujoco.MjModel, physics: Physics, task: Mapping[str, float]) -> None:
+        """Give the bodies whose change cannot be seen its colours, and the rest of the robot the neutral one."""
+        effects = [parameter for parameter in self.family.parameters if parameter.effect]
+        if effects:
+            robot = model.geom_bodyid > 0
+            model.geom_matid[robot] = -1  # a material would hide the colour
+            model.geom_rgba[robot, :3] = NEUTRAL
+        for parameter in effects:
+            if parameter.effect:
+                body = parameter.effect.shown_on(physics)
+                model.geom_rgba[model.geom_bodyid == body, :3] = effect_color(parameter, task[parameter.name])
+
+
+class _Camera:
+    """Follows a robot that travels, at a constant height; stands still over one that is fixed to the ground."""
+
+    def __init__(self, robot: Robot) -> None:
+        model = robot.model
+        self._root = int(model.jnt_bodyid[0])
+        travel = (int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_SLIDE))
+        self.follows = bool(np.isin(model.jnt_type[model.jnt_bodyid == self._root], travel).any())
+        self._start = np.array(model.body_pos[self._root])
+        self.view = mujoco.MjvCamera()
+        for name, value in robot.camera.items():
+            setattr(self.view, name, value)
+
+    def aim(self, data: mujoco.MjData) -> NDArray[np.float64]:
+        """(3,) the point looked at: under the centre of mass, which sways less than any one body."""
+        lookat = self._start.copy()
+        if self.follows:
+            lookat[:2] = data.subtree_com[self._root, :2]
+            lookat[2] /= 2
+        self.view.lookat = lookat
+        return lookat
+
+
+def _open_renderer(model: mujoco.MjModel, width: int, height: int) -> mujoco.Renderer:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # GLFW warns of what the exception says
+            return mujoco.Renderer(model, height, width, max_geom=_MAX_GEOMS)
+    except Exception as error:  # each of the OpenGL backends fails in its own way
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise RenderingError(
+            "OpenGL does not work here: install it (apt-get install libegl1 libgl1-mesa-dri), or set MUJOCO_GL"
+            f" to egl, osmesa or glfw (it is {os.environ.get('MUJOCO_GL', 'not set')}): {reason}"
+        ) from error
+
+
+def _model_for_context(nominal: mujoco.MjModel, width: int, height: int) -> mujoco.MjModel:
+    """A copy that holds what the OpenGL context reads once: sizes, qualities and textures."""
+    model = copy.copy(nominal)
+    model.vis.global_.offwidth, model.vis.global_.offheight = width, height
+    quality = model.vis.quality
+    quality.shadowsize = 1024  # MuJoCo's 4096, 28, 16 and 4 take three times as long without a graphics card
+    quality.numslices, quality.numstacks, quality.numquads = 16, 8, 1
+    model.vis.rgba.haze[:3] = _HORIZON
+    for texture in np.flatnonzero(model.tex_nchannel == 3):
+        height, width = int(model.tex_height[texture]), int(model.tex_width[texture])
+        start = model.tex_adr[texture]
+        pixels = model.tex_data[start : start + 3 * height * width].reshape(height, width, 3)
+        if model.tex_type[texture] == int(mujoco.mjtTexture.mjTEXTURE_SKYBOX):
+            pixels[:] = _sky(width)
+        elif model.tex_type[texture] == int(mujoco.mjtTexture.mjTEXTURE_2D):
+            pixels[:] = _checker(height, width)
+    return model
+
+
+def _checker(height: int, width: int) -> NDArray[np.uint8]:
+    """(height, width, 3) two by two squares."""
+    odd = (np.arange(height)[:, None] * 2 // height + np.arange(width) * 2 // width) % 2
+    squares: NDArray[np.float64] = 255 * _FLOOR_TILES[odd]
+    return squares.astype(np.uint8)
+
+
+def _sky(width: int) -> NDArray[np.uint8]:
+    """(6 width, width, 3) faces of a cube, of which the third is above and the fourth below."""
+    blue = np.clip(1 - 2 * np.arange(width) / width, 0, 1)[:, None, None]
+    side = np.broadcast_to(blue * _SKY + (1 - blue) * _HORIZON, (width, width, 3))
+    above, below = np.broadcast_to(_SKY, side.shape), np.broadcast_to(_HORIZON, side.shape)
+    faces = 255 * np.concatenate([side, side, above, below, side, side])
+    return faces.astype(np.uint8)
+
+
+def _light(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.float64], reach: float) -> None:
+    """A sun that travels with the camera, so that there are shadows everywhere, and a brighter headlight."""
+    model.stat.extent = reach  # shadows and clipping planes are measured in it
+    headlight = model.vis.headlight
+    headlight.ambient[:] = 0.35
+    headlight.diffuse[:] = 0.35 if model.nlight else 0.6
+    headlight.specular[:] = 0.05
+    model.light_ambient[:] = 0.0
+    model.light_diffuse[:] = 0.55
+    data.light_xdir[:] = _SUN
+    data.light_xpos[:] = lookat - _SUN_DISTANCE * _SUN
+    model.mat_reflectance[:] = 0.0
+
+
+def _lay_floor(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.float64]) -> None:
+    """Checkered squares of 1 m, as far as the eye reaches: for contacts the floor has no end either."""
+    floor = model.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE)
+    model.geom_size[floor] = _FLOOR_HALF_SIZE, _FLOOR_HALF_SIZE, 1.0
+    data.geom_xpos[floor, :2] += 2 * np.round(lookat[:2] / 2)
+    model.geom_rgba[floor] = 1.0
+    material = model.geom_matid[floor]
+    material = material[material >= 0]
+    model.mat_texuniform[material] = 0
+    model.mat_texrepeat[material] = _FLOOR_HALF_SIZE  # a texture, two squares wide, for every 2 m
+    model.mat_specular[material] = 0.0
+
+
+def _mark_goal(scene: mujoco.MjvScene, task: Mapping[str, float], time: float, lookat: NDArray[np.float64]) -> None:
+    """What the goal's parameters, known by their names, ask for.
+
+    An arrow for a direction, a post that moves at a target velocity, a disc for a place.
+    """
+    x, y, z = lookat
+    if "direction" in task:
+        half = 0.35 * np.sign(task["direction"])
+        _connect(scene, mujoco.mjtGeom.mjGEOM_ARROW, 0.035, (x - half, y, 3.4 * z), (x + half, y, 3.4 * z))
+    if "target_velocity" in task:
+        post = task["target_velocity"] * time
+        _connect(scene, mujoco.mjtGeom.mjGEOM_CAPSULE, 0.03, (post, y + 0.6, 0.0), (post, y + 0.6, 3.4 * z))
+    if "goal_x" in task:
+        goal = (task["goal_x"], task["goal_y"])
+        disc = mujoco.mjtGeom.mjGEOM_CYLINDER
+        _connect(scene, disc, GOAL_RADIUS, (*goal, 0.0005), (*goal, 0.001), opacity=0.4)
+
+
+def _connect(
+    scene: mujoco.MjvScene,
+    shape: mujoco.mjtGeom,
+    width: float,
+    start: tuple[float, float, float],
+    end: tuple[float, float, float],
+    opacity: float = 1.0,
+) -> None:
+    """Add a shape that reaches from start to end to the scene."""
+    geom = scene.geoms[scene.ngeom]
+    rgba = np.array((*GOAL, opacity), dtype=np.float32)
+    mujoco.mjv_initGeom(geom, int(shape), np.zeros(3), np.zeros(3), np.eye(3).flatten(), rgba)
+    mujoco.mjv_connector(geom, int(shape), width, np.array(start), np.array(end))
+    scene.ngeom += 1

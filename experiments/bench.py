@@ -1,0 +1,115 @@
+"""Speed on this machine, as ratios of things measured in one run."""
+
+import time
+from statistics import median
+from typing import NamedTuple
+
+import mujoco.batch
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from envs.family import TaskFamily, make_family
+from envs.trial_env import TrialEnv
+from experiments.configs import BenchConfig, TrainConfig, choose_device
+from experiments.train import make_trainer
+
+
+class Rates(NamedTuple):
+    """Env steps a second."""
+
+    bare: float
+    """`mujoco.batch.Batch.step` alone, from the same states with the same controls."""
+    env: float
+    """Our trials, with their tasks, observations and rewards."""
+    training: float
+    """All of meta-training."""
+
+
+class Shares(NamedTuple):
+    """Parts of the time of meta-training."""
+
+    physics: float
+    policy: float
+    update: float
+
+
+def run_bench(config: BenchConfig, console: Console | None = None) -> None:
+    """The command."""
+    console = console or Console()
+    family = make_family(config.family)
+    bare, env = physics_rates(family, config)
+    training, shares = training_rate(family, config)
+    table = Table(title=f"{family.name}, {config.num_envs} trials of {config.episodes} x {config.horizon}")
+    table.add_column("env steps/s")
+    table.add_column("median", justify="right")
+    table.add_row("bare Batch.step loop", f"{bare:,.0f}")
+    table.add_row("our env", f"{env:,.0f}")
+    table.add_row("meta-training, all in", f"{training:,.0f}")
+    console.print(table)
+    console.print(f"env / bare loop: {env / bare:.2f}", highlight=False)
+    parts = ", ".join(f"{name} {share:.0%}" for name, share in shares._asdict().items())
+    console.print(f"shares of meta-training: {parts}", highlight=False)
+
+
+def physics_rates(family: TaskFamily, config: BenchConfig) -> tuple[float, float]:
+    """Medians of the bare loop and of our env, taken in turn."""
+    env = TrialEnv(family, config.num_envs, config.episodes, config.horizon)
+    generator = torch.Generator().manual_seed(0)
+    low, high = env.tasks.action_low, env.tasks.action_high
+    shape = (env.steps_per_trial, config.num_envs, env.tasks.action_dim)
+    actions = low + (high - low) * torch.rand(shape, generator=generator, dtype=low.dtype)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    bare_times, env_times = [], []
+    for _ in range(config.rounds + 1):
+        bare_times.append(bare_seconds(env, actions))
+        env_times.append(env_seconds(env, actions.float()))
+    torch.set_num_threads(threads)
+    env.close()
+    steps = env.steps_per_trial * config.num_envs
+    return steps / median(bare_times[1:]), steps / median(env_times[1:])
+
+
+def bare_seconds(env: TrialEnv, actions: Tensor) -> float:
+    """The loop without us: the same initial states and controls, the same number of threads."""
+    env.tasks.seed(0)
+    env.reset()
+    physics = env.tasks.physics
+    batch = mujoco.batch.Batch(physics.model, physics.num_sims, physics.num_threads)
+    for name in ("qpos", "qvel"):
+        batch.bind(name)[:] = physics.state(name).numpy()
+    control, controls, substeps = batch.bind("ctrl"), actions.numpy(), env.tasks.robot.frame_skip
+    start = time.perf_counter()
+    for step in range(len(controls)):
+        control[:] = controls[step]
+        batch.step(nstep=substeps)
+    return time.perf_counter() - start
+
+
+def env_seconds(env: TrialEnv, actions: Tensor) -> float:
+    """A trial of our env, without the drawing of its tasks."""
+    env.tasks.seed(0)
+    env.reset()
+    start = time.perf_counter()
+    for action in actions:
+        env.step(action)
+    return time.perf_counter() - start
+
+
+def training_rate(family: TaskFamily, config: BenchConfig) -> tuple[float, Shares]:
+    """Median rate of meta-training's iterations, and where their time goes."""
+    training = TrainConfig(
+        family=family.name, num_envs=config.num_envs, episodes=config.episodes, horizon=config.horizon
+    )
+    trainer = make_trainer(training, family, choose_device(config.device))
+    iterations = [trainer.iterate(0.0) for _ in range(config.rounds + 2)][2:]
+    seconds = sum(iteration.seconds for iteration in iterations)
+    shares = Shares(
+        sum(iteration.env_seconds for iteration in iterations) / seconds,
+        sum(iteration.policy_seconds for iteration in iterations) / seconds,
+        sum(iteration.update_seconds for iteration in iterations) / seconds,
+    )
+    trainer.env.close()
+    return trainer.collector.storage.reward.numel() / median(iteration.seconds for iteration in iterations), shares

@@ -1,0 +1,97 @@
+"""The command line: one subcommand for each thing a person runs."""
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from envs import robots
+from envs.errors import InputError
+from experiments.bench import run_bench
+from experiments.configs import (
+    BenchConfig,
+    DemoConfig,
+    EvaluateConfig,
+    FamiliesConfig,
+    RenderConfig,
+    TrainConfig,
+)
+from experiments.demo import run_demo
+from experiments.evaluate import run_evaluate
+from experiments.listing import run_families
+from experiments.render import run_render
+from experiments.train import run_training
+
+assert robots  # imported for the families that it registers
+
+Command = (
+    Annotated[DemoConfig, tyro.conf.subcommand("demo")]
+    | Annotated[TrainConfig, tyro.conf.subcommand("train")]
+    | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
+    | Annotated[RenderConfig, tyro.conf.subcommand("render")]
+    | Annotated[FamiliesConfig, tyro.conf.subcommand("families")]
+    | Annotated[BenchConfig, tyro.conf.subcommand("bench")]
+)
+DESCRIPTION = "Meta-reinforcement learning for robots that meet bodies and goals they have never seen."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; exit status 0, 2 for what the caller got wrong, 1 for a run that failed."""
+    try:
+        run(parse(sys.argv[1:] if arguments is None else arguments))
+    except InputError as error:
+        print(f"limbshift: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("limbshift: interrupted", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> object:
+    """The chosen command's configuration; InputError with tyro's message, on one line."""
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            return tyro.cli(
+                Command,  # type: ignore[arg-type]  # a union is no type to mypy
+                prog="limbshift",
+                description=DESCRIPTION,
+                args=list(arguments),
+                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.CascadeSubcommandArgs),
+            )
+    except SystemExit as error:
+        if error.code == 0:
+            raise
+        raise InputError(one_line(printed.getvalue())) from error
+
+
+def one_line(box: str) -> str:
+    """The message in tyro's box, without its frame and without its hints about --help."""
+    text = "\n".join(re.sub("[│╭╮╰╯]", "", line).strip() for line in box.splitlines()[1:-1])
+    paragraphs = [part.strip() for part in re.split("─{3,}", text)]
+    kept = [part.split("\n\n")[0] for part in paragraphs if "helptext" not in part]
+    return "; ".join(" ".join(part.split()) for part in kept).removeprefix("Error parsing ")
+
+
+def run(config: object) -> None:
+    """Hand the configuration to its command."""
+    match config:
+        case DemoConfig():
+            run_demo(config)
+        case TrainConfig():
+            run_training(config)
+        case EvaluateConfig():
+            run_evaluate(config)
+        case RenderConfig():
+            run_render(config)
+        case FamiliesConfig():
+            run_families(config)
+        case BenchConfig():
+            run_bench(config)
+        case _:
+            raise AssertionError(f"no command for {config!r}")

@@ -1,0 +1,189 @@
+"""What a person may choose, with the help that the command line prints."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import tyro
+
+from envs.errors import InputError
+from meta.ppo import PPOConfig
+
+DEFAULT_MINUTES = 10.0
+
+WandbMode = Literal["auto", "online", "offline", "disabled"]
+Device = Literal["auto", "cpu", "cuda"]
+ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Meta-train a controller on a task family."""
+
+    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
+    """Task family, as `limbshift families` lists them."""
+    variant: str = "default"
+    """Variant of the family."""
+    minutes: float | None = None
+    """Stop after this much training (10 where --steps is not given either). With --resume, in all."""
+    steps: int | None = None
+    """Stop after this many env steps over all simulations. With --resume, in all."""
+    seed: int = 0
+    """Makes everything: weights, tasks, initial states, exploration."""
+    run_dir: Path | None = None
+    """Where the run's files go; by default a new directory below runs/."""
+    resume: bool = False
+    """Go on with the run in --run-dir."""
+    num_envs: int = 64
+    """Trials side by side."""
+    episodes: int | None = None
+    """Episodes in a trial; by default the family's."""
+    horizon: int | None = None
+    """Steps in an episode; by default the family's."""
+    device: Device = "auto"
+    """Where the network lives; auto is the GPU where there is one."""
+    physics: Literal["mujoco"] = "mujoco"
+    """The simulator: MuJoCo on CPU threads."""
+    wandb: WandbMode = "auto"
+    """Weights & Biases; auto is online where an API key is configured, else offline."""
+    no_memory: bool = False
+    """Train without state, previous action and reward: what a robust policy reaches alone."""
+    observe_task: bool = False
+    """Show the policy its task: the oracle."""
+    hide_reward: bool = False
+    """Adapt from observations and actions alone, as a robot in the field must."""
+    gamma: float | None = None
+    """Discount; by default the family's."""
+    hidden_size: int = 128
+    """Width of the encoder and of the LSTM."""
+    eval_minutes: float = 2.0
+    """Training minutes between looks at held-out tasks."""
+    video_minutes: float = 10.0
+    """Training minutes between rollout videos; one is written at the end in any case."""
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("minutes", "steps", "num_envs", "episodes", "horizon", "hidden_size", "eval_minutes", "video_minutes"):
+            require_positive(name, getattr(self, name))
+        if self.gamma is not None and not 0 <= self.gamma <= 1:
+            raise InputError(f"gamma is {self.gamma}, expected a number from 0 to 1")
+        if self.num_envs < self.ppo.num_minibatches:
+            raise InputError(f"num_envs is {self.num_envs}, expected at least {self.ppo.num_minibatches}, one a minibatch")
+
+    @property
+    def budget_minutes(self) -> float | None:
+        """Minutes of training; None where steps alone decide."""
+        return DEFAULT_MINUTES if self.minutes is None and self.steps is None else self.minutes
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Measure how a controller adapts to tasks that it has not seen, beside controls."""
+
+    controller: tyro.conf.Positional[ControllerArgument]
+    """A run directory, a .safetensors file, or the name of a shipped controller."""
+    split: str = "heldout"
+    """train, heldout or extrapolation."""
+    tasks: int = 64
+    """Number of tasks, one trial on each."""
+    episodes: int | None = None
+    """Episodes in a trial; by default as trained."""
+    horizon: int | None = None
+    """Steps in an episode; by default as trained."""
+    seed: int = 0
+    """Which tasks and initial states of the split."""
+    sample: bool = False
+    """Sample actions rather than take the mean."""
+    json: Path | None = None
+    """Write everything to this JSON file."""
+    plot: Path | None = None
+    """Draw the adaptation curve to this PNG file."""
+
+    def __post_init__(self) -> None:
+        for name in ("tasks", "episodes", "horizon"):
+            require_positive(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """Make a captioned video of whole trials on several tasks side by side."""
+
+    controller: tyro.conf.Positional[ControllerArgument]
+    """A run directory, a .safetensors file, or the name of a shipped controller."""
+    split: str = "heldout"
+    """train, heldout or extrapolation."""
+    tasks: int = 3
+    """Number of tasks."""
+    seed: int = 0
+    """Which tasks and initial states of the split."""
+    episodes: int | None = None
+    """Episodes in a trial; by default as trained."""
+    horizon: int | None = None
+    """Steps in an episode; by default as trained."""
+    out: Path = Path("adaptation.mp4")
+    """The video file."""
+
+    def __post_init__(self) -> None:
+        for name in ("tasks", "episodes", "horizon"):
+            require_positive(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class FamiliesConfig:
+    """List the task families, or tell all about one."""
+
+    family: tyro.conf.Positional[Annotated[str | None, tyro.conf.arg(metavar="FAMILY")]] = None
+    """Name of a family."""
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Train a small controller for about 90 seconds, evaluate it, and render it adapting."""
+
+    out: Path | None = None
+    """Directory for the results; by default runs/demo, numbered if taken."""
+    minutes: float = 1.5
+    """Minutes of training."""
+    wandb: WandbMode = "auto"
+    """Weights & Biases; auto is online where an API key is configured, else offline."""
+
+    def __post_init__(self) -> None:
+        require_positive("minutes", self.minutes)
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """Measure speed on this machine: the simulator alone, our env, and the whole of training."""
+
+    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")] = "HalfCheetahDir"
+    """Task family."""
+    num_envs: int = 64
+    """Trials side by side."""
+    episodes: int = 2
+    """Episodes in a trial."""
+    horizon: int = 100
+    """Steps in an episode."""
+    device: Device = "auto"
+    """Where the network lives."""
+    rounds: int = 5
+    """How often each thing is measured; the median counts."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_envs", "episodes", "horizon", "rounds"):
+            require_positive(name, getattr(self, name))
+
+
+def require_positive(name: str, value: float | None) -> None:
+    """InputError unless value is None or a finite number above 0."""
+    if value is not None and not (value > 0 and math.isfinite(value)):
+        raise InputError(f"{name} is {value}, expected a number above 0")
+
+
+def choose_device(device: Device) -> torch.device:
+    """The device asked for; auto is the GPU where there is one."""
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise InputError("device is cuda, expected cpu: this machine's PyTorch sees no CUDA device")
+    return torch.device("cuda" if available and device != "cpu" else "cpu")

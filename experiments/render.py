@@ -1,0 +1,62 @@
+"""Videos of a controller that adapts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from agents.actor import PolicyActor
+from agents.recurrent import RecurrentActorCritic
+from envs.family import TaskFamily
+from envs.rendering import RenderingError
+from envs.trial_env import TrialEnv
+from experiments.configs import RenderConfig
+from experiments.evaluate import family_of
+from experiments.shipped import load_controller
+from experiments.video import record_trials
+
+TRAINING_VIDEO_TASKS = 3
+
+
+def run_render(config: RenderConfig, console: Console | None = None) -> None:
+    """The command."""
+    console = console or Console()
+    controller = load_controller(config.controller)
+    family = family_of(controller)
+    env = TrialEnv(
+        family,
+        config.tasks,
+        config.episodes or controller.card.episodes_per_trial,
+        config.horizon or controller.card.horizon,
+        config.split,
+        config.seed,
+        observe_task=controller.policy.spec.task_dim > 0,
+    )
+    returns = record_trials(PolicyActor(controller.policy, config.tasks), env, config.out)
+    env.close()
+    for trial in returns:
+        console.print("return by episode: " + ", ".join(f"{value:.1f}" for value in trial), highlight=False)
+    console.print(f"video in {config.out}", highlight=False, soft_wrap=True)
+
+
+def render_policy(
+    policy: RecurrentActorCritic, family: TaskFamily, like: TrialEnv, path: Path, seed: int, note: Callable[[str], None]
+) -> bool:
+    """A video on held-out tasks, in trials of the shape of `like`; False where there is no GL, which is noted."""
+    env = TrialEnv(
+        family,
+        TRAINING_VIDEO_TASKS,
+        like.episodes_per_trial,
+        like.horizon,
+        "heldout",
+        seed,
+        observe_task=policy.spec.task_dim > 0,
+    )
+    try:
+        record_trials(PolicyActor(policy, TRAINING_VIDEO_TASKS), env, path)
+    except RenderingError as error:
+        note(f"no video: {error}")
+        return False
+    finally:
+        env.close()
+    return True

@@ -1,0 +1,183 @@
+"""How a policy adapts: trials on a split's tasks, beside controls that show what memory is worth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.actor import Forget, PolicyActor
+from agents.recurrent import RecurrentActorCritic
+from envs.family import TaskFamily
+from envs.trial_env import TrialEnv
+from meta.statistics import summarise
+
+Act = Callable[[Tensor], Tensor]
+"""Maps a trial's observation, (N, trial_obs_dim), to actions, (N, A); it keeps its own state."""
+
+WINDOW = 20
+"""Steps over which rewards are averaged to tell when a robot has adapted."""
+TOLERANCE = 0.1
+"""Share of what was learned by the last episode that may be missing."""
+
+
+class Played(NamedTuple):
+    """N trials of K slots of `horizon` steps."""
+
+    reward: np.ndarray
+    """(N, K, horizon): 0 after the first fall of a slot, whose restarts do not count."""
+    falls: np.ndarray
+    """(N, K): how often the robot fell, or its simulation diverged."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Adaptation of one way to act, per episode."""
+
+    returns: list[list[float]]
+    """Trial x episode."""
+    falls: list[list[int]]
+    """Trial x episode."""
+    iqm: list[float]
+    mean: list[float]
+    worst10: list[float]
+    ci95: list[tuple[float, float] | None]
+    adaptation_time_s: float | None
+    """Robot time until episode 1 is as good as the last; None where that never is, or there is nothing to learn."""
+    mean_reward_per_step: list[list[float]]
+    """Episode x step, over all trials."""
+
+
+@dataclass(frozen=True)
+class Adaptation(Figures):
+    """Adaptation of a policy on one split, beside its controls."""
+
+    family: str
+    variant: str
+    physics: str
+    split: str
+    unseen: bool
+    """Whether training never meets the split's tasks."""
+    seed: int
+    num_tasks: int
+    episodes: int
+    horizon: int
+    control_timestep_s: float
+    tasks: list[dict[str, float]]
+    controls: dict[str, Figures]
+    """memory_off, memory_wiped_each_episode, random."""
+
+
+def play(env: TrialEnv, act: Act) -> Played:
+    """One trial in each of the env's simulations."""
+    obs = env.reset()
+    counts = torch.ones(env.num_envs, dtype=torch.bool)
+    rewards, falls = [], []
+    for step in range(env.steps_per_trial):
+        if step % env.horizon == 0:
+            counts = torch.ones_like(counts)
+        obs, reward, terminated, _, _ = env.step(act(obs))
+        rewards.append(torch.where(counts, reward, 0.0))
+        falls.append(terminated)
+        counts = counts & ~terminated
+    shape = (env.episodes_per_trial, env.horizon, env.num_envs)
+    reward = torch.stack(rewards).view(shape).permute(2, 0, 1)
+    return Played(reward.cpu().numpy(), torch.stack(falls).view(shape).sum(dim=1).T.cpu().numpy())
+
+
+def random_actor(env: TrialEnv, seed: int) -> Act:
+    """Actions drawn evenly over the motors' range."""
+    low, high = env.tasks.action_low, env.tasks.action_high
+    generator = torch.Generator().manual_seed(seed)
+
+    def act(obs: Tensor) -> Tensor:
+        return low + (high - low) * torch.rand(len(obs), len(low), generator=generator)
+
+    return act
+
+
+def adaptation_steps(played: Played, random: Played) -> int | None:
+    """The first step of episode 1 from which it stays as good as the last episode.
+
+    As good: its mean reward over 20 steps is short of the last episode's, at the same steps, by at
+    most a tenth of what the last episode's mean reward has over that of random actions.
+    """
+    curve = played.reward.mean(axis=0)  # (K, horizon)
+    gain = curve[-1].mean() - random.reward[:, -1].mean()
+    if gain <= 0:
+        return None
+    window = np.ones(min(WINDOW, curve.shape[1])) / min(WINDOW, curve.shape[1])
+    shortfall = np.convolve(curve[-1] - curve[0], window, mode="valid")
+    missing = np.flatnonzero(shortfall > TOLERANCE * gain)
+    if len(missing) == 0:
+        return 0
+    return int(missing[-1]) + 1 if missing[-1] + 1 < len(shortfall) else None
+
+
+def figures(played: Played, random: Played, control_timestep: float, seed: int) -> Figures:
+    """What is reported of trials."""
+    returns = played.reward.sum(axis=-1)
+    summaries = summarise(returns, seed)
+    steps = adaptation_steps(played, random)
+    return Figures(
+        returns=returns.tolist(),
+        falls=played.falls.tolist(),
+        iqm=[summary.iqm for summary in summaries],
+        mean=[summary.mean for summary in summaries],
+        worst10=[summary.worst10 for summary in summaries],
+        ci95=[summary.ci95 for summary in summaries],
+        adaptation_time_s=None if steps is None else steps * control_timestep,
+        mean_reward_per_step=played.reward.mean(axis=0).tolist(),
+    )
+
+
+def evaluate_adaptation(
+    policy: RecurrentActorCritic,
+    family: TaskFamily,
+    split: str,
+    num_tasks: int,
+    episodes: int,
+    horizon: int,
+    seed: int,
+    sample: bool = False,
+    with_controls: bool = True,
+) -> Adaptation:
+    """Trials on the first num_tasks tasks of a split; all ways to act meet the same tasks and initial states."""
+    env = TrialEnv(family, num_tasks, episodes, horizon, split, seed, observe_task=policy.spec.task_dim > 0)
+
+    def actor(forget: Forget) -> PolicyActor:
+        generator = torch.Generator(policy.log_std.device).manual_seed(seed) if sample else None
+        return PolicyActor(policy, num_tasks, forget, generator)
+
+    def played_with(act: Act) -> Played:
+        env.tasks.seed(seed)
+        return play(env, act)
+
+    random = played_with(random_actor(env, seed))
+    timestep = family.robot.control_timestep
+    controls = {}
+    if with_controls:
+        for name, forget in (("memory_off", Forget.EACH_STEP), ("memory_wiped_each_episode", Forget.EACH_EPISODE)):
+            controls[name] = figures(played_with(actor(forget)), random, timestep, seed)
+        controls["random"] = figures(random, random, timestep, seed)
+    own = figures(played_with(actor(Forget.NEVER)), random, timestep, seed)
+    values = env.tasks.task_values()
+    tasks = [{name: float(value[i]) for name, value in values.items()} for i in range(num_tasks)]
+    env.close()
+    return Adaptation(
+        **vars(own),
+        family=family.name,
+        variant=family.variant,
+        physics="mujoco",
+        split=split,
+        unseen=family.tasks.unseen(split),
+        seed=seed,
+        num_tasks=num_tasks,
+        episodes=episodes,
+        horizon=horizon,
+        control_timestep_s=timestep,
+        tasks=tasks,
+        controls=controls,
+    )

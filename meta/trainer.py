@@ -1,0 +1,114 @@
+"""Meta-training, iteration by iteration: RL² with PPO."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from agents.recurrent import RecurrentActorCritic
+from envs.trial_env import TrialEnv
+from meta.advantages import RewardScaler, generalised_advantages
+from meta.collector import Collector
+from meta.ppo import PPO, Losses, PPOConfig
+
+
+class Progress(NamedTuple):
+    """What training has taken so far."""
+
+    steps: int = 0
+    """Env steps over all simulations."""
+    seconds: float = 0.0
+    iterations: int = 0
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """What one iteration gave and took."""
+
+    losses: Losses | None
+    """None for the first iteration, which only fills the normalisers."""
+    episode_returns: list[float]
+    """Mean return of each of the trial's episodes while exploring."""
+    terminations: float
+    """Falls and divergences per episode."""
+    action_std: float
+    env_seconds: float
+    """Physics, observations and rewards."""
+    policy_seconds: float
+    update_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        return self.env_seconds + self.policy_seconds + self.update_seconds
+
+
+class Trainer:
+    """Collects whole trials, estimates advantages, improves the policy.
+
+    Everything that a later session needs to go on as if nothing had happened is in `state_dict`.
+    """
+
+    def __init__(
+        self, env: TrialEnv, policy: RecurrentActorCritic, config: PPOConfig, gamma: float, seed: int
+    ) -> None:
+        self.env = env
+        self.policy = policy
+        self.gamma = gamma
+        self.gae_lambda = config.gae_lambda
+        self.generator = torch.Generator(policy.log_std.device).manual_seed(seed)
+        self.collector = Collector(env, policy, self.generator)
+        self.ppo = PPO(policy, config, self.generator)
+        self.scaler = RewardScaler(gamma)
+        self.progress = Progress()
+        self._update_threads = torch.get_num_threads()
+
+    def iterate(self, spent: float) -> Iteration:
+        """One iteration; `spent` is the share of the budget that is gone."""
+        start = time.perf_counter()
+        # Idle OpenMP threads spin for a while, and would take the cores from the simulator's.
+        torch.set_num_threads(1)
+        storage = self.collector.collect()
+        torch.set_num_threads(self._update_threads)
+        collected = time.perf_counter()
+
+        self.scaler.update(storage.reward, storage.terminated)
+        advantage = generalised_advantages(
+            storage.reward * self.scaler.scale, storage.value, storage.terminated, self.gamma, self.gae_lambda
+        )
+        losses = self.ppo.update(storage, advantage, spent) if self.progress.iterations else None
+        self.policy.normaliser.update(storage.obs[:-1])
+        updated = time.perf_counter()
+
+        steps, seconds, iterations = self.progress
+        self.progress = Progress(steps + storage.reward.numel(), seconds + updated - start, iterations + 1)
+        by_episode = storage.reward.view(self.env.episodes_per_trial, self.env.horizon, -1)
+        return Iteration(
+            losses,
+            by_episode.sum(dim=1).mean(dim=-1).tolist(),
+            float(storage.terminated.sum()) / (self.env.num_envs * self.env.episodes_per_trial),
+            float(self.policy.log_std.detach().exp().mean()),
+            self.collector.env_seconds,
+            collected - start - self.collector.env_seconds,
+            updated - collected,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers and containers of them, as `torch.load(weights_only=True)` reads them."""
+        return {
+            "policy": self.policy.state_dict(),
+            "optimizer": self.ppo.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "scaler": vars(self.scaler).copy(),
+            "task_index": self.env.tasks.task_index,
+            "progress": tuple(self.progress),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.policy.load_state_dict(state["policy"])
+        self.ppo.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        vars(self.scaler).update(state["scaler"])
+        self.env.tasks.task_index = state["task_index"]
+        self.progress = Progress(*state["progress"])
