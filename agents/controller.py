@@ -45,7 +45,9 @@ class ControllerCard:
 class Controller:
     """Acts in N robots at once. Call `reset` where a new trial begins, then `act` at each step."""
 
-    def __init__(self, policy: RecurrentActorCritic, card: ControllerCard, action_low: Tensor, action_high: Tensor) -> None:
+    def __init__(
+        self, policy: RecurrentActorCritic, card: ControllerCard, action_low: Tensor, action_high: Tensor
+    ) -> None:
         self.policy = policy.eval().requires_grad_(False)
         self.card = card
         self.action_low = action_low
@@ -119,7 +121,9 @@ class Controller:
                 raise ControllerError("previous_reward was given, but this controller was trained without: pass None")
             return torch.zeros(num_envs)
         if previous_reward is None:
-            raise ControllerError(f"previous_reward is None, expected shape ({num_envs},): this controller sees rewards")
+            raise ControllerError(
+                f"previous_reward is None, expected shape ({num_envs},): this controller sees rewards"
+            )
         return _checked("previous_reward", previous_reward, (num_envs,))
 
 

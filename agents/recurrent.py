@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from agents.normaliser import InputNormaliser
 
-REWARD_SCALE = 0.2
+REWARD_SCALE = 1.0
 """The previous reward is seen times this, to be of the order of 1."""
 INITIAL_LOG_STD = -0.5
 
@@ -33,7 +33,8 @@ class Gaussian(NamedTuple):
         """(...,)"""
         scaled = (action - self.mean) * (-self.log_std).exp()
         constant = self.log_std.sum() + 0.5 * math.log(2 * math.pi) * action.shape[-1]
-        return -0.5 * torch.linalg.vecdot(scaled, scaled) - constant
+        squares: Tensor = torch.linalg.vecdot(scaled, scaled)
+        return -0.5 * squares - constant
 
     def entropy(self) -> Tensor:
         """A scalar, in nats."""
@@ -111,7 +112,8 @@ class RecurrentActorCritic(nn.Module):
 
     def values(self, features: Tensor) -> Tensor:
         """(..., feature_dim) -> (...,) what the learner's rewards to come are worth."""
-        return self.value_head(features).squeeze(-1)
+        values: Tensor = self.value_head(features)
+        return values.squeeze(-1)
 
     def _remember(self, encoding: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         if self.spec.memory:

@@ -70,7 +70,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
     values and actions that cannot be used; Gymnasium's ResetNeeded for a step outside an episode.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (as Gymnasium declares it)
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
     the step's.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "autoreset_mode": AutoresetMode.SAME_STEP}
 
     def __init__(
         self,
@@ -256,7 +256,7 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
     | "diverged" | whether the simulation diverged |
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
 
     def __init__(
         self,
@@ -274,9 +274,7 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         episodes = self.family.episodes_per_trial if episodes_per_trial is None else episodes_per_trial
         self.episodes_per_trial = _at_least_one("episodes_per_trial", episodes)
         self.horizon = _at_least_one("horizon", self.family.horizon if horizon is None else horizon)
-        self.trials = TrialEnv(
-            self.family, self.num_envs, self.episodes_per_trial, self.horizon, split, _seed_of(self)
-        )
+        self.trials = TrialEnv(self.family, self.num_envs, self.episodes_per_trial, self.horizon, split, _seed_of(self))
         self.layout: dict[str, slice] = self.trials.layout._asdict()
         del self.layout["task"]  # hidden here, always
         _set_spaces(self, self.trials.tasks, self.trials.obs_dim)

@@ -1,5 +1,6 @@
 """Trials: K episodes of one task, seen through the previous action, the previous reward and a boundary bit."""
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -40,7 +41,7 @@ def trial_layout(obs_dim: int, action_dim: int, task_dim: int = 0) -> Layout:
     ends = [0]
     for size in (obs_dim, action_dim, 1, 1, task_dim):
         ends.append(ends[-1] + size)
-    return Layout(*(slice(start, end) for start, end in zip(ends[:-1], ends[1:], strict=True)))
+    return Layout(*(slice(start, end) for start, end in itertools.pairwise(ends)))
 
 
 class TrialEnv:

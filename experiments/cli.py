@@ -58,7 +58,7 @@ def parse(arguments: Sequence[str]) -> object:
     try:
         with contextlib.redirect_stderr(printed):
             return tyro.cli(
-                Command,  # type: ignore[arg-type]  # a union is no type to mypy
+                Command,
                 prog="limbshift",
                 description=DESCRIPTION,
                 args=list(arguments),

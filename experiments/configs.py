@@ -65,12 +65,23 @@ class TrainConfig:
     ppo: PPOConfig = field(default_factory=PPOConfig)
 
     def __post_init__(self) -> None:
-        for name in ("minutes", "steps", "num_envs", "episodes", "horizon", "hidden_size", "eval_minutes", "video_minutes"):
+        for name in (
+            "minutes",
+            "steps",
+            "num_envs",
+            "episodes",
+            "horizon",
+            "hidden_size",
+            "eval_minutes",
+            "video_minutes",
+        ):
             require_positive(name, getattr(self, name))
         if self.gamma is not None and not 0 <= self.gamma <= 1:
             raise InputError(f"gamma is {self.gamma}, expected a number from 0 to 1")
         if self.num_envs < self.ppo.num_minibatches:
-            raise InputError(f"num_envs is {self.num_envs}, expected at least {self.ppo.num_minibatches}, one a minibatch")
+            raise InputError(
+                f"num_envs is {self.num_envs}, expected at least {self.ppo.num_minibatches}, one a minibatch"
+            )
 
     @property
     def budget_minutes(self) -> float | None:

@@ -38,8 +38,18 @@ def summary(result: Adaptation, run: Path) -> str:
     """The last screen."""
     off, random = result.controls["memory_off"], result.controls["random"]
     time = result.adaptation_time_s
-    adapted = "It has not learned to adapt yet." if time is None else f"It has found out which way within {time:.2f} s of robot time."
-    files = [("video", VIDEO), ("plot", "adaptation.png"), ("figures", "adaptation.json"), ("controller", CONTROLLER), ("metrics", METRICS)]
+    adapted = (
+        "It has not learned to adapt yet."
+        if time is None
+        else f"It has found out which way within {time:.2f} s of robot time."
+    )
+    files = [
+        ("video", VIDEO),
+        ("plot", "adaptation.png"),
+        ("figures", "adaptation.json"),
+        ("controller", CONTROLLER),
+        ("metrics", METRICS),
+    ]
     shown = [(what, run / name) for what, name in files if (run / name).exists()]
     lines = [
         f"Return per episode: {result.iqm[-1]:.0f} with memory, {off.iqm[-1]:.0f} with memory switched off, "

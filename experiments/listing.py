@@ -37,7 +37,9 @@ def print_family(family: TaskFamily, console: Console) -> None:
     console.print(f"robot {family.robot.name}, {obs_dim} observations, {action_dim} actions", highlight=False)
     console.print(f"reward = {(family.reward.__doc__ or '').strip()}", highlight=False)
     steps = f"{family.episodes_per_trial} episodes of {family.horizon} steps of {family.robot.control_timestep:g} s"
-    console.print(f"a trial is {steps}; discount {family.gamma:g}; variants {', '.join(family.variants)}", highlight=False)
+    console.print(
+        f"a trial is {steps}; discount {family.gamma:g}; variants {', '.join(family.variants)}", highlight=False
+    )
     table = Table("parameter", "unit", "range", "scale", "nominal", "extrapolation", "meaning")
     for parameter in family.parameters:
         table.add_row(*parameter_row(parameter))

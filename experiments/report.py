@@ -29,7 +29,9 @@ def print_adaptation(result: Adaptation, console: Console | None = None) -> None
     console = console or Console()
     variant = "" if result.variant == "default" else f" ({result.variant})"
     title = f"{result.family}{variant}: return per episode on {tasks_phrase(result)}"
-    table = Table(title=title, caption="interquartile mean over tasks, with its 95 % bootstrap interval", title_justify="left")
+    table = Table(
+        title=title, caption="interquartile mean over tasks, with its 95 % bootstrap interval", title_justify="left"
+    )
     table.add_column("")
     for episode in range(result.episodes):
         table.add_column(f"episode {episode + 1}", justify="right")
@@ -71,7 +73,9 @@ def _plot_returns(axes: Axes, result: Adaptation) -> None:
         high = [(interval or (iqm, iqm))[1] - iqm for iqm, interval in zip(figures.iqm, figures.ci95, strict=True)]
         label = "controller" if name == "own" else CONTROL_LABELS[name]
         width = 2.2 if name == "own" else 1.3
-        axes.errorbar(episodes, figures.iqm, [low, high], color=COLOURS[name], label=label, marker="o", lw=width, capsize=3)
+        axes.errorbar(
+            episodes, figures.iqm, [low, high], color=COLOURS[name], label=label, marker="o", lw=width, capsize=3
+        )
     axes.set_xticks(range(1, result.episodes + 1))
     axes.set_xlabel("episode of the trial")
     axes.set_ylabel("return (interquartile mean, 95 % interval)")

@@ -26,7 +26,9 @@ def find_controller(name: str | Path) -> Path:
         return SHIPPED / f"{name}.safetensors"
     nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.3)
     hint = f"did you mean {nearest[0]}?" if nearest else f"shipped are {', '.join(names) or 'none'}"
-    raise ControllerError(f"unknown controller {str(name)!r}, expected a run directory, a file or a shipped name: {hint}")
+    raise ControllerError(
+        f"unknown controller {str(name)!r}, expected a run directory, a file or a shipped name: {hint}"
+    )
 
 
 def load_controller(name: str | Path) -> Controller:

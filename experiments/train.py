@@ -115,7 +115,11 @@ class Session:
         else:
             write_json(run / CONFIG, {**asdict(config), "run_dir": str(run)})
         logger = make_logger(run, config.wandb, {**asdict(config), "run_dir": str(run)}, run.name, config.resume)
-        console.print(f"Meta-training on {family.name}: network on {device}, physics on mujoco, files in {run}", highlight=False, soft_wrap=True)
+        console.print(
+            f"Meta-training on {family.name}: network on {device}, physics on mujoco, files in {run}",
+            highlight=False,
+            soft_wrap=True,
+        )
         return cls(config, family, run, trainer, logger, console)
 
     def train(self) -> None:

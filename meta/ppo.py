@@ -17,7 +17,7 @@ class PPOConfig:
 
     learning_rate: float = 7e-4
     """Adam's step size at the start."""
-    final_learning_rate: float = 7e-4
+    final_learning_rate: float = 1e-4
     """Adam's step size at the end of the budget; it falls linearly."""
     clip_coef: float = 0.2
     """How far a step may move an action's probability ratio from 1."""

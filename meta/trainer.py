@@ -49,9 +49,7 @@ class Trainer:
     Everything that a later session needs to go on as if nothing had happened is in `state_dict`.
     """
 
-    def __init__(
-        self, env: TrialEnv, policy: RecurrentActorCritic, config: PPOConfig, gamma: float, seed: int
-    ) -> None:
+    def __init__(self, env: TrialEnv, policy: RecurrentActorCritic, config: PPOConfig, gamma: float, seed: int) -> None:
         self.env = env
         self.policy = policy
         self.gamma = gamma

@@ -58,9 +58,7 @@ class HalfCheetah(Robot):
 
 ROBOT = HalfCheetah()
 
-DIRECTION = TaskParameter(
-    "direction", -1.0, 1.0, "which way to run: 1 forward, -1 backward", choices=(-1.0, 1.0)
-)
+DIRECTION = TaskParameter("direction", -1.0, 1.0, "which way to run: 1 forward, -1 backward", choices=(-1.0, 1.0))
 TARGET_VELOCITY = TaskParameter(
     "target_velocity", 0.0, 3.0, "speed to hold", unit="m/s", nominal=0.0, extrapolation=((3.0, 4.0),)
 )
@@ -115,7 +113,8 @@ def all_wirings() -> tuple[str, ...]:
 
 def control_cost(action: Tensor) -> Tensor:
     """-0.05 sum a^2"""
-    return -CONTROL_WEIGHT * torch.linalg.vecdot(action, action)
+    squares: Tensor = torch.linalg.vecdot(action, action)
+    return -CONTROL_WEIGHT * squares
 
 
 def run(speed: Tensor, action: Tensor) -> dict[str, Tensor]:

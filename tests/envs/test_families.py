@@ -107,7 +107,7 @@ def test_half_cheetah_is_gymnasiums() -> None:
     env.set_tasks([{}], env.every)
     env.begin_episodes(env.every)
     for name in ("qpos", "qvel"):
-        env.physics.state(name)[0] = torch.from_numpy(getattr(gym, "data").__getattribute__(name))
+        env.physics.state(name)[0] = torch.from_numpy(gym.data.__getattribute__(name))
     env.physics.forward(env.every)
     for action in np.random.default_rng(0).uniform(-1, 1, (STEPS, 6)):
         obs, _, _, _, info = gym.step(action)
