@@ -12,6 +12,8 @@ from agents.normaliser import InputNormaliser
 REWARD_SCALE = 1.0
 """The previous reward is seen times this, to be of the order of 1."""
 INITIAL_LOG_STD = -0.5
+FORGET_BIAS = 2.0
+"""sigmoid(2) = 0.88 of the cell's state is kept at each step of an untrained LSTM."""
 
 
 class LSTMState(NamedTuple):
@@ -123,7 +125,15 @@ class RecurrentActorCritic(nn.Module):
         return output.view_as(encoding), state
 
     def _initialise(self) -> None:
-        """Orthogonal weights: small for the policy, so that it starts near zero actions."""
+        """Orthogonal weights: small for the policy, so that it starts near zero actions.
+
+        The forget gate starts open, so that early training already remembers over an episode:
+        Jozefowicz et al., "An empirical exploration of recurrent network architectures" (2015).
+        """
+        forget = slice(self.spec.hidden_size, 2 * self.spec.hidden_size)
+        with torch.no_grad():
+            self.lstm.get_parameter("bias_ih_l0")[forget] = FORGET_BIAS
+            self.lstm.get_parameter("bias_hh_l0")[forget] = 0.0
         for layer, gain in ((self.encoder, math.sqrt(2)), (self.action_head, 0.01), (self.value_head, 1.0)):
             nn.init.orthogonal_(layer.weight, gain)
             nn.init.zeros_(layer.bias)

@@ -64,9 +64,7 @@ def mp4(path: Path, size: tuple[int, int], fps: float) -> Iterator[Frames]:
         writer.close()
 
 
-def _play(
-    act: Callable[[Tensor], Tensor], env: TrialEnv, renderer: TaskRenderer, write: Frames
-) -> NDArray[np.float64]:
+def _play(act: Callable[[Tensor], Tensor], env: TrialEnv, renderer: TaskRenderer, write: Frames) -> NDArray[np.float64]:
     obs = env.reset()
     values = env.tasks.task_values()
     tasks = [{name: float(value[i]) for name, value in values.items()} for i in range(env.num_envs)]

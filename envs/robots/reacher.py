@@ -20,13 +20,14 @@ VELOCITY_NOISE = 0.005
 
 
 class Reacher(Robot):
-    """Gymnasium's Reacher-v5 without all that is computed from its target.
+    """Gymnasium's Reacher-v5 without all that is computed from its target, and with its fingertip.
 
     | Observation | what | unit |
     |---|---|---|
     | 0-1 | cosine of the two joint angles | |
     | 2-3 | sine of the two joint angles | |
     | 4-5 | joint velocities | rad/s |
+    | 6-7 | fingertip along x and y, one substep behind the angles | m |
 
     | Action | what | bounds |
     |---|---|---|
@@ -45,7 +46,7 @@ class Reacher(Robot):
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         angles = physics.state("qpos")[:, :2]
-        return angles.cos(), angles.sin(), physics.state("qvel")[:, :2]
+        return angles.cos(), angles.sin(), physics.state("qvel")[:, :2], self.position(physics)
 
     def position(self, physics: Physics) -> Tensor:
         return physics.derived("xpos")[:, self.model.body("fingertip").id, :2]

@@ -45,7 +45,7 @@ def started(model: mujoco.MjModel, num_sims: int, seed: int = 0) -> MujocoPhysic
     return physics
 
 
-def stepped(model: mujoco.MjModel, qpos: Tensor, qvel: Tensor, ctrl: Tensor, steps: int) -> mujoco.MjData:
+def stepped(model: mujoco.MjModel, steps: int, qpos: Tensor, qvel: Tensor, ctrl: Tensor) -> mujoco.MjData:
     """What plain MuJoCo makes of a state and a control."""
     data = mujoco.MjData(model)
     data.qpos[:], data.qvel[:], data.ctrl[:] = qpos.numpy(), qvel.numpy(), ctrl.numpy()
@@ -66,7 +66,7 @@ def test_simulations_equal_plain_mujoco_bit_for_bit(robot: Robot) -> None:
         diverged = physics.step(5)
     assert not diverged.any()
     for sim in range(3):
-        data = stepped(robot.model, *(value[sim] for value in start.values()), steps=100)
+        data = stepped(robot.model, 100, *(value[sim] for value in start.values()))
         assert np.array_equal(physics.state("qpos")[sim], data.qpos)
         assert np.array_equal(physics.state("qvel")[sim], data.qvel)
         assert np.array_equal(physics.derived("xpos")[sim], data.xpos)
@@ -94,7 +94,7 @@ def test_edits_give_what_mujoco_derives_from_an_edited_model() -> None:
 
     physics.step(50)
     for sim, expected in enumerate((robot.model, edited, robot.model)):
-        data = stepped(expected, *(value[sim] for value in start.values()), steps=50)
+        data = stepped(expected, 50, *(value[sim] for value in start.values()))
         assert np.array_equal(physics.state("qpos")[sim], data.qpos)
 
 
@@ -143,7 +143,7 @@ def test_reset_gives_the_default_state_to_those_picked() -> None:
         assert not physics.state("ctrl")[sim].any()
     for name, value in before.items():
         assert torch.equal(physics.state(name)[1], value[1]), name
-    data = stepped(physics.model, *(value[1] for value in before.values()), steps=4)
+    data = stepped(physics.model, 4, *(value[1] for value in before.values()))
     physics.step(4)
     assert np.array_equal(physics.state("qpos")[1], data.qpos)
 
@@ -181,7 +181,7 @@ def test_a_divergence_is_seen_alone_and_in_silence(
     assert physics.step(5).tolist() == [False, True, False]
     assert physics.state("qpos").isfinite().all()
     for sim in (0, 2):
-        data = stepped(physics.model, *(value[sim] for value in before.values()), steps=5)
+        data = stepped(physics.model, 5, *(value[sim] for value in before.values()))
         assert np.array_equal(physics.state("qpos")[sim], data.qpos)
     assert physics.step(5).tolist() == [False, False, False]
     captured = capfd.readouterr()
@@ -249,6 +249,6 @@ def test_a_snapshot_is_a_copy_of_one_simulation() -> None:
     data.qpos[:] = 0
     assert physics.state("qpos")[1].any()
     # Nothing in it is a substep behind, as rendering needs.
-    expected = stepped(physics.model, *(value[1] for value in copies(physics).values()), steps=0)
+    expected = stepped(physics.model, 0, *(value[1] for value in copies(physics).values()))
     mujoco.mj_forward(physics.model, expected)
     assert np.array_equal(physics.snapshot(1)[1].xpos, expected.xpos)
