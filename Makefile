@@ -33,7 +33,8 @@ clean: # what was trained, in runs/, stays
 .venv/bin/python: # Debian's Python may lack ensurepip, so the second way borrows the system's pip
 	@test -n "$(PYTHON)" || { echo "limbshift needs Python 3.11 or newer, found $$(python3 -V 2>&1)" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || \
-	{ $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python .venv install --quiet pip; }
+	{ $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python .venv install --quiet pip; } || \
+	{ rm -rf .venv; exit 1; }
 
 gl: .venv/.installed # Rendering needs EGL; training does not.
 	@$(HAS_EGL) || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \

@@ -1,5 +1,6 @@
 """Many simulations of one robot, each with its own dynamics: the interface, and MuJoCo's CPU engine."""
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ import mujoco
 import numpy as np
 import torch
 from mujoco.batch import Batch
+from mujoco.batch import SimulationError as SimulationError
 from torch import Tensor
 
 
@@ -72,22 +74,23 @@ class Physics(Protocol):
     def close(self) -> None: ...
 
 
+_log = logging.getLogger(__name__)
+
+
 class _Messages:
-    """MuJoCo's warnings: off stderr and out of its log file; all but the expected become Python's."""
+    """MuJoCo's warnings: out of its log file, and all but the expected into Python's `logging`.
+
+    Not into `warnings`: where those are errors, one raised inside MuJoCo would abort the process.
+    """
 
     def __init__(self) -> None:
         self.expected: str | None = None
-        self.error: RuntimeWarning | None = None
         if mujoco.get_mju_user_warning() is None:
             mujoco.set_mju_user_warning(self)
 
     def __call__(self, message: str) -> None:
-        if self.expected is not None and self.expected in message:
-            return
-        try:
-            warnings.warn(f"MuJoCo: {message.strip()}", RuntimeWarning, stacklevel=2)
-        except RuntimeWarning as error:  # where warnings are errors: raised through MuJoCo it would abort the process
-            self.error = error
+        if self.expected is None or self.expected not in message:
+            _log.warning("MuJoCo: %s", message.strip())
 
     @contextmanager
     def expecting(self, text: str) -> Iterator[None]:
@@ -96,9 +99,6 @@ class _Messages:
             yield
         finally:
             self.expected = None
-        if self.error is not None:
-            error, self.error = self.error, None
-            raise error
 
 
 _MESSAGES = _Messages()

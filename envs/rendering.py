@@ -75,7 +75,7 @@ class TaskRenderer:
         self._paint(model, physics, task)
         scene, every = self._renderer.scene, int(mujoco.mjtCatBit.mjCAT_ALL)
         mujoco.mjv_updateScene(model, data, self._option, None, self._camera.view, every, scene)
-        _mark_goal(scene, task, data.time, lookat)
+        _mark_goal(scene, task, data.time, lookat, self._camera.height)
         picture: NDArray[np.uint8] = self._renderer.render()
         return picture
 
@@ -96,7 +96,7 @@ class TaskRenderer:
 
 
 class _Camera:
-    """Follows a robot that travels, at a constant height; stands still over one that is fixed to the ground."""
+    """Follows a robot that travels, and rises with its leaps; stands still over one that is fixed to the ground."""
 
     def __init__(self, robot: Robot) -> None:
         model = robot.model
@@ -104,6 +104,8 @@ class _Camera:
         travel = (int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_SLIDE))
         self.follows = bool(np.isin(model.jnt_type[model.jnt_bodyid == self._root], travel).any())
         self._start = np.array(model.body_pos[self._root])
+        self.height = float(self._start[2])
+        """Of the robot's root as it stands, m."""
         self.view = mujoco.MjvCamera()
         for name, value in robot.camera.items():
             setattr(self.view, name, value)
@@ -113,7 +115,7 @@ class _Camera:
         lookat = self._start.copy()
         if self.follows:
             lookat[:2] = data.subtree_com[self._root, :2]
-            lookat[2] /= 2
+            lookat[2] = max(self.height / 2, data.subtree_com[self._root, 2] - self.height / 2)
         self.view.lookat = lookat
         return lookat
 
@@ -136,7 +138,8 @@ def _model_for_context(nominal: mujoco.MjModel, width: int, height: int) -> mujo
     model = copy.copy(nominal)
     model.vis.global_.offwidth, model.vis.global_.offheight = width, height
     quality = model.vis.quality
-    quality.shadowsize = 1024  # MuJoCo's 4096, 28, 16 and 4 take three times as long without a graphics card
+    # MuJoCo's 4, 4096, 28, 16 and 4 take four times as long without a graphics card, for little that shows in a video
+    quality.offsamples, quality.shadowsize = 0, 1024
     quality.numslices, quality.numstacks, quality.numquads = 16, 8, 1
     model.vis.rgba.haze[:3] = _HORIZON
     for texture in np.flatnonzero(model.tex_nchannel == 3):
@@ -193,18 +196,20 @@ def _lay_floor(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.fl
     model.mat_specular[material] = 0.0
 
 
-def _mark_goal(scene: mujoco.MjvScene, task: Mapping[str, float], time: float, lookat: NDArray[np.float64]) -> None:
+def _mark_goal(
+    scene: mujoco.MjvScene, task: Mapping[str, float], time: float, lookat: NDArray[np.float64], height: float
+) -> None:
     """What the goal's parameters, known by their names, ask for.
 
     An arrow for a direction, a post that moves at a target velocity, a disc for a place.
     """
     x, y, z = lookat
     if "direction" in task:
-        half = 0.35 * np.sign(task["direction"])
-        _connect(scene, mujoco.mjtGeom.mjGEOM_ARROW, 0.035, (x - half, y, 3.4 * z), (x + half, y, 3.4 * z))
+        half, above = 0.35 * np.sign(task["direction"]), z + height
+        _connect(scene, mujoco.mjtGeom.mjGEOM_ARROW, 0.035, (x - half, y, above), (x + half, y, above))
     if "target_velocity" in task:
-        post = task["target_velocity"] * time
-        _connect(scene, mujoco.mjtGeom.mjGEOM_CAPSULE, 0.03, (post, y + 0.6, 0.0), (post, y + 0.6, 3.4 * z))
+        post, behind = task["target_velocity"] * time, y + 0.6
+        _connect(scene, mujoco.mjtGeom.mjGEOM_CAPSULE, 0.03, (post, behind, 0.0), (post, behind, 1.5 * height))
     if "goal_x" in task:
         goal = (task["goal_x"], task["goal_y"])
         disc = mujoco.mjtGeom.mjGEOM_CYLINDER

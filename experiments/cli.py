@@ -11,6 +11,8 @@ import tyro
 
 from envs import robots
 from envs.errors import InputError
+from envs.physics import SimulationError
+from envs.rendering import RenderingError
 from experiments.bench import run_bench
 from experiments.configs import (
     BenchConfig,
@@ -46,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"limbshift: {error}", file=sys.stderr)
         return 2
+    except (RenderingError, SimulationError) as error:
+        print(f"limbshift: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("limbshift: interrupted", file=sys.stderr)
         return 1
@@ -95,3 +100,7 @@ def run(config: object) -> None:
             run_bench(config)
         case _:
             raise AssertionError(f"no command for {config!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,11 +9,11 @@ import torch
 import tyro
 
 from envs.errors import InputError
+from experiments.loggers import WandbMode
 from meta.ppo import PPOConfig
 
 DEFAULT_MINUTES = 10.0
 
-WandbMode = Literal["auto", "online", "offline", "disabled"]
 Device = Literal["auto", "cpu", "cuda"]
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
 

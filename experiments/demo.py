@@ -8,10 +8,11 @@ from rich.panel import Panel
 
 from experiments.configs import DemoConfig, TrainConfig
 from experiments.evaluate import evaluate
+from experiments.loggers import METRICS_FILE
 from experiments.report import plot_adaptation, print_adaptation
 from experiments.train import free_directory, run_training
 from meta.adaptation import Adaptation
-from meta.checkpoint import CONTROLLER, METRICS, VIDEO, write_json
+from meta.checkpoint import CONTROLLER, VIDEO, write_json
 
 FAMILY = "HalfCheetahDir"
 EPISODES, HORIZON = 2, 100
@@ -48,7 +49,7 @@ def summary(result: Adaptation, run: Path) -> str:
         ("plot", "adaptation.png"),
         ("figures", "adaptation.json"),
         ("controller", CONTROLLER),
-        ("metrics", METRICS),
+        ("metrics", METRICS_FILE),
     ]
     shown = [(what, run / name) for what, name in files if (run / name).exists()]
     lines = [

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from agents.controller import Controller, ControllerError
+from agents.files import check_writable
 from envs.family import TaskFamily, make_family
 from experiments.configs import EvaluateConfig, require_positive
 from experiments.report import plot_adaptation, print_adaptation
@@ -59,6 +60,9 @@ def evaluate(
 
 def run_evaluate(config: EvaluateConfig) -> None:
     """The command."""
+    for path in (config.json, config.plot):
+        if path:
+            check_writable(path)
     result = evaluate(
         config.controller,
         split=config.split,

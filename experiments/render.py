@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from agents.actor import PolicyActor
+from agents.files import check_writable
 from agents.recurrent import RecurrentActorCritic
 from envs.family import TaskFamily
 from envs.rendering import RenderingError
@@ -21,6 +22,7 @@ TRAINING_VIDEO_TASKS = 3
 def run_render(config: RenderConfig, console: Console | None = None) -> None:
     """The command."""
     console = console or Console()
+    check_writable(config.out)
     controller = load_controller(config.controller)
     family = family_of(controller)
     env = TrialEnv(

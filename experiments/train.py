@@ -47,18 +47,19 @@ def train(family: str | TaskFamily, **settings: Any) -> Path:
 
     A family of the caller's own is given as an object.
     """
-    made = make_family(family, settings.get("variant", "default"))
-    return run_training(TrainConfig(family=made.name, **settings), made)
+    made = make_family(family, settings.pop("variant", "default"))
+    return run_training(TrainConfig(family=made.name, variant=made.variant, **settings), made)
 
 
 def run_training(config: TrainConfig, family: TaskFamily | None = None, console: Console | None = None) -> Path:
     """The command: trains until the budget is spent or the person interrupts."""
     family = family or make_family(config.family, config.variant)
+    device = choose_device(config.device)
     run_dir = config.run_dir or free_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
     with open_run(run_dir, config.resume) as run:
         if config.resume:
             config = resumed_config(config, read_json(run / CONFIG))
-        session = Session.begin(config, family, run, console or Console())
+        session = Session.begin(config, family, device, run, console or Console())
         session.train()
     return run_dir
 
@@ -106,9 +107,10 @@ class Session:
     console: Console
 
     @classmethod
-    def begin(cls, config: TrainConfig, family: TaskFamily, run: Path, console: Console) -> "Session":
+    def begin(
+        cls, config: TrainConfig, family: TaskFamily, device: torch.device, run: Path, console: Console
+    ) -> "Session":
         """Set up, or take up where the run's checkpoint was written."""
-        device = choose_device(config.device)
         trainer = make_trainer(config, family, device)
         if config.resume:
             trainer.load_state_dict(load_checkpoint(run))

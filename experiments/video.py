@@ -1,9 +1,10 @@
-"""Videos of whole trials on several tasks, side by side."""
+"""Videos of whole trials on several tasks side by side."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
 
 import imageio_ffmpeg
 import numpy as np
@@ -13,127 +14,306 @@ from torch import Tensor
 
 from agents.files import replacing
 from envs.family import TaskFamily
-from envs.rendering import TaskRenderer
-from envs.trial_env import TrialEnv
+from envs.rendering import GOAL, NEUTRAL, SWITCHED, Color, RenderingError, TaskRenderer, effect_color
+from envs.trial_env import TrialEnv, TrialStep
 
 Picture = NDArray[np.uint8]
-"""(height, width, 3)"""
+Bytes = tuple[int, int, int]
 
-TILE_WIDTH, TILE_HEIGHT = 426, 320
-CAPTION_HEIGHT = 66
-MARGIN = 10
-FONT_SIZE = 15
-TASK_LINES = 2
-BACKGROUND, TEXT, FAINT, ACCENT = (24, 27, 33), (240, 240, 240), (165, 172, 184), (255, 180, 70)
-FLASH_STEPS = 20
-"""How long a new episode is announced in colour."""
+TILE = (426, 320)
+"""Width and height of a task's picture; three fill a page of 1280."""
+MAX_FPS = 25
+"""A robot that acts more often than this is shown in slow motion."""
+BANNER_SECONDS = 0.8
+"""For how long the start of an episode is announced."""
 
-
-class Frames(Protocol):
-    """Takes the frames of a video in order."""
-
-    def __call__(self, frame: Picture) -> None: ...
+_PAPER, _EMPTY, _FAINT, _INK, _ALARM = (250, 250, 248), (222, 224, 226), (110, 116, 124), (30, 34, 40), (190, 30, 40)
+_RETURNS_SHOWN = 3
+"""How many earlier episodes' returns there is room for."""
+_GAP = 4
+"""Pixels between tiles."""
 
 
-def record_trials(act: Callable[[Tensor], Tensor], env: TrialEnv, path: Path) -> NDArray[np.float64]:
-    """Play one trial in each of the env's simulations into an mp4, in real time.
+class VideoError(RenderingError):
+    """ffmpeg is missing, or could not write the video."""
 
-    act maps trial observations (N, trial_obs_dim) to actions (N, A). Returns (N, episodes) returns,
-    which count up to the first fall of a slot. Raises RenderingError where OpenGL does not work.
+
+@dataclass
+class Score:
+    """One simulation's trial so far; what is earned after the first fall of an episode's slot does not count."""
+
+    returns: list[float] = field(default_factory=lambda: [0.0])
+    """Of the slots so far; the last one is under way."""
+    fell_at: int | None = None
+    """The step of the slot's first fall."""
+    began_at: int = 0
+    """The step at which the slot's present episode began."""
+    diverged: bool = False
+    """Whether its last fall was the simulation's."""
+
+    def begin_slot(self) -> None:
+        self.returns.append(0.0)
+        self.fell_at, self.began_at = None, 0
+
+    def add(self, step: int, reward: float, terminated: bool, diverged: bool) -> None:
+        """The outcome of a step of the slot; the first is number 1."""
+        if self.fell_at is None:
+            self.returns[-1] += reward
+        if terminated:
+            self.fell_at = step if self.fell_at is None else self.fell_at
+            self.began_at, self.diverged = step, diverged
+
+
+def record_trials(
+    act: Callable[[Tensor], Tensor],
+    env: TrialEnv,
+    path: Path,
+    progress: Callable[[int, int], None] | None = None,
+    tile: tuple[int, int] = TILE,
+) -> NDArray[np.float64]:
+    """Play the env's next trial in each of its simulations, and film it: (N, K) returns per trial and episode.
+
+    act maps observations, (N, trial_obs_dim) float32, to actions, (N, A), and keeps its own memory,
+    fresh at the start. progress is told frames done and in all. The mp4 file appears whole, or not
+    at all. Raises RenderingError where frames or the video cannot be made.
     """
-    fps = 1 / env.tasks.robot.control_timestep
-    size = (TILE_WIDTH * env.num_envs, TILE_HEIGHT + CAPTION_HEIGHT)
-    renderer = TaskRenderer(env.tasks.family, TILE_WIDTH, TILE_HEIGHT)
+    frame_rate = min(1 / env.tasks.robot.control_timestep, MAX_FPS)
+    renderer = TaskRenderer(env.tasks.family, *tile)
     try:
-        with replacing(path) as temporary, mp4(temporary, size, fps) as write:
-            return _play(act, env, renderer, write)
+        obs = env.reset()
+        page = _Page(env, tile, frame_rate)
+        scores = [Score() for _ in range(env.num_envs)]
+        with replacing(path) as temporary, _Encoder(temporary, page.size, frame_rate) as encoder:
+            for step in range(env.steps_per_trial + 1):
+                if step:
+                    result = env.step(act(obs))
+                    obs = result.obs
+                    _add(scores, result, (step - 1) % env.horizon + 1, env.horizon)
+                pictures = [renderer.frame(env.tasks.physics, sim, task) for sim, task in enumerate(page.tasks)]
+                encoder.write(page.draw(pictures, scores, step - env.horizon * (len(scores[0].returns) - 1)))
+                if progress:
+                    progress(step + 1, env.steps_per_trial + 1)
     finally:
         renderer.close()
+    return np.array([score.returns for score in scores])
 
 
-@contextmanager
-def mp4(path: Path, size: tuple[int, int], fps: float) -> Iterator[Frames]:
-    """Takes (height, width, 3) frames of size (width, height), both even, into an H.264 file."""
-    writer = imageio_ffmpeg.write_frames(
-        str(path), size, fps=fps, codec="libx264", macro_block_size=2, output_params=["-movflags", "+faststart"]
-    )
-    writer.send(None)
-    try:
-        yield writer.send
-    finally:
-        writer.close()
+def _add(scores: list[Score], result: TrialStep, step: int, horizon: int) -> None:
+    """The outcome of the slot's step, whose number starts at 1."""
+    columns = (result.reward.tolist(), result.terminated.tolist(), result.diverged.tolist())
+    for score, *outcome in zip(scores, *columns, strict=True):
+        score.add(step, *outcome)
+        if step == horizon and not result.trial_over:
+            score.begin_slot()
 
 
-def _play(act: Callable[[Tensor], Tensor], env: TrialEnv, renderer: TaskRenderer, write: Frames) -> NDArray[np.float64]:
-    obs = env.reset()
-    values = env.tasks.task_values()
-    tasks = [{name: float(value[i]) for name, value in values.items()} for i in range(env.num_envs)]
-    returns = np.zeros((env.num_envs, env.episodes_per_trial))
-    fell = np.zeros(env.num_envs, dtype=bool)
-    for step in range(env.steps_per_trial):
-        episode, place = divmod(step, env.horizon)
-        if place == 0:
-            fell[:] = False
-        tiles = []
-        for sim, task in enumerate(tasks):
-            picture = renderer.frame(env.tasks.physics, sim, task)
-            progress = f"episode {episode + 1} of {env.episodes_per_trial}   step {place + 1:3d}"
-            fate = "   fell" if fell[sim] else ""
-            score = f"return {returns[sim, episode]:7.1f}{fate}"
-            caption = _caption(task_text(env.tasks.family, task), progress, score, flash=place < FLASH_STEPS)
-            tiles.append(np.concatenate([caption, picture]))
-        write(np.ascontiguousarray(np.concatenate(tiles, axis=1)))
-        obs, reward, terminated, _, _ = env.step(act(obs))
-        returns[:, episode] += np.where(fell, 0.0, reward.cpu().numpy())
-        fell |= terminated.cpu().numpy()
-    return returns
-
-
-def task_text(family: TaskFamily, task: Mapping[str, float]) -> str:
-    """A task in few words: "direction -1", "wiring +-++-+", "masses torso 0.6, bthigh 1.9, ..."."""
-    texts, signs, factors = [], "", []
+def task_lines(family: TaskFamily, task: Mapping[str, float]) -> list[str]:
+    """A task in words, such as "direction -1", "wiring + - + + - +", "mass: torso 1.2, bthigh 0.43"."""
+    plain: list[str] = []
+    groups: dict[str, list[tuple[str, float]]] = {}
     for parameter in family.parameters:
+        part, _, kind = parameter.name.rpartition("_")
         value = task[parameter.name]
-        short, _, kind = parameter.name.rpartition("_")
-        if kind == "sign":
-            signs += "+" if value > 0 else "-"
-        elif kind == "mass":
-            factors.append(f"{short} {value:.2g}")
+        if parameter.effect and part:
+            groups.setdefault("wiring" if parameter.choices else kind, []).append((part, value))
         else:
-            unit = f" {parameter.unit}" if parameter.unit else ""
-            texts.append(f"{parameter.name.replace('_', ' ')} {value:.2g}{unit}")
-    if signs:
-        texts.append(f"wiring {signs}")
-    if factors:
-        texts.append("masses " + ", ".join(factors))
-    return ", ".join(texts)
-
-
-def _caption(task: str, progress: str, score: str, flash: bool) -> Picture:
-    """(CAPTION_HEIGHT, TILE_WIDTH, 3) the task above, the episode and the return below."""
-    strip = Image.new("RGB", (TILE_WIDTH, CAPTION_HEIGHT), BACKGROUND)
-    draw = ImageDraw.Draw(strip)
-    font, small = ImageFont.load_default(FONT_SIZE), ImageFont.load_default(FONT_SIZE - 3)
-    width = TILE_WIDTH - 2 * MARGIN
-    if draw.textlength(task, font) <= width:
-        draw.text((MARGIN, 8), task, TEXT, font)
-    else:
-        for row, line in enumerate(_wrap(task, draw, small, width)[:TASK_LINES]):
-            draw.text((MARGIN, 4 + 16 * row), line, TEXT, small)
-    bottom = CAPTION_HEIGHT - FONT_SIZE - 9
-    draw.text((MARGIN, bottom), progress, ACCENT if flash else FAINT, font)
-    draw.text((TILE_WIDTH - MARGIN - draw.textlength(score, font), bottom), score, TEXT, font)
-    return np.asarray(strip)
-
-
-def _wrap(
-    text: str, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float
-) -> list[str]:
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}".strip()
-        if draw.textlength(longer, font) <= width:
-            lines[-1] = longer
+            plain.append(f"{parameter.name.replace('_', ' ')} {value:.2g} {parameter.unit}".rstrip())
+    lines = [", ".join(plain)] if plain else []
+    for kind, values in groups.items():
+        if kind == "wiring":
+            lines.append("wiring " + " ".join("+" if value > 0 else "-" for _, value in values))
         else:
-            lines.append(word)
+            lines.append(f"{kind}: " + ", ".join(f"{part} {value:.2g}" for part, value in values))
     return lines
+
+
+class _Page:
+    """A frame of the video: a title, what the colours mean, and a tile for each task.
+
+    A tile is the task in words, the picture, a bar of the trial's episodes, and the scores.
+    """
+
+    def __init__(self, env: TrialEnv, tile: tuple[int, int], frame_rate: float) -> None:
+        values = env.tasks.task_values()
+        family = env.tasks.family
+        self.tasks = [{name: float(column[sim]) for name, column in values.items()} for sim in range(env.num_envs)]
+        self._episodes, self._horizon = env.episodes_per_trial, env.horizon
+        self._banner_steps = max(1, min(round(BANNER_SECONDS * frame_rate), env.horizon // 4))
+        self._tile = tile
+        self._pen = _Pen(max(8, min(15, tile[0] // 28)))
+        self._banner_pen = _Pen(max(10, tile[0] // 18))
+        legend = _legend(family)
+        captions = [self._pen.wrap(task_lines(family, task), tile[0] - self._pen.line) for task in self.tasks]
+        head = (2 if legend else 1) * self._pen.line
+        self._top = head + (max(len(caption) for caption in captions) + 1) * self._pen.line
+        width = len(self.tasks) * (tile[0] + _GAP) - _GAP
+        height = self._top + tile[1] + 3 * self._pen.line
+        self.size = (width + width % 2, height + height % 2)  # yuv420p wants even numbers
+        self._blank = Image.new("RGB", self.size, _PAPER)
+        draw = ImageDraw.Draw(self._blank)
+        self._pen.row(draw, (self._pen.margin, self._pen.margin), [_title(env, frame_rate)])
+        self._pen.row(draw, (self._pen.margin, self._pen.margin + self._pen.line), legend)
+        for number, caption in enumerate(captions):
+            for row, text in enumerate(caption):
+                place = (self._left(number) + self._pen.margin, head + self._pen.margin + row * self._pen.line)
+                self._pen.write(draw, place, text, _INK)
+
+    def draw(self, pictures: list[Picture], scores: list[Score], step: int) -> Picture:
+        """(height, width, 3) frame after this many steps of a slot."""
+        page = self._blank.copy()
+        draw = ImageDraw.Draw(page)
+        for number, (picture, score) in enumerate(zip(pictures, scores, strict=True)):
+            left = self._left(number)
+            page.paste(Image.fromarray(picture), (left, self._top))
+            if step - score.began_at < self._banner_steps:
+                self._draw_banner(draw, left, score)
+            self._draw_bar(draw, left, len(score.returns) - 1, step)
+            self._draw_score(draw, left, score, step)
+        return np.asarray(page)
+
+    def _left(self, number: int) -> int:
+        return number * (self._tile[0] + _GAP)
+
+    def _draw_banner(self, draw: ImageDraw.ImageDraw, left: int, score: Score) -> None:
+        """Announce the episode that begins, and why, where it was not for time."""
+        text = f"episode {len(score.returns)} of {self._episodes}"
+        if score.began_at:
+            text = "simulation diverged: starts again" if score.diverged else "fell: starts again"
+        height = round(1.1 * self._banner_pen.line)
+        box = (left, self._top, left + self._tile[0] - 1, self._top + height)
+        draw.rectangle(box, _ALARM if score.began_at else _to_bytes(GOAL))
+        place = (left + self._tile[0] // 2, self._top + height // 2)
+        draw.text(place, text, _PAPER, self._banner_pen.font, anchor="mm")
+
+    def _draw_bar(self, draw: ImageDraw.ImageDraw, left: int, episode: int, step: int) -> None:
+        """The trial's time line under the picture, a piece for each episode."""
+        top = self._top + self._tile[1] + 3
+        bottom = top + self._pen.margin
+        for slot in range(self._episodes):
+            start = left + slot * self._tile[0] // self._episodes
+            end = left + (slot + 1) * self._tile[0] // self._episodes - 3
+            draw.rectangle((start, top, end, bottom), _EMPTY)
+            share = min(max((episode - slot) + step / self._horizon, 0.0), 1.0)
+            if share:
+                draw.rectangle((start, top, start + share * (end - start), bottom), _to_bytes(GOAL))
+
+    def _draw_score(self, draw: ImageDraw.ImageDraw, left: int, score: Score, step: int) -> None:
+        """Episode, step and return so far; then the returns of earlier episodes, as many as fit."""
+        *earlier, present = score.returns
+        now = f"episode {len(score.returns)} of {self._episodes}   step {step}/{self._horizon}   return {present:.1f}"
+        place = (left + self._pen.margin, self._top + self._tile[1] + 3 * self._pen.margin)
+        self._pen.write(draw, place, now, _INK if score.fell_at is None else _ALARM)
+        notes = [] if score.fell_at is None else [f"counted up to the fall at step {score.fell_at}"]
+        first = max(len(earlier) - _RETURNS_SHOWN, 0)
+        notes += [f"episode {number}: {value:.1f}" for number, value in enumerate(earlier[first:], first + 1)]
+        place = (place[0], place[1] + self._pen.line)
+        self._pen.write(draw, place, "   ".join(notes), _FAINT)
+
+
+class _Pen:
+    """Writes in one size."""
+
+    def __init__(self, size: int) -> None:
+        self.font = ImageFont.load_default(size)
+        self.line = round(1.3 * size)
+        """Height of a line, pixels."""
+        self.margin = self.line // 3
+
+    def write(self, draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, color: Bytes) -> None:
+        draw.text(place, text, color, self.font)
+
+    def row(self, draw: ImageDraw.ImageDraw, place: tuple[int, int], items: list[str | Color]) -> None:
+        """Words and patches of colour, one after the other."""
+        x, y = place
+        for item in items:
+            if isinstance(item, str):
+                self.write(draw, (x, y), item, _FAINT)
+                x += round(self.font.getlength(item))
+            else:
+                draw.rectangle((x, y + 2, x + self.line // 2, y + self.line - 4), _to_bytes(item))
+                x += self.line // 2 + 1
+
+    def wrap(self, lines: list[str], width: float) -> list[str]:
+        """Break lines at commas where they would be wider than this."""
+        wrapped: list[str] = []
+        for line in lines:
+            first, *rest = line.split(", ")
+            wrapped.append(first)
+            for part in rest:
+                longer = f"{wrapped[-1]}, {part}"
+                if self.font.getlength(longer) <= width:
+                    wrapped[-1] = longer
+                else:
+                    wrapped[-1] += ","
+                    wrapped.append(part)
+        return wrapped
+
+
+def _title(env: TrialEnv, frame_rate: float) -> str:
+    family = env.tasks.family
+    variant = "" if family.variant == family.variants[0] else f" ({family.variant})"
+    speed = frame_rate * env.tasks.robot.control_timestep
+    slowed = f", slowed to {speed:.0%}" if speed < 0.99 else ""
+    return f"{family.name}{variant}, {env.tasks.split} tasks{slowed}"
+
+
+def _legend(family: TaskFamily) -> list[str | Color]:
+    """Words and colours that say what the colours mean; the first parameter of each kind stands for all."""
+    painted = [parameter for parameter in family.parameters if parameter.effect]
+    kinds = {parameter.name.rpartition("_")[2]: parameter for parameter in reversed(painted)}
+    legend: list[str | Color] = []
+    for kind, parameter in kinds.items():
+        if parameter.choices:
+            legend += [NEUTRAL, " motor as designed   ", SWITCHED, " reversed   "]
+        else:
+            values = np.geomspace(parameter.low, parameter.high, 9)
+            legend.append(f"{kind}: {parameter.low:.2g} ")
+            legend += [effect_color(parameter, float(value)) for value in values]
+            legend.append(f" {parameter.high:.2g} times   ")
+    if "target_velocity" in family.tasks.names:
+        legend += [GOAL, " moves at the target velocity"]
+    return legend
+
+
+def _to_bytes(color: Color) -> Bytes:
+    red, green, blue = (round(255 * part) for part in color)
+    return red, green, blue
+
+
+class _Encoder:
+    """Makes an H.264 film of the frames that it is given, which browsers play."""
+
+    def __init__(self, path: Path, size: tuple[int, int], frame_rate: float) -> None:
+        command = [_ffmpeg(), "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+        command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{frame_rate:.6g}", "-i", "-"]
+        command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"]
+        command += ["-movflags", "+faststart", "-f", "mp4", str(path)]
+        # In a session of its own, so that Ctrl-C reaches this process alone.
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+    def write(self, frame: Picture) -> None:
+        """Add a (height, width, 3) frame."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(frame.tobytes())
+
+    def __enter__(self) -> "_Encoder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the film; raises VideoError, with what ffmpeg said last, where it failed."""
+        ffmpeg_ended = isinstance(error, BrokenPipeError)
+        if error is not None and not ffmpeg_ended:
+            self._process.kill()
+        _, said = self._process.communicate()
+        if ffmpeg_ended or (error is None and self._process.returncode):
+            last = (said.decode(errors="replace").strip() or "it does not say why").splitlines()[-1]
+            raise VideoError(f"ffmpeg could not write the video: {last}") from error
+
+
+def _ffmpeg() -> str:
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise VideoError("no ffmpeg: install imageio-ffmpeg again, or set IMAGEIO_FFMPEG_EXE") from error

@@ -16,7 +16,6 @@ from envs.errors import InputError
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint.pt"
 CONTROLLER = "controller.safetensors"
-METRICS = "metrics.jsonl"
 VIDEO = "adaptation.mp4"
 _LOCK = ".lock"
 

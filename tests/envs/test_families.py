@@ -23,6 +23,7 @@ from tests.envs.sled import Sledding
 STEPS = 20
 FAMILIES = tuple(make_family(name, variant) for name in families() for variant in make_family(name).variants)
 PARAMETERS = tuple((family, parameter) for family in FAMILIES for parameter in family.parameters)
+GOALS = tuple((family, parameter) for family, parameter in PARAMETERS if parameter.effect is None)
 
 
 def family_id(value: object) -> str | None:
@@ -32,6 +33,7 @@ def family_id(value: object) -> str | None:
 
 
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=family_id)
+every_goal = pytest.mark.parametrize(("family", "parameter"), GOALS, ids=family_id)
 every_parameter = pytest.mark.parametrize(("family", "parameter"), PARAMETERS, ids=family_id)
 
 
@@ -101,8 +103,7 @@ def test_nominal_is_the_unmodified_robot_bit_for_bit(family: TaskFamily) -> None
 
 
 def test_half_cheetah_is_gymnasiums() -> None:
-    with pytest.warns(RuntimeWarning, match="settotalmass"):
-        gym = HalfCheetahEnv()
+    gym = HalfCheetahEnv()
     gym.reset(seed=0)
     env = TaskEnv(make_family("HalfCheetahLimbs"), 1)
     env.set_tasks([{}], env.every)
@@ -130,10 +131,8 @@ def test_each_parameter_changes_the_motion(family: TaskFamily, parameter: TaskPa
         assert (result.obs[:, 1:] != result.obs[:, :1]).any(dim=-1).all(dim=-1)[5:].all(), "a value has no effect"
 
 
-@every_parameter
+@every_goal
 def test_goals_leave_the_motion_alone(family: TaskFamily, parameter: TaskParameter) -> None:
-    if parameter.effect is not None:
-        pytest.skip("not a goal")
     values = other_values(parameter)
     env = TaskEnv(family, len(values) + 1)
     env.set_tasks([{}, *({parameter.name: value} for value in values)], env.every)
@@ -196,7 +195,7 @@ def test_all_stays_finite(family: TaskFamily, kind: str) -> None:
         env.begin_tasks(env.every)
         env.begin_episodes(env.every)
         generator = torch.Generator().manual_seed(2)
-        for _ in range(family.horizon):
+        for _ in range(min(family.horizon, 100)):
             step = env.step(ACTIONS[kind](2 * torch.rand(8, env.action_dim, generator=generator) - 1))
             assert not step.diverged.any()
             assert step.reward.isfinite().all()

@@ -1,0 +1,160 @@
+"""Frames that show the robot and its task."""
+
+import ctypes.util
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import envs.robots  # noqa: F401, registers the families
+from envs.family import make_family
+from envs.parameters import TaskParameter
+from envs.rendering import HIGH, LOW, NEUTRAL, SWITCHED, TaskRenderer, effect_color
+from envs.task_env import TaskEnv
+
+needs_gl = pytest.mark.skipif(
+    not ctypes.util.find_library("EGL") and not ctypes.util.find_library("OSMesa") and "DISPLAY" not in os.environ,
+    reason="no OpenGL library: neither libEGL nor libOSMesa nor a display",
+)
+WIDTH, HEIGHT = 160, 120
+RANGE = TaskParameter("torso_mass", 0.25, 4.0, "", scale="log")
+SWITCH = TaskParameter("torso_sign", -1.0, 1.0, "", choices=(-1.0, 1.0))
+
+
+class Stage:
+    """One simulation, whose task and state are set, and its frames."""
+
+    def __init__(self, family: str) -> None:
+        self.env = TaskEnv(make_family(family), 1, num_threads=1)
+        self.renderer = TaskRenderer(self.env.family, WIDTH, HEIGHT)
+
+    def frame(self, x: float = 0.0, **task: float) -> NDArray[np.uint8]:
+        """(HEIGHT, WIDTH, 3) of the robot in its default state, x metres along the track."""
+        full: Mapping[str, float] = {**self.env.family.nominal, **task}
+        self.env.set_tasks([full], self.env.every)
+        self.env.physics.reset(self.env.every)
+        self.env.family.place_goal(self.env.physics, self.env.task, self.env.every)
+        self.env.physics.state("qpos")[:, 0] += x
+        return self.renderer.frame(self.env.physics, 0, full)
+
+    def close(self) -> None:
+        self.renderer.close()
+        self.env.close()
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    stage = Stage(request.param)
+    yield stage
+    stage.close()
+
+
+def pixels_like(frame: NDArray[np.uint8], red: int, green: int, blue: int) -> int:
+    """How many pixels are that way coloured: each sign says whether a channel is far above or below the mean."""
+    channels = frame.astype(int)
+    away = channels - channels.mean(axis=-1, keepdims=True)
+    wanted = np.array([red, green, blue])
+    return int(((away * wanted > 25) | (wanted == 0)).all(axis=-1).sum())
+
+
+def test_colours_of_a_range_diverge_from_neutral() -> None:
+    assert effect_color(RANGE, 1.0) == pytest.approx(NEUTRAL)
+    assert effect_color(RANGE, 0.25) == pytest.approx(LOW)
+    assert effect_color(RANGE, 4.0) == pytest.approx(HIGH)
+    assert effect_color(RANGE, 100.0) == pytest.approx(HIGH)  # outside the range, the end's colour
+    half = [(start + end) / 2 for start, end in zip(NEUTRAL, HIGH, strict=True)]
+    assert effect_color(RANGE, 2.0) == pytest.approx(half)  # half way from 1 to 4, on a scale of logarithms
+
+
+def test_colours_of_a_switch() -> None:
+    assert effect_color(SWITCH, 1.0) == NEUTRAL
+    assert effect_color(SWITCH, -1.0) == SWITCHED
+
+
+@needs_gl
+@pytest.mark.parametrize("stage", ["HalfCheetahLimbs"], indirect=True)
+def test_masses_are_seen(stage: Stage) -> None:
+    nominal, light, heavy = stage.frame(), stage.frame(torso_mass=0.3), stage.frame(torso_mass=3.3)
+    assert nominal.shape == (HEIGHT, WIDTH, 3)
+    assert nominal.dtype == np.uint8
+    assert pixels_like(nominal, 1, -1, -1) == 0
+    assert pixels_like(heavy, 1, -1, -1) > 50
+    assert pixels_like(light, -1, 0, 1) > pixels_like(nominal, -1, 0, 1) + 50
+
+
+@needs_gl
+@pytest.mark.parametrize("stage", ["HalfCheetahWiring"], indirect=True)
+def test_a_reversed_motor_is_orange(stage: Stage) -> None:
+    assert pixels_like(stage.frame(), 1, 0, -1) == 0
+    one, two = stage.frame(bthigh_sign=-1), stage.frame(bthigh_sign=-1, fthigh_sign=-1)
+    assert pixels_like(two, 1, 0, -1) > pixels_like(one, 1, 0, -1) > 20
+
+
+@needs_gl
+@pytest.mark.parametrize("stage", ["HalfCheetahDir"], indirect=True)
+def test_the_camera_follows_over_a_moving_floor(stage: Stage) -> None:
+    """The floor repeats itself every 2 m, so 60 m on the picture is the same, and half a metre on it is not."""
+    start, far, near = stage.frame(0.0), stage.frame(60.0), stage.frame(0.5)
+    assert np.abs(start.astype(int) - far).mean() < 1
+    assert np.abs(start.astype(int) - near).mean() > 4
+
+
+@needs_gl
+@pytest.mark.parametrize("stage", ["HalfCheetahDir"], indirect=True)
+def test_the_arrow_points_where_the_robot_should_run(stage: Stage) -> None:
+    for direction in (1, -1):
+        frame = stage.frame(direction=direction).astype(int)
+        arrow = frame[: HEIGHT // 2, :, 1] - frame[: HEIGHT // 2, :, 0] > 40
+        columns = np.flatnonzero(arrow.any(axis=0))
+        assert len(columns) > 10
+        head = arrow.sum(axis=0).argmax()  # where it is thickest
+        assert direction * (head - columns.mean()) > 2
+
+
+@needs_gl
+@pytest.mark.parametrize("stage", ["ReacherGoal"], indirect=True)
+def test_the_hidden_goal_is_seen_where_it_is(stage: Stage) -> None:
+    """x to the right, y up."""
+    frame = stage.frame(goal_x=0.15, goal_y=0.1)
+    green = frame[..., 1].astype(int) - frame[..., 0] > 40
+    inside = green[HEIGHT // 10 : -HEIGHT // 10]
+    rows, columns = np.nonzero(inside[: len(inside) // 3])
+    assert len(rows) > 30
+    assert columns.mean() > WIDTH / 2
+    assert not green[2 * HEIGHT // 3 :].any()
+
+
+@needs_gl
+@pytest.mark.parametrize("stage", ["HalfCheetahVel"], indirect=True)
+def test_rendering_leaves_the_simulation_alone(stage: Stage) -> None:
+    stage.frame(x=1.0)
+    physics = stage.env.physics
+    qpos, nominal = physics.state("qpos").clone(), physics.model.geom_rgba.copy()
+    again = stage.renderer.frame(physics, 0, stage.env.family.nominal)
+    assert torch.equal(physics.state("qpos"), qpos)
+    assert np.array_equal(physics.model.geom_rgba, nominal)
+    assert np.array_equal(again, stage.renderer.frame(physics, 0, stage.env.family.nominal))
+
+
+def test_without_opengl_one_line_says_what_to_do() -> None:
+    """In a process of its own: MuJoCo reads MUJOCO_GL once."""
+    program = """
+import envs.robots
+from envs.family import make_family
+from envs.rendering import RenderingError, TaskRenderer
+try:
+    TaskRenderer(make_family("HalfCheetahDir"))
+except RenderingError as error:
+    print(error)
+"""
+    environment = {**os.environ, "MUJOCO_GL": "disable"}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+    assert len(ended.stdout.splitlines()) == 1
+    assert "apt-get install libegl1" in ended.stdout
+    assert "it is disable" in ended.stdout

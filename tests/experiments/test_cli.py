@@ -1,0 +1,183 @@
+"""The command line: what it does, and what it says to bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from experiments.cli import main
+from experiments.loggers import read_metrics
+
+TINY = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
+TRIAL_STEPS = 4 * 2 * 5
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory after three iterations of training."""
+    path = tmp_path_factory.mktemp("runs") / "tiny"
+    assert main(["train", "HalfCheetahLimbs", "--steps", str(3 * TRIAL_STEPS), "--run-dir", str(path), *TINY]) == 0
+    return path
+
+
+def test_training_leaves_everything_that_a_run_holds(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    assert config["family"] == "HalfCheetahLimbs"
+    assert config["num_envs"] == 4
+    rows = read_metrics(run / "metrics.jsonl")
+    assert rows[-1]["step"] == 3 * TRIAL_STEPS
+    assert {"train/return_episode_2", "loss/policy", "speed/steps_per_second"} <= rows[2].keys()
+    assert "heldout/return_episode_1" in rows[-1]
+    for name in ("checkpoint.pt", "controller.safetensors"):
+        assert (run / name).stat().st_size > 1000
+
+
+def test_resume_goes_on_to_the_new_total(tmp_path: Path) -> None:
+    path = str(tmp_path / "run")
+    assert main(["train", "HalfCheetahDir", "--steps", str(2 * TRIAL_STEPS), "--run-dir", path, *TINY]) == 0
+    resumed = ["train", "HalfCheetahDir", "--steps", str(5 * TRIAL_STEPS), "--run-dir", path, "--resume"]
+    assert main([*resumed, "--wandb", "disabled"]) == 0
+    steps = [row["step"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss/total" in row]
+    assert steps == [TRIAL_STEPS * number for number in (2, 3, 4, 5)]  # the first iteration has no losses
+
+
+def test_a_budget_below_one_iteration_is_rounded_up(tmp_path: Path) -> None:
+    assert main(["train", "HalfCheetahDir", "--steps", "1", "--run-dir", str(tmp_path / "run"), *TINY]) == 0
+    assert read_metrics(tmp_path / "run" / "metrics.jsonl")[0]["step"] == TRIAL_STEPS
+
+
+@pytest.mark.parametrize("flag", ["--no-memory", "--observe-task", "--hide-reward"])
+def test_what_the_policy_senses_is_chosen_by_a_flag(flag: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert main(["train", "HalfCheetahLimbs", "--steps", "1", "--run-dir", str(run), flag, *TINY]) == 0
+    assert main(["evaluate", str(run), "--tasks", "3"]) == 0
+
+
+def test_evaluation_writes_the_contracts_json_and_a_plot(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, plot = tmp_path / "a.json", tmp_path / "a.png"
+    assert main(["evaluate", str(run), "--tasks", "5", "--json", str(out), "--plot", str(plot)]) == 0
+    result = json.loads(out.read_text(), parse_constant=pytest.fail)
+    assert np.shape(result["returns"]) == np.shape(result["falls"]) == (5, 2)
+    assert len(result["tasks"]) == result["num_tasks"] == 5
+    assert result["unseen"] is True
+    assert (result["family"], result["split"], result["physics"]) == ("HalfCheetahLimbs", "heldout", "mujoco")
+    for figures in (result, *result["controls"].values()):
+        assert len(figures["iqm"]) == len(figures["mean"]) == len(figures["worst10"]) == len(figures["ci95"]) == 2
+        assert "adaptation_time_s" in figures
+    assert result["controls"].keys() == {"memory_off", "memory_wiped_each_episode", "random"}
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert "episode 2" in capsys.readouterr().out
+
+
+def test_the_same_seed_gives_the_same_evaluation(run: Path, tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        assert main(["evaluate", str(run), "--tasks", "4", "--sample", "--json", str(tmp_path / name)]) == 0
+    assert (tmp_path / "a.json").read_text() == (tmp_path / "b.json").read_text()
+
+
+def test_families_are_listed_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["families"]) == 0
+    assert main(["families", "HalfCheetahVel"]) == 0
+    printed = capsys.readouterr().out
+    assert "HalfCheetahWiring" in printed
+    assert "-|v_x - target_velocity| - 0.05 * sum(a^2)" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Expected one of {demo, train"),
+        (["fly"], "fly"),
+        (["train"], "FAMILY"),
+        (["train", "HalfChetahDir"], "unknown task family 'HalfChetahDir': did you mean HalfCheetahDir?"),
+        (["train", "HalfCheetahDir", "--minutes", "0"], "minutes is 0.0, expected a number above 0"),
+        (["train", "HalfCheetahDir", "--steps", "-3"], "steps is -3, expected a number above 0"),
+        (["train", "HalfCheetahDir", "--num-envs", "0"], "num_envs is 0, expected a number above 0"),
+        (["train", "HalfCheetahDir", "--num-envs", "3"], "num_envs is 3, expected at least 4, one a minibatch"),
+        (["train", "HalfCheetahDir", "--device", "gpu"], "invalid choice 'gpu'"),
+        (["train", "ReacherGoal", "--variant", "sparse"], "variant of ReacherGoal is 'sparse', expected one of default, dense"),
+        (["evaluate", "Nobody"], "unknown controller 'Nobody'"),
+        (["evaluate", "missing.safetensors"], "no controller at missing.safetensors"),
+        (["evaluate", "{run}", "--tasks", "0"], "tasks is 0, expected a number above 0"),
+        (["evaluate", "{run}", "--split", "test"], "split is 'test', expected one of train, heldout, extrapolation"),
+        (["evaluate", "{run}/config.json"], "truncated or no .safetensors file"),
+        (["evaluate", "{run}", "--json", "{run}/config.json/a.json"], "cannot be written"),
+        (["render", "{run}", "--out", "{run}/config.json/a.mp4"], "cannot be written"),
+        (["train", "HalfCheetahLimbs", "--run-dir", "{run}"], "is not empty"),
+        (["train", "HalfCheetahDir", "--run-dir", "{run}", "--resume"], "family is HalfCheetahDir, expected HalfCheetahLimbs"),
+        (["train", "HalfCheetahLimbs", "--run-dir", "{run}", "--resume", "--seed", "3"], "seed is 3, expected 0"),
+        (["train", "HalfCheetahLimbs", "--run-dir", "{run}/none", "--resume"], "holds no checkpoint.pt"),
+        (["train", "HalfCheetahLimbs", "--run-dir", "{run}/config.json/below"], "cannot be written to"),
+        (["families", "Foo"], "unknown task family 'Foo'"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_line_and_status_2(
+    arguments: list[str], message: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(path.name for path in run.iterdir())
+    assert main([argument.format(run=run) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert not captured.out
+    assert sorted(path.name for path in run.iterdir()) == before
+
+
+def test_cuda_is_refused_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["train", "HalfCheetahDir", "--device", "cuda", "--run-dir", str(tmp_path / "run")]) == 2
+    assert "device is cuda, expected cpu" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_directory_in_use_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from meta.checkpoint import open_run
+
+    with open_run(tmp_path / "run", resume=False):
+        assert main(["train", "HalfCheetahDir", "--run-dir", str(tmp_path / "run"), *TINY]) == 2
+    assert "is in use by another process" in capsys.readouterr().err
+
+
+def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_file({"weight": np.zeros(3)}, tmp_path / "foreign.safetensors")
+    assert main(["evaluate", str(tmp_path / "foreign.safetensors")]) == 2
+    assert "expected limbshift-controller-1" in capsys.readouterr().err
+
+
+def test_ctrl_c_saves_and_exits_cleanly(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.cli",
+        "train",
+        "HalfCheetahDir",
+        "--minutes",
+        "5",
+        "--run-dir",
+        str(run),
+    ]
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen([*command, *TINY], cwd=root, stdout=subprocess.PIPE, text=True, env=os.environ)
+    metrics = run / "metrics.jsonl"
+    for _ in range(600):
+        if metrics.exists() and metrics.stat().st_size:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Interrupted: saving." in out
+    assert (run / "controller.safetensors").exists()
+    assert (run / "checkpoint.pt").exists()
