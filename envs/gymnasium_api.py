@@ -218,7 +218,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
             infos |= _final(self.tasks.observe().numpy(), infos, ended)
             self._begin(ended)
             infos["task"] = self.tasks.task_values()
-        return self.tasks.observe().numpy(), step.reward.numpy().copy(), terminated, truncated, infos
+        return self.tasks.observe().numpy(), step.reward.numpy(), terminated, truncated, infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """A frame (H, W, 3) of each env; None without a render mode."""
@@ -307,7 +307,7 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
             infos |= _final(obs, infos, truncated)
             obs = self.trials.reset().numpy()
             infos["task"] = tasks.task_values()
-        return obs, step.reward.numpy().copy(), np.zeros_like(truncated), truncated, infos
+        return obs, step.reward.numpy(), np.zeros_like(truncated), truncated, infos
 
     def close_extras(self, **kwargs: Any) -> None:
         self.trials.close()
@@ -389,7 +389,7 @@ def _final(obs: Floats, infos: Info, ended: NDArray[np.bool_]) -> Info:
     """What info says of episodes that ended, in Gymnasium's form: one observation for each, None for the others."""
     final_obs = np.full(len(ended), None, dtype=object)
     for env in np.flatnonzero(ended):
-        final_obs[env] = obs[env].copy()
+        final_obs[env] = obs[env]
     final_info = deepcopy(infos)
     return {"final_obs": final_obs, "_final_obs": ended.copy(), "final_info": final_info, "_final_info": ended.copy()}
 

@@ -28,8 +28,6 @@ BANNER_SECONDS = 0.8
 """For how long the start of an episode is announced."""
 
 _PAPER, _EMPTY, _FAINT, _INK, _ALARM = (250, 250, 248), (222, 224, 226), (110, 116, 124), (30, 34, 40), (190, 30, 40)
-_RETURNS_SHOWN = 3
-"""How many earlier episodes' returns there is room for."""
 _GAP = 4
 """Pixels between tiles."""
 
@@ -203,11 +201,11 @@ class _Page:
         now = f"episode {len(score.returns)} of {self._episodes}   step {step}/{self._horizon}   return {present:.1f}"
         place = (left + self._pen.margin, self._top + self._tile[1] + 3 * self._pen.margin)
         self._pen.write(draw, place, now, _INK if score.fell_at is None else _ALARM)
-        notes = [] if score.fell_at is None else [f"counted up to the fall at step {score.fell_at}"]
-        first = max(len(earlier) - _RETURNS_SHOWN, 0)
-        notes += [f"episode {number}: {value:.1f}" for number, value in enumerate(earlier[first:], first + 1)]
-        place = (place[0], place[1] + self._pen.line)
-        self._pen.write(draw, place, "   ".join(notes), _FAINT)
+        fall = "" if score.fell_at is None else f"counted up to the fall at step {score.fell_at}   "
+        notes = [f"episode {number}: {value:.1f}   " for number, value in enumerate(earlier, 1)]
+        while notes and self._pen.font.getlength(fall + "".join(notes)) > self._tile[0]:
+            del notes[0]
+        self._pen.write(draw, (place[0], place[1] + self._pen.line), fall + "".join(notes), _FAINT)
 
 
 class _Pen:

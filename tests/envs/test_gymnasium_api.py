@@ -527,14 +527,16 @@ def test_wrong_states_are_refused_and_change_nothing(qpos: Array, qvel: Array, m
 def test_set_state_forgets_the_motion_so_far() -> None:
     """The solver starts from its last solution, so a state is the same only where that is forgotten too."""
     rested, tired = cheetah(), cheetah()
-    rested.reset(seed=0)
-    tired.reset(seed=1, options={"task": {"direction": 1}})
+    rested.reset()
+    tired.reset()
     for action in actions(20, 6):
         tired.step(action)
-    state = 0.1 * np.ones(9), np.ones(9)
-    np.testing.assert_array_equal(rested.set_state(*state), tired.set_state(*state))
-    for action in actions(20, 6):
-        np.testing.assert_array_equal(rested.step(action)[0], tired.step(action)[0])
+    landing = [0, -0.1, 0, 0, 0, 0, 0, 0, 0], [0, -1, 0, 0, 0, 0, 0, 0, 0]
+    np.testing.assert_array_equal(rested.set_state(*landing), tired.set_state(*landing))
+    for action in actions(5, 6):
+        rested.step(action)
+        tired.step(action)
+        assert rested.tasks.physics.state("qvel").equal(tired.tasks.physics.state("qvel"))
 
 
 def test_set_state_leaves_a_goal_where_it_is() -> None:

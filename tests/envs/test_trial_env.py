@@ -268,9 +268,9 @@ def test_rewards_are_those_of_the_task() -> None:
 
 def test_the_task_cannot_be_seen() -> None:
     env = trials(16)
-    env.reset()
-    env.tasks.physics.state("qpos").zero_()
+    assert env.reset().shape == (16, env.obs_dim)
     assert env.layout.task == slice(env.obs_dim, env.obs_dim)
+    env.tasks.physics.state("qpos").zero_()
     seen = env.tasks.observe()
     assert len(env.tasks.task["mass"].unique()) == 16
     assert torch.equal(seen, torch.zeros_like(seen))
