@@ -120,17 +120,27 @@ class _Camera:
         return lookat
 
 
+_failure: list[RenderingError] = []
+"""The first failure to open a context: MuJoCo aborts the process at a second try."""
+
+
 def _open_renderer(model: mujoco.MjModel, width: int, height: int) -> mujoco.Renderer:
+    if _failure:
+        raise _failure[0]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # GLFW warns of what the exception says
             return mujoco.Renderer(model, height, width, max_geom=_MAX_GEOMS)
     except Exception as error:  # each of the OpenGL backends fails in its own way
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise RenderingError(
-            "OpenGL does not work here: install it (apt-get install libegl1 libgl1-mesa-dri), or set MUJOCO_GL"
-            f" to egl, osmesa or glfw (it is {os.environ.get('MUJOCO_GL', 'not set')}): {reason}"
-        ) from error
+        _failure.append(
+            RenderingError(
+                "OpenGL does not work here: install it (apt-get install libegl1 libgl1-mesa-dri), set MUJOCO_GL to"
+                " egl, osmesa or glfw, or, without a display, import limbshift before mujoco"
+                f" (MUJOCO_GL is {os.environ.get('MUJOCO_GL', 'not set')}): {reason}"
+            )
+        )
+        raise _failure[0] from error
 
 
 def _model_for_context(nominal: mujoco.MjModel, width: int, height: int) -> mujoco.MjModel:

@@ -77,9 +77,9 @@ def parse(arguments: Sequence[str]) -> object:
 
 def one_line(box: str) -> str:
     """The message in tyro's box, without its frame and without its hints about --help."""
-    text = "\n".join(re.sub("[│╭╮╰╯]", "", line).strip() for line in box.splitlines()[1:-1])
-    paragraphs = [part.strip() for part in re.split("─{3,}", text)]
-    kept = [part.split("\n\n")[0] for part in paragraphs if "helptext" not in part]
+    text = "\n".join(re.sub("[│╭╮╰╯|]", "", line).strip() for line in box.splitlines()[1:-1])
+    paragraphs = [part.strip() for part in re.split("[─-]{3,}", text)]  # the rule is of hyphens in ASCII terminals
+    kept = [part.split("\n\n")[0] for part in paragraphs if part and "helptext" not in part]
     return "; ".join(" ".join(part.split()) for part in kept).removeprefix("Error parsing ")
 
 

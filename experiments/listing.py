@@ -20,13 +20,17 @@ def run_families(config: FamiliesConfig, console: Console | None = None) -> None
 
 def families_table() -> Table:
     """A row for each family."""
-    table = Table("family", "what changes", "observation", "action", "parameters", "trial", "splits")
+    table = Table(title="Task families: limbshift families FAMILY tells all about one", title_justify="left")
+    table.add_column("family", no_wrap=True)
+    table.add_column("what changes")
+    table.add_column("obs, act", no_wrap=True)
+    table.add_column("parameters", justify="right")
+    table.add_column("splits")
     for name in families():
         family = make_family(name)
         obs_dim, action_dim = sizes(family)
-        trial = f"{family.episodes_per_trial} x {family.horizon}"
-        counts = (str(obs_dim), str(action_dim), str(len(family.parameters)))
-        table.add_row(name, family.description, *counts, trial, splits_text(family))
+        counts = (f"{obs_dim}, {action_dim}", str(len(family.parameters)))
+        table.add_row(name, family.description, *counts, splits_text(family))
     return table
 
 

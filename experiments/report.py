@@ -10,48 +10,61 @@ from rich.table import Table
 from agents.files import replacing
 from meta.adaptation import Adaptation, Figures
 
-CONTROL_LABELS = {
-    "memory_off": "memory off (each step as a trial's first)",
-    "memory_wiped_each_episode": "memory wiped each episode",
-    "random": "random actions",
+CAPTION = (
+    "Interquartile mean over tasks with its 95 % bootstrap interval. Worst tenth: mean of the worst tenth of the "
+    "tasks in the last episode. Adapted: robot time until episode 1 is as good as the last."
+)
+LABELS = {
+    "controller": "controller",
+    "memory_off": "memory off",
+    "memory_wiped_each_episode": "memory wiped\neach episode",
+    "random": "random\nactions",
 }
-COLOURS = {"own": "#1f5fa8", "memory_off": "#c46a1b", "memory_wiped_each_episode": "#7a4fa3", "random": "#8a8a8a"}
+COLOURS = {
+    "controller": "#1f5fa8",
+    "memory_off": "#c46a1b",
+    "memory_wiped_each_episode": "#7a4fa3",
+    "random": "#8a8a8a",
+}
 
 
 def tasks_phrase(result: Adaptation) -> str:
     """Such as "64 held-out tasks never trained on"."""
     seen = "never trained on" if result.unseen else "the same as in training"
-    return f"{result.num_tasks} {result.split} tasks, {seen}"
+    split = result.split.replace("heldout", "held-out")
+    return f"{result.num_tasks} {split} tasks, {seen}"
 
 
 def print_adaptation(result: Adaptation, console: Console | None = None) -> None:
-    """A row for each way to act, a column for each episode."""
+    """A row for each episode, a column for each way to act."""
     console = console or Console()
     variant = "" if result.variant == "default" else f" ({result.variant})"
     title = f"{result.family}{variant}: return per episode on {tasks_phrase(result)}"
-    table = Table(
-        title=title, caption="interquartile mean over tasks, with its 95 % bootstrap interval", title_justify="left"
-    )
-    table.add_column("")
+    table = Table(title=title, caption=CAPTION, title_justify="left", caption_justify="left", show_lines=True)
+    table.add_column("episode")
+    for name in ("controller", *result.controls):
+        table.add_column(LABELS[name], justify="right", style="bold" if name == "controller" else None)
+    ways: list[Figures] = [result, *result.controls.values()]
     for episode in range(result.episodes):
-        table.add_column(f"episode {episode + 1}", justify="right")
-    table.add_column("worst tenth, last", justify="right")
-    table.add_column("falls per episode", justify="right")
-    table.add_column("adapted after", justify="right")
-    table.add_row(*_row("controller", result), style="bold")
-    for name, figures in result.controls.items():
-        table.add_row(*_row(CONTROL_LABELS[name], figures))
+        table.add_row(str(episode + 1), *(_cell(figures, episode) for figures in ways))
+    table.add_row("worst tenth", *(f"{figures.worst10[-1]:.1f}" for figures in ways))
+    table.add_row("adapted", *(_time(figures.adaptation_time_s) for figures in ways))
     console.print(table)
+    falls = [count for trial in result.falls for count in trial]
+    if any(falls):
+        mean = sum(falls) / len(falls)
+        console.print(f"The robot fell {mean:.2f} times an episode; what followed a first fall is not counted.")
 
 
-def _row(label: str, figures: Figures) -> list[str]:
-    cells = [label]
-    for iqm, interval in zip(figures.iqm, figures.ci95, strict=True):
-        cells.append(f"{iqm:.1f}" + (f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else ""))
-    falls = [count for trial in figures.falls for count in trial]
-    time = figures.adaptation_time_s
-    cells += [f"{figures.worst10[-1]:.1f}", f"{sum(falls) / len(falls):.2f}", "-" if time is None else f"{time:.2f} s"]
-    return cells
+def _cell(figures: Figures, episode: int) -> str:
+    """IQM and, on a line of its own, its interval."""
+    iqm, interval = figures.iqm[episode], figures.ci95[episode]
+    digits = 0 if abs(iqm) >= 100 else 1
+    return f"{iqm:.{digits}f}" + (f"\n{interval[0]:.{digits}f} to {interval[1]:.{digits}f}" if interval else "")
+
+
+def _time(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.2f} s"
 
 
 def plot_adaptation(result: Adaptation, path: Path) -> None:
@@ -66,13 +79,13 @@ def plot_adaptation(result: Adaptation, path: Path) -> None:
 
 
 def _plot_returns(axes: Axes, result: Adaptation) -> None:
-    curves: dict[str, Figures] = {"own": result, **result.controls}
+    curves: dict[str, Figures] = {"controller": result, **result.controls}
     for place, (name, figures) in enumerate(curves.items()):
         episodes = [episode + 1 + 0.03 * (place - 1.5) for episode in range(result.episodes)]
         low = [iqm - (interval or (iqm, iqm))[0] for iqm, interval in zip(figures.iqm, figures.ci95, strict=True)]
         high = [(interval or (iqm, iqm))[1] - iqm for iqm, interval in zip(figures.iqm, figures.ci95, strict=True)]
-        label = "controller" if name == "own" else CONTROL_LABELS[name]
-        width = 2.2 if name == "own" else 1.3
+        label = LABELS[name].replace("\n", " ")
+        width = 2.2 if name == "controller" else 1.3
         axes.errorbar(
             episodes, figures.iqm, [low, high], color=COLOURS[name], label=label, marker="o", lw=width, capsize=3
         )
@@ -88,7 +101,7 @@ def _plot_steps(axes: Axes, result: Adaptation) -> None:
     axes.plot(seconds, result.mean_reward_per_step[0], color="#e0902f", lw=1.6, label="episode 1")
     if result.episodes > 1:
         last = f"episode {result.episodes}"
-        axes.plot(seconds, result.mean_reward_per_step[-1], color=COLOURS["own"], lw=1.6, label=last)
+        axes.plot(seconds, result.mean_reward_per_step[-1], color=COLOURS["controller"], lw=1.6, label=last)
     if result.adaptation_time_s is not None:
         label = f"adapted after {result.adaptation_time_s:.2f} s"
         axes.axvline(result.adaptation_time_s, color="#555555", ls=":", lw=1.2, label=label)
