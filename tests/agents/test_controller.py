@@ -1,0 +1,123 @@
+"""Controllers: their files, and how they act outside training."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import envs.robots  # noqa: F401  registers the families
+from agents.actor import Forget, PolicyActor
+from agents.controller import Controller, ControllerCard, ControllerError
+from agents.recurrent import PolicySpec, RecurrentActorCritic
+from envs.family import make_family
+from envs.trial_env import TrialEnv
+
+CARD = ControllerCard("HalfCheetahLimbs", "default", episodes_per_trial=2, horizon=4)
+
+
+def make_controller(**spec: bool) -> Controller:
+    torch.manual_seed(0)
+    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8, **spec))
+    policy.normaliser.update(torch.randn(100, policy.spec.trial_obs_dim))
+    with torch.no_grad():
+        policy.action_head.weight.mul_(100)  # actions that reach the motors' bounds
+    return Controller(policy, CARD, -torch.ones(6), torch.ones(6))
+
+
+def test_it_acts_as_in_training() -> None:
+    controller, env = make_controller(), TrialEnv(make_family("HalfCheetahLimbs"), 3, 2, 4, "heldout")
+    controller.reset(3)
+    actor, obs, layout = PolicyActor(controller.policy, 3), env.reset(), env.layout
+    clipped = 0
+    for _ in range(env.steps_per_trial):
+        reward, boundary = obs[:, layout.previous_reward].squeeze(-1), obs[:, layout.boundary].squeeze(-1)
+        action = controller.act(obs[:, layout.obs], reward, boundary)
+        raw = actor(obs)
+        torch.testing.assert_close(action, raw.clamp(-1, 1))
+        clipped += int((raw.abs() > 1).sum())
+        obs = env.step(action).obs
+    assert clipped
+
+
+def test_numpy_in_numpy_out_and_torch_in_torch_out() -> None:
+    controller = make_controller()
+    obs = np.random.default_rng(0).normal(size=(2, 17))
+    controller.reset(2)
+    action = controller.act(obs, np.zeros(2), np.ones(2))
+    assert isinstance(action, np.ndarray)
+    controller.reset(2)
+    same = controller.act(torch.from_numpy(obs), torch.zeros(2), torch.ones(2))
+    assert isinstance(same, torch.Tensor)
+    np.testing.assert_array_equal(action, same.numpy())
+    action[:] = 7  # the caller's own
+    later = controller.act(obs, np.zeros(2), np.zeros(2))
+    expected = controller_after(same, obs)
+    np.testing.assert_array_equal(later, expected)
+
+
+def controller_after(first: torch.Tensor, obs: np.ndarray) -> np.ndarray:
+    """The second action of a fresh controller whose first one nobody touched."""
+    controller = make_controller()
+    controller.reset(2)
+    torch.testing.assert_close(controller.act(torch.from_numpy(obs), torch.zeros(2), torch.ones(2)), first)
+    return controller.act(obs, np.zeros(2), np.zeros(2))
+
+
+def test_a_file_holds_all_of_it(tmp_path: Path) -> None:
+    controller = make_controller(sees_reward=False)
+    controller.save(tmp_path / "a.safetensors")
+    loaded = Controller.load(tmp_path / "a.safetensors")
+    assert loaded.card == CARD
+    assert loaded.policy.spec == controller.policy.spec
+    obs = torch.randn(1, 17)
+    assert torch.equal(loaded.act(obs, None, torch.ones(1)), controller.act(obs, None, torch.ones(1)))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_what_is_no_controller_is_refused(tmp_path: Path) -> None:
+    whole, cut, foreign = (tmp_path / name for name in ("whole.safetensors", "cut.safetensors", "foreign.safetensors"))
+    make_controller().save(whole)
+    cut.write_bytes(whole.read_bytes()[:-100])
+    save_file({"a": torch.zeros(1)}, foreign)
+    with pytest.raises(ControllerError, match=r"cut\.safetensors is truncated"):
+        Controller.load(cut)
+    with pytest.raises(ControllerError, match="a file without a format, expected limbshift-controller-1"):
+        Controller.load(foreign)
+    with pytest.raises(ControllerError, match="no controller at"):
+        Controller.load(tmp_path / "missing.safetensors")
+    save_file({"a": torch.zeros(1)}, foreign, {"format": "limbshift-controller-1"})
+    with pytest.raises(ControllerError, match="does not hold what limbshift-controller-1 asks for"):
+        Controller.load(foreign)
+
+
+def test_wrong_inputs_are_named() -> None:
+    controller = make_controller()
+    obs, one = torch.zeros(1, 17), torch.zeros(1)
+    with pytest.raises(ControllerError, match=r"obs has shape \(2, 17\), expected \(1, 17\)"):
+        controller.act(torch.zeros(2, 17), one, one)
+    with pytest.raises(ControllerError, match="previous_reward is None, expected shape"):
+        controller.act(obs, None, one)
+    with pytest.raises(ControllerError, match="was trained without"):
+        make_controller(sees_reward=False).act(obs, one, one)
+
+
+def test_memory_is_wiped_as_asked() -> None:
+    policy = make_controller().policy
+    obs = torch.randn(6, 2, policy.spec.trial_obs_dim, generator=torch.Generator().manual_seed(5))
+    obs[..., -1] = 0.0
+    obs[[0, 3], :, -1] = 1.0  # episodes start at steps 0 and 3
+    first = obs.clone()
+    first[..., 17:-1], first[..., -1] = 0.0, 1.0
+    each_step = PolicyActor(policy, 2, Forget.EACH_STEP)
+    each_episode, fresh = PolicyActor(policy, 2, Forget.EACH_EPISODE), PolicyActor(policy, 2)
+    never = PolicyActor(policy, 2)
+    for t in range(6):
+        torch.testing.assert_close(each_step(obs[t]), PolicyActor(policy, 2)(first[t]))
+        if t == 3:
+            fresh = PolicyActor(policy, 2)
+        expected = fresh(first[t] if t in (0, 3) else obs[t])
+        torch.testing.assert_close(each_episode(obs[t]), expected)
+        remembered = never(obs[t])
+    assert not torch.allclose(remembered, expected)

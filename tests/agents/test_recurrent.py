@@ -1,0 +1,127 @@
+"""The LSTM actor-critic, against the textbook and against itself."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from agents.recurrent import FORGET_BIAS, Gaussian, LSTMState, PolicySpec, RecurrentActorCritic
+
+SPEC = PolicySpec(obs_dim=3, action_dim=2, hidden_size=8)
+ACTION, REWARD, BOUNDARY = slice(3, 5), 5, 6
+"""Where the previous action, the previous reward and the boundary lie after three observations."""
+
+
+def make_policy(spec: PolicySpec = SPEC, seed: int = 0) -> RecurrentActorCritic:
+    torch.manual_seed(seed)
+    return RecurrentActorCritic(spec)
+
+
+def trial_obs(spec: PolicySpec = SPEC, steps: int = 7, num_envs: int = 4) -> Tensor:
+    return torch.randn(steps, num_envs, spec.trial_obs_dim, generator=torch.Generator().manual_seed(1))
+
+
+@torch.no_grad()
+def features(policy: RecurrentActorCritic, obs: Tensor) -> Tensor:
+    return policy.unroll(obs, policy.initial_state(obs.shape[1]))[0]
+
+
+@pytest.mark.parametrize("memory", [True, False])
+def test_step_and_unroll_agree(memory: bool) -> None:
+    policy = make_policy(PolicySpec(3, 2, hidden_size=8, memory=memory))
+    obs = trial_obs()
+    state = policy.initial_state(4)
+    stepped = []
+    for each in obs:
+        features_now, state = policy.step(each, state)
+        stepped.append(features_now)
+    unrolled, last = policy.unroll(obs, policy.initial_state(4))
+    torch.testing.assert_close(torch.stack(stepped), unrolled)
+    torch.testing.assert_close(state, last)
+
+
+def test_the_lstm_is_the_textbooks() -> None:
+    """Hochreiter and Schmidhuber (1997) with forget gates, in PyTorch's order: input, forget, candidate, output."""
+    policy = make_policy()
+    lstm = policy.lstm
+    obs = trial_obs(steps=3)
+    hidden, cell = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(2))
+    output, state = policy.unroll(obs, LSTMState(hidden, cell))
+    weights_in = lstm.get_parameter("weight_ih_l0").chunk(4)
+    weights_back = lstm.get_parameter("weight_hh_l0").chunk(4)
+    biases = (lstm.get_parameter("bias_ih_l0") + lstm.get_parameter("bias_hh_l0")).chunk(4)
+    for t in range(3):
+        x = torch.tanh(policy.encoder(policy.normaliser(obs[t])))
+        gates = [x @ w.T + hidden @ u.T + b for w, u, b in zip(weights_in, weights_back, biases, strict=True)]
+        keep_new, keep_old, show = torch.sigmoid(gates[0]), torch.sigmoid(gates[1]), torch.sigmoid(gates[3])
+        cell = keep_old * cell + keep_new * torch.tanh(gates[2])
+        hidden = show * torch.tanh(cell)
+        torch.testing.assert_close(output[t], torch.cat([hidden, x], dim=-1))
+    torch.testing.assert_close(state, LSTMState(hidden, cell))
+
+
+def test_one_lstm_step_worked_by_hand() -> None:
+    """One unit, all weights 1, biases 0, input x = 0.5, h = 0.2, c = 0.4: every gate sees 0.7.
+
+    sigmoid(0.7) = 0.668188, tanh(0.7) = 0.604368; c' = 0.668188 (0.4 + 0.604368) = 0.671106;
+    h' = 0.668188 tanh(0.671106) = 0.668188 * 0.585707 = 0.391362.
+    """
+    policy = make_policy(PolicySpec(1, 1, hidden_size=1))
+    with torch.no_grad():
+        for name, parameter in policy.lstm.named_parameters():
+            parameter.fill_(1.0 if "weight" in name else 0.0)
+        output, (_, cell) = policy.lstm(
+            torch.full((1, 1, 1), 0.5), (torch.full((1, 1, 1), 0.2), torch.full((1, 1, 1), 0.4))
+        )
+    assert cell.item() == pytest.approx(0.671106, abs=1e-6)
+    assert output.item() == pytest.approx(0.391362, abs=1e-6)
+
+
+def test_an_untrained_lstm_keeps_its_cell() -> None:
+    lstm = make_policy().lstm
+    bias = lstm.get_parameter("bias_ih_l0") + lstm.get_parameter("bias_hh_l0")
+    assert torch.equal(bias[8:16], torch.full((8,), FORGET_BIAS))
+
+
+def changed(obs: Tensor, where: int | slice) -> Tensor:
+    """The observations with other numbers there, at the first step alone."""
+    other = obs.clone()
+    other[0, :, where] += 1.0
+    return other
+
+
+@pytest.mark.parametrize("where", [ACTION, REWARD, BOUNDARY], ids=["action", "reward", "boundary"])
+def test_without_memory_nothing_of_the_past_is_seen(where: int | slice) -> None:
+    obs = trial_obs()
+    policy = make_policy(PolicySpec(3, 2, hidden_size=8, memory=False))
+    assert torch.equal(features(policy, obs), features(policy, changed(obs, where)))
+    assert torch.equal(features(policy, obs)[1:], features(policy, changed(obs, slice(0, 3)))[1:])
+    assert not torch.equal(features(make_policy(), obs)[1:], features(make_policy(), changed(obs, where))[1:])
+
+
+def test_a_hidden_reward_is_not_seen() -> None:
+    obs = trial_obs()
+    policy = make_policy(PolicySpec(3, 2, hidden_size=8, sees_reward=False))
+    assert torch.equal(features(policy, obs), features(policy, changed(obs, REWARD)))
+    assert not torch.equal(features(policy, obs), features(policy, changed(obs, ACTION)))
+
+
+def test_the_oracle_sees_its_task() -> None:
+    spec = PolicySpec(3, 2, task_dim=2, hidden_size=8)
+    obs = trial_obs(spec)
+    assert not torch.equal(features(make_policy(spec), obs), features(make_policy(spec), changed(obs, slice(7, 9))))
+
+
+def test_the_gaussian_is_torchs() -> None:
+    mean, log_std, action = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(3)).unbind()
+    ours = Gaussian(mean, log_std[0])
+    theirs = torch.distributions.Independent(torch.distributions.Normal(mean, log_std[0].exp().expand(5, 2)), 1)
+    torch.testing.assert_close(ours.log_prob(action), theirs.log_prob(action))
+    torch.testing.assert_close(ours.entropy().expand(5), theirs.entropy())
+
+
+def test_a_log_probability_worked_by_hand() -> None:
+    """Two actions one deviation off: -0.5 (1 + 1) - 2 * 0.5 ln(2 pi) = -1 - ln(2 pi)."""
+    ours = Gaussian(torch.zeros(2), torch.zeros(2))
+    assert ours.log_prob(torch.tensor([1.0, -1.0])).item() == pytest.approx(-1 - math.log(2 * math.pi))
