@@ -157,4 +157,4 @@ except RenderingError as error:
     assert ended.stderr == ""
     assert len(ended.stdout.splitlines()) == 1
     assert "apt-get install libegl1" in ended.stdout
-    assert "it is disable" in ended.stdout
+    assert "MUJOCO_GL is disable" in ended.stdout

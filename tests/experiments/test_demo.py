@@ -21,7 +21,7 @@ def test_the_demo_leaves_its_results_and_says_where(tmp_path: Path, capsys: pyte
         100,
     )
     for name in ("adaptation.png", "controller.safetensors", "checkpoint.pt", "metrics.jsonl"):
-        assert (out / name).stat().st_size > 1000
+        assert (out / name).stat().st_size > 300
     printed = capsys.readouterr().out.replace("\n", "")
     assert "What was learned" in printed
     assert "Return per episode" in printed
