@@ -3,8 +3,7 @@
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -92,13 +91,16 @@ class _Messages:
         if self.expected is None or self.expected not in message:
             _log.warning("MuJoCo: %s", message.strip())
 
-    @contextmanager
-    def expecting(self, text: str) -> Iterator[None]:
+    def expecting(self, text: str) -> "_Messages":
+        """A context in which messages that contain the text are dropped."""
         self.expected = text
-        try:
-            yield
-        finally:
-            self.expected = None
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self.expected = None
 
 
 _MESSAGES = _Messages()
@@ -164,11 +166,14 @@ class MujocoPhysics:
         self._batch.forward(_ids(mask))
 
     def step(self, nstep: int) -> Tensor:
-        counts = self._batch.warning[:, _DIVERGENCE, 1]
-        counts[:] = 0  # MuJoCo's reset clears them too, so that a second divergence would look like the first
         with _MESSAGES.expecting("The simulation is unstable"):
             self._batch.step(nstep=nstep)
-        return torch.from_numpy(counts.any(axis=1)) if counts.any() else self._none
+        counts = self._batch.warning[:, _DIVERGENCE, 1]
+        if not counts.any():
+            return self._none
+        diverged = torch.from_numpy(counts.any(axis=1))
+        counts[:] = 0  # MuJoCo's reset leaves them at one, and a second divergence would too
+        return diverged
 
     def snapshot(self, sim: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
         model, data = self._batch.get_model(sim), self._batch.get_data(sim)

@@ -109,9 +109,7 @@ class TaskEnv:
 
     def observe(self, *more: Tensor) -> Tensor:
         """(N, obs_dim) float32, followed by more parts (N, ...): a new tensor."""
-        parts = (*self.robot.observe(self.physics), *more)
-        width = sum(part.shape[-1] for part in parts)
-        return torch.cat(parts, dim=-1, out=torch.empty(self.num_envs, width))
+        return torch.cat((*self.robot.observe(self.physics), *more), dim=-1).to(torch.float32)
 
     def task_in_units(self) -> Tensor:
         """(N, P) float32 task values, scaled to [-1, 1] over their training ranges: for an oracle."""

@@ -92,8 +92,9 @@ class TrialEnv:
         none = torch.zeros(self.num_envs, self.tasks.action_dim)
         return self._observe(none, torch.zeros(self.num_envs), self.tasks.every)
 
+    @torch.inference_mode()
     def step(self, action: Tensor) -> TrialStep:
-        """Execute (N, A) actions."""
+        """Execute (N, A) actions. Clone what it returns to differentiate through it."""
         reward, terminated, diverged, action, _ = self.tasks.step(action)
         self._steps += 1
         trial_over = self._steps == self.steps_per_trial

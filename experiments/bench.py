@@ -16,15 +16,15 @@ from experiments.configs import BenchConfig, TrainConfig, choose_device
 from experiments.train import make_trainer
 
 
-class Rates(NamedTuple):
-    """Env steps a second."""
+class PhysicsRates(NamedTuple):
+    """Medians over rounds in which both are measured in turn."""
 
     bare: float
-    """`mujoco.batch.Batch.step` alone, from the same states with the same controls."""
+    """Env steps a second of `mujoco.batch.Batch.step` alone, from the same states with the same controls."""
     env: float
-    """Our trials, with their tasks, observations and rewards."""
-    training: float
-    """All of meta-training."""
+    """Env steps a second of our trials, with their tasks, observations and rewards."""
+    ratio: float
+    """env / bare, round by round: the machine's speed drifts between rounds."""
 
 
 class Shares(NamedTuple):
@@ -39,22 +39,22 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
     """The command."""
     console = console or Console()
     family = make_family(config.family)
-    bare, env = physics_rates(family, config)
+    rates = physics_rates(family, config)
     training, shares = training_rate(family, config)
     table = Table(title=f"{family.name}, {config.num_envs} trials of {config.episodes} x {config.horizon}")
     table.add_column("env steps/s")
     table.add_column("median", justify="right")
-    table.add_row("bare Batch.step loop", f"{bare:,.0f}")
-    table.add_row("our env", f"{env:,.0f}")
+    table.add_row("bare Batch.step loop", f"{rates.bare:,.0f}")
+    table.add_row("our env", f"{rates.env:,.0f}")
     table.add_row("meta-training, all in", f"{training:,.0f}")
     console.print(table)
-    console.print(f"env / bare loop: {env / bare:.2f}", highlight=False)
+    console.print(f"env / bare loop: {rates.ratio:.2f}", highlight=False)
     parts = ", ".join(f"{name} {share:.0%}" for name, share in shares._asdict().items())
     console.print(f"shares of meta-training: {parts}", highlight=False)
 
 
-def physics_rates(family: TaskFamily, config: BenchConfig) -> tuple[float, float]:
-    """Medians of the bare loop and of our env, taken in turn."""
+def physics_rates(family: TaskFamily, config: BenchConfig) -> PhysicsRates:
+    """The bare loop beside our env; a first round warms up."""
     env = TrialEnv(family, config.num_envs, config.episodes, config.horizon)
     generator = torch.Generator().manual_seed(0)
     low, high = env.tasks.action_low, env.tasks.action_high
@@ -69,7 +69,8 @@ def physics_rates(family: TaskFamily, config: BenchConfig) -> tuple[float, float
     torch.set_num_threads(threads)
     env.close()
     steps = env.steps_per_trial * config.num_envs
-    return steps / median(bare_times[1:]), steps / median(env_times[1:])
+    ratios = [bare / ours for bare, ours in zip(bare_times[1:], env_times[1:], strict=True)]
+    return PhysicsRates(steps / median(bare_times[1:]), steps / median(env_times[1:]), median(ratios))
 
 
 def bare_seconds(env: TrialEnv, actions: Tensor) -> float:

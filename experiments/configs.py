@@ -178,7 +178,7 @@ class BenchConfig:
     """Steps in an episode."""
     device: Device = "auto"
     """Where the network lives."""
-    rounds: int = 5
+    rounds: int = 15
     """How often each thing is measured; the median counts."""
 
     def __post_init__(self) -> None:
