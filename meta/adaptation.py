@@ -142,7 +142,6 @@ def evaluate_adaptation(
     horizon: int,
     seed: int,
     sample: bool = False,
-    with_controls: bool = True,
 ) -> Adaptation:
     """Trials on the first num_tasks tasks of a split; all ways to act meet the same tasks and initial states."""
     env = TrialEnv(family, num_tasks, episodes, horizon, split, seed, observe_task=policy.spec.task_dim > 0)
@@ -157,12 +156,16 @@ def evaluate_adaptation(
 
     random = played_with(random_actor(env, seed))
     timestep = family.robot.control_timestep
-    controls = {}
-    if with_controls:
-        for name, forget in (("memory_off", Forget.EACH_STEP), ("memory_wiped_each_episode", Forget.EACH_EPISODE)):
-            controls[name] = figures(played_with(actor(forget)), random, timestep, seed)
-        controls["random"] = figures(random, random, timestep, seed)
-    own = figures(played_with(actor(Forget.NEVER)), random, timestep, seed)
+
+    def figures_of(played: Played) -> Figures:
+        return figures(played, random, timestep, seed)
+
+    controls = {
+        "memory_off": figures_of(played_with(actor(Forget.EACH_STEP))),
+        "memory_wiped_each_episode": figures_of(played_with(actor(Forget.EACH_EPISODE))),
+        "random": figures_of(random),
+    }
+    own = figures_of(played_with(actor(Forget.NEVER)))
     values = env.tasks.task_values()
     tasks = [{name: float(value[i]) for name, value in values.items()} for i in range(num_tasks)]
     env.close()

@@ -1,0 +1,46 @@
+"""Whether the shipped controllers do what is said of them."""
+
+import pytest
+
+from envs.family import families
+from experiments.evaluate import evaluate
+from experiments.shipped import SHIPPED, load_controller, shipped_names
+
+RETURNS = {
+    "HalfCheetahDir": 1100,
+    "HalfCheetahVel": -75,
+    "HalfCheetahLimbs": 850,
+    "HalfCheetahLimbsDir": 750,
+    "HalfCheetahWiring": 340,
+    "ReacherGoal": 36,
+}
+"""What each reaches at least on held-out tasks, in the last episode."""
+
+
+def test_every_family_has_a_controller() -> None:
+    assert shipped_names() == sorted(families())
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_a_shipped_controller_is_small_and_has_a_card(name: str) -> None:
+    assert (SHIPPED / f"{name}.safetensors").stat().st_size < 1.5e6
+    assert (SHIPPED / f"{name}.md").read_text().startswith(f"# {name}\n")
+    assert load_controller(name).card.family == name
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_a_shipped_controller_is_as_good_as_said(name: str) -> None:
+    result = evaluate(name, seed=1)  # other tasks than those of the cards
+    assert result.iqm[-1] > RETURNS[name]
+    assert result.iqm[-1] > result.controls["memory_off"].iqm[-1]
+
+
+def test_the_reachers_controller_adapts_across_episodes() -> None:
+    result = evaluate("ReacherGoal", tasks=32)
+    wiped = result.controls["memory_wiped_each_episode"]
+    third, first, wiped_third = result.ci95[2], result.ci95[0], wiped.ci95[2]
+    assert third
+    assert first
+    assert wiped_third
+    assert third[0] > first[1]
+    assert third[0] > wiped_third[1]
