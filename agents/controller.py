@@ -40,6 +40,8 @@ class ControllerCard:
     """Env steps of training."""
     minutes: float = 0.0
     """Of training."""
+    robot: str = ""
+    """Name of the user's own robot, whose compiled model lies beside the controller; empty for the families' own."""
 
 
 class Controller:

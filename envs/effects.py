@@ -1,12 +1,31 @@
 """How task parameters change a robot: edits of model fields that hold nominal values when they come."""
 
+import difflib
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from envs.errors import InputError
 from envs.physics import Physics
+
+
+def find(physics: Physics, kind: str, name: str) -> Any:
+    """A body, joint, geom or actuator of the model by its name; InputError tells the nearest where it has none such."""
+    named = getattr(physics.model, kind)
+    try:
+        return named(name)
+    except KeyError as error:
+        count = {"body": "nbody", "joint": "njnt", "geom": "ngeom", "actuator": "nu"}[kind]
+        names = [named(number).name for number in range(getattr(physics.model, count))]
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+        raise InputError(f"the robot has no {kind} {name!r}: did you mean {nearest[0]!r}?") from error
+
+
+def _where(mask: Tensor, values: Tensor) -> Tensor:
+    """The values as factors: 1 where the mask does not pick."""
+    return torch.where(mask, values, 1.0)
 
 
 @dataclass(frozen=True)
@@ -17,26 +36,223 @@ class ScaleBodyMass:
     fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        factor = torch.where(mask, values, 1.0)
-        body = physics.model.body(self.body).id
+        factor = _where(mask, values)
+        body = find(physics, "body", self.body).id
         physics.parameter("body_mass")[:, body] *= factor
         physics.parameter("body_inertia")[:, body] *= factor.unsqueeze(-1)
 
-    def shown_on(self, physics: Physics) -> int:
-        return int(physics.model.body(self.body).id)
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return (int(find(physics, "body", self.body).id),)
 
 
 @dataclass(frozen=True)
-class ScaleMotor:
-    """Multiplies the force of a motor; -1 is a motor wired the wrong way round."""
+class ScaleAllMass:
+    """Multiplies the mass and the inertia of all bodies: the value is their density, in units of `nominal`."""
 
-    actuator: str
+    nominal: float
+    fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        factor = _where(mask, values / self.nominal).unsqueeze(-1)
+        physics.parameter("body_mass").mul_(factor)
+        physics.parameter("body_inertia").mul_(factor.unsqueeze(-1))
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class ScaleElement:
+    """Multiplies a row of a model field, or one number of it, alone: what results may be no real body."""
+
+    field: str
+    kind: Literal["body", "geom", "joint"]
+    """What the field's rows belong to; a hinge's or a slide's row of a field of degrees of freedom is its joint's."""
+    name: str
+    column: int | None = None
+    """None for the whole row."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (self.field,)
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        found = find(physics, self.kind, self.name)
+        row = int(found.dofadr[0]) if self.field.startswith("dof_") else int(found.id)
+        live = physics.parameter(self.field)[:, row]
+        element = live if self.column is None else live[:, self.column]
+        element.mul_(_where(mask, values).view(-1, *[1] * (element.dim() - 1)))
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class ScaleLimbMass:
+    """Multiplies the mass and the inertia of a body and of all that hang on it."""
+
+    root: str
+    fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        factor = _where(mask, values).unsqueeze(-1)
+        limb = list(self.shown_on(physics))
+        physics.parameter("body_mass")[:, limb] *= factor
+        physics.parameter("body_inertia")[:, limb] *= factor.unsqueeze(-1)
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        limb = [int(find(physics, "body", self.root).id)]
+        for body, parent in enumerate(physics.model.body_parentid.tolist()):
+            if parent in limb and body not in limb:
+                limb.append(body)
+        return tuple(limb)
+
+
+@dataclass(frozen=True)
+class ScaleMotors:
+    """Multiplies the force of motors; -1 is a motor wired the wrong way round, 0 a dead one."""
+
+    joints: tuple[str, ...]
+    """The joints that they move."""
     fields: ClassVar[tuple[str, ...]] = ("actuator_gear",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        actuator = physics.model.actuator(self.actuator).id
-        physics.parameter("actuator_gear")[:, actuator] *= torch.where(mask, values, 1.0).unsqueeze(-1)
+        factor = _where(mask, values).unsqueeze(-1)
+        for motor in _motors(physics, self.joints):
+            physics.parameter("actuator_gear")[:, motor] *= factor
 
-    def shown_on(self, physics: Physics) -> int:
-        joint = physics.model.actuator(self.actuator).trnid[0]
-        return int(physics.model.jnt_bodyid[joint])
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return tuple(int(find(physics, "joint", joint).bodyid[0]) for joint in self.joints)
+
+
+@dataclass(frozen=True)
+class KillMotor:
+    """Silences one actuator, by its number; 0 silences none."""
+
+    fields: ClassVar[tuple[str, ...]] = ("actuator_gainprm", "actuator_biasprm")
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        numbers = torch.arange(1, physics.model.nu + 1, device=values.device)
+        alive = ~(mask.unsqueeze(-1) & (values.unsqueeze(-1) == numbers))  # (N, A)
+        for field in self.fields:
+            physics.parameter(field).mul_(alive.unsqueeze(-1))
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return ()
+
+
+def _motors(physics: Physics, joints: tuple[str, ...]) -> list[int]:
+    """Ids of the actuators that move the joints."""
+    moved = physics.model.actuator_trnid[:, 0].tolist()
+    ids = [find(physics, "joint", joint).id for joint in joints]
+    for joint, number in zip(joints, ids, strict=True):
+        if number not in moved:
+            raise InputError(f"no actuator moves the joint {joint!r}, expected one that is driven")
+    return [moved.index(number) for number in ids]
+
+
+@dataclass(frozen=True)
+class ScaleActuators:
+    """Multiplies the force of actuators of any kind; -1 makes a servo go to the other side."""
+
+    actuators: tuple[str, ...]
+    reversing: bool = False
+    """Whether the command alone is multiplied, and a servo's feedback stays as it is."""
+    fields: ClassVar[tuple[str, ...]] = ("actuator_gainprm", "actuator_biasprm")
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        factor = _where(mask, values).unsqueeze(-1)
+        for name in self.actuators:
+            actuator = find(physics, "actuator", name).id
+            for field in self.fields[: 1 if self.reversing else 2]:
+                physics.parameter(field)[:, actuator] *= factor
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class AddMass:
+    """Adds kilograms at a body's centre of mass."""
+
+    body: str
+    fields: ClassVar[tuple[str, ...]] = ("body_mass",)
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        physics.parameter("body_mass")[:, find(physics, "body", self.body).id] += torch.where(mask, values, 0.0)
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return (int(find(physics, "body", self.body).id),)
+
+
+@dataclass(frozen=True)
+class MoveBody:
+    """Moves a body along an axis of its parent's frame, in metres; what hangs on it comes along."""
+
+    body: str
+    axis: int
+    fields: ClassVar[tuple[str, ...]] = ("body_pos",)
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        body = find(physics, "body", self.body).id
+        physics.parameter("body_pos")[:, body, self.axis] += torch.where(mask, values, 0.0)
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class ScaleDamping:
+    """Multiplies the damping of all joints."""
+
+    fields: ClassVar[tuple[str, ...]] = ("dof_damping",)
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        physics.parameter("dof_damping").mul_(_where(mask, values).unsqueeze(-1))
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class ScaleFriction:
+    """Multiplies the sliding friction of all geoms, the ground's too: contacts take the larger of two."""
+
+    fields: ClassVar[tuple[str, ...]] = ("geom_friction",)
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        physics.parameter("geom_friction")[:, :, 0] *= _where(mask, values).unsqueeze(-1)
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class Slope:
+    """Tilts gravity, in degrees about y: at positive angles the way along +x is uphill."""
+
+    fields: ClassVar[tuple[str, ...]] = ("opt.gravity",)
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        angle = torch.where(mask, values, 0.0).deg2rad()
+        gravity = physics.parameter("opt.gravity")
+        gravity[:, 0] += gravity[:, 2] * angle.sin()
+        gravity[:, 2] *= angle.cos()
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class ScaleFluid:
+    """Multiplies the density and the viscosity of the fluid."""
+
+    fields: ClassVar[tuple[str, ...]] = ("opt.density", "opt.viscosity")
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        for field in self.fields:
+            live = physics.parameter(field)
+            live.mul_(_where(mask, values).view(-1, *[1] * (live.dim() - 1)))
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return ()

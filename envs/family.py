@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import mujoco
 import torch
@@ -28,18 +28,20 @@ class Motion(NamedTuple):
     """(N,) or (N, k) mean velocity over the step of what `Robot.position` gives, m/s."""
     action: Tensor
     """(N, A) the action as executed."""
+    fallen: Tensor
+    """(N,) bool; no simulation's, for a robot that cannot fall."""
 
 
 class Robot(ABC):
     """A MuJoCo model, what it senses, how it starts and when it has fallen."""
 
-    name: ClassVar[str]
+    name: str
     xml: ClassVar[Path]
-    frame_skip: ClassVar[int]
+    frame_skip: int
     """Substeps in a control step."""
-    integrator: ClassVar[mujoco.mjtIntegrator | None] = None
+    integrator: mujoco.mjtIntegrator | None = None
     """Replaces the XML's integrator."""
-    camera: ClassVar[Mapping[str, float]] = {}
+    camera: Mapping[str, float] = {}
     """distance (m), azimuth and elevation (degrees) of the camera that follows the robot."""
     derived: ClassVar[tuple[str, ...]] = ()
     """Derived fields that it reads."""
@@ -51,10 +53,25 @@ class Robot(ABC):
             model.opt.integrator = self.integrator
         return model
 
+    def as_written(self) -> Self:
+        """The same robot under the integrator that its XML names: as Gymnasium runs it, and slower."""
+        robot = type(self)()
+        robot.integrator = None
+        return robot
+
     @property
     def control_timestep(self) -> float:
         """Seconds between two actions."""
         return float(self.model.opt.timestep) * self.frame_skip
+
+    def action_bounds(self) -> tuple[Tensor, Tensor]:
+        """(A,) lowest and highest actions: by default the actuators' own."""
+        low, high = self.model.actuator_ctrlrange.T
+        return torch.tensor(low), torch.tensor(high)
+
+    def controls(self, action: Tensor) -> Tensor:
+        """(N, A) what the actuators are given, from actions within their bounds."""
+        return action
 
     @abstractmethod
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
@@ -80,16 +97,19 @@ class TaskFamily(ABC):
     the class docstring's first line is its description, and `reward`'s docstring is its equation.
     """
 
-    name: ClassVar[str]
-    robot: ClassVar[Robot]
-    parameters: ClassVar[tuple[TaskParameter, ...]]
-    members: ClassVar[Mapping[str, tuple[tuple[float, ...], ...]]] = {}
-    discs: ClassVar[tuple[tuple[str, str], ...]] = ()
-    variants: ClassVar[tuple[str, ...]] = ("default",)
-    episodes_per_trial: ClassVar[int] = 2
-    horizon: ClassVar[int] = 200
+    name: str
+    robot: Robot
+    parameters: tuple[TaskParameter, ...]
+    members: Mapping[str, tuple[tuple[float, ...], ...]] = {}
+    discs: tuple[tuple[str, str], ...] = ()
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
+    """By name, the attributes that a variant sets."""
+    goal_radius: float = 0.0
+    """How close to a hidden place counts as there, m."""
+    episodes_per_trial: int = 2
+    horizon: int = 200
     """Control steps in an episode."""
-    gamma: ClassVar[float] = 0.98
+    gamma: float = 0.98
     """Discount at which the family is learnt, unless another is asked for."""
 
     def __init__(self, variant: str = "default") -> None:
@@ -97,6 +117,7 @@ class TaskFamily(ABC):
             expected = ", ".join(self.variants)
             raise FamilyError(f"variant of {self.name} is {variant!r}, expected one of {expected}")
         self.variant = variant
+        vars(self).update(self.variants[variant])
         self.tasks = TaskSpace(self.parameters, self.members, self.discs)
 
     @abstractmethod

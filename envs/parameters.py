@@ -17,6 +17,8 @@ Task = Mapping[str, float]
 """One task: a flat mapping from parameter name to value."""
 
 SPLITS = ("train", "heldout", "extrapolation")
+MOST_MEMBERS = 1024
+"""Up to so many tasks a finite family is gone through; a larger one is drawn from."""
 
 
 class TaskError(InputError):
@@ -35,8 +37,8 @@ class Effect(Protocol):
         """Write the (N,) values into the simulations that the (N,) bool mask picks."""
         ...
 
-    def shown_on(self, physics: Physics) -> int:
-        """Id of the body whose colour shows the value in videos."""
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        """Ids of the bodies whose colour shows the value in videos."""
         ...
 
 
@@ -63,6 +65,13 @@ class TaskParameter:
     effect: Effect | None = None
     """How it changes the robot; None for a goal, which only the reward reads."""
 
+    def __post_init__(self) -> None:
+        for low, high in ((self.low, self.high), *self.extrapolation):
+            if not low <= high:
+                raise TaskError(f"task parameter {self.name} ranges from {low:g} to {high:g}, expected the lower first")
+            if (self.positive or self.scale == "log") and low <= 0:
+                raise TaskError(f"task parameter {self.name} ranges from {low:g}, expected a number above 0")
+
     def check(self, value: float) -> float:
         """The value, or a TaskError that says why physics cannot take it."""
         if not math.isfinite(value):
@@ -88,10 +97,13 @@ class TaskParameter:
         return values.exp() if self.scale == "log" else values
 
     def to_unit(self, values: Tensor) -> Tensor:
-        """Values as the oracle sees them: low is -1, high is 1, on the parameter's scale."""
+        """Values as the oracle sees them: low is -1, high is 1, on the parameter's scale.
+
+        A parameter that training never changes is 0, and elsewhere its distance from that.
+        """
         low, high = self._to_scale(self.low), self._to_scale(self.high)
         values = values.log() if self.scale == "log" else values
-        return 2 * (values - low) / (high - low) - 1
+        return 2 * (values - low) / (high - low) - 1 if high > low else values - low
 
     def _to_scale(self, value: float) -> float:
         return math.log(value) if self.scale == "log" else value
@@ -103,12 +115,13 @@ class TaskSpace:
 
     parameters: tuple[TaskParameter, ...]
     members: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
-    """Splits that list their tasks, by name, as rows of values. Filled in where every parameter has choices."""
+    """Splits that list their tasks, by name, as rows of values. Filled in where there are only so many tasks."""
     discs: tuple[tuple[str, str], ...] = ()
     """Pairs of parameters drawn together, evenly over the disc whose radius is the first one's high."""
 
     def __post_init__(self) -> None:
-        if not self.members and all(parameter.choices for parameter in self.parameters):
+        count = math.prod(len(parameter.choices) for parameter in self.parameters)
+        if not self.members and 0 < count <= MOST_MEMBERS:
             rows = tuple(product(*(parameter.choices for parameter in self.parameters)))
             object.__setattr__(self, "members", {"train": rows, "heldout": rows})
 
@@ -139,14 +152,15 @@ class TaskSpace:
             return not set(self.members[split]) & set(self.members["train"])
         return True
 
-    def sample(self, split: str, stream: RandomStream, index: Tensor) -> Tensor:
+    def sample(self, split: str, stream: RandomStream, index: Tensor, turn: int = 0) -> Tensor:
         """Tasks number index, (N,) int64, of a split: (N, P) float64 values.
 
         A split that lists its tasks is gone through in shuffled order, and again in another.
+        Turn 1 gives each number another task, for a change in the midst of a trial.
         """
         if split in self.members:
-            return self._pick_members(self.members[split], stream, index)
-        uniform = stream.uniform(index, torch.zeros_like(index), len(self.parameters))
+            return self._pick_members(self.members[split], stream, index, turn)
+        uniform = stream.uniform(index, torch.full_like(index, turn), len(self.parameters))
         columns = {}
         for position, parameter in enumerate(self.parameters):
             outside = split == "extrapolation" and parameter.extrapolation
@@ -169,11 +183,13 @@ class TaskSpace:
         columns = [parameter.to_unit(values[:, i]) for i, parameter in enumerate(self.parameters)]
         return torch.stack(columns, dim=-1)
 
-    def _pick_members(self, rows: tuple[tuple[float, ...], ...], stream: RandomStream, index: Tensor) -> Tensor:
+    def _pick_members(
+        self, rows: tuple[tuple[float, ...], ...], stream: RandomStream, index: Tensor, turn: int
+    ) -> Tensor:
         members = torch.tensor(rows, dtype=torch.float64, device=index.device)
         rounds = index // len(rows)
         order = stream.uniform(rounds, torch.zeros_like(rounds), len(rows)).argsort(dim=-1)  # (N, members)
-        place = (index % len(rows)).unsqueeze(-1)
+        place = ((index + turn) % len(rows)).unsqueeze(-1)
         return members[order.gather(1, place).squeeze(-1)]
 
     def _spread_disc(self, first: str, second: str, uniform: Tensor) -> dict[str, Tensor]:

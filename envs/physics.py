@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -43,7 +44,10 @@ class Physics(Protocol):
         ...
 
     def parameter(self, name: str) -> Tensor:
-        """A live, writable model field with a value for each simulation; named at construction."""
+        """A live, writable model field, such as body_mass or opt.gravity, with a value for each simulation.
+
+        Named at construction.
+        """
         ...
 
     def nominal(self, name: str) -> Tensor:
@@ -109,8 +113,24 @@ _MESSAGES = _Messages()
 
 def load_model(xml: Path) -> mujoco.MjModel:
     """The model of an MJCF file."""
-    with _MESSAGES.expecting("settotalmass"):  # Gymnasium's robots still use this deprecated attribute
-        return mujoco.MjModel.from_xml_path(str(xml))
+    # Gymnasium's robots still use a deprecated attribute, of which MuJoCo warns in two ways.
+    with _MESSAGES.expecting("settotalmass"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*settotalmass", category=UserWarning)
+        spec = mujoco.MjSpec.from_file(str(xml))
+        give_sky(spec)
+        return spec.compile()
+
+
+def give_sky(spec: mujoco.MjSpec) -> None:
+    """Add a sky, which videos show, where a model has none."""
+    if not any(texture.type == mujoco.mjtTexture.mjTEXTURE_SKYBOX for texture in spec.textures):
+        spec.add_texture(
+            name="sky",
+            type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+            builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+            width=100,
+            height=600,
+        )
 
 
 _DIVERGENCE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
@@ -138,7 +158,7 @@ class MujocoPhysics:
         self._batch = Batch(model, num_sims, self.num_threads)
         self._states: dict[str, Tensor] = {}
         self._parameters = {name: torch.from_numpy(self._batch.expand(name)) for name in parameters}
-        self._nominal = {name: torch.tensor(np.asarray(getattr(model, name))) for name in parameters}
+        self._nominal = {name: torch.tensor(np.asarray(attrgetter(name)(model))) for name in parameters}
         self._none = torch.zeros(num_sims, dtype=torch.bool)
         self._derived = {name: _view(self._batch.bind(name)) for name in derived}
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from envs.family import Robot, TaskFamily
 from envs.parameters import TaskParameter
 from envs.physics import Physics
-from envs.robots.reacher import GOAL_RADIUS
 
 Color = tuple[float, float, float]
 """Red, green and blue in [0, 1]."""
@@ -75,7 +74,7 @@ class TaskRenderer:
         self._paint(model, physics, task)
         scene, every = self._renderer.scene, int(mujoco.mjtCatBit.mjCAT_ALL)
         mujoco.mjv_updateScene(model, data, self._option, None, self._camera.view, every, scene)
-        _mark_goal(scene, task, data.time, lookat, self._camera.height)
+        _mark_goal(scene, task, data.time, lookat, self._camera.height, self.family.goal_radius)
         picture: NDArray[np.uint8] = self._renderer.render()
         return picture
 
@@ -91,8 +90,8 @@ class TaskRenderer:
             model.geom_rgba[robot, :3] = NEUTRAL
         for parameter in effects:
             if parameter.effect:
-                body = parameter.effect.shown_on(physics)
-                model.geom_rgba[model.geom_bodyid == body, :3] = effect_color(parameter, task[parameter.name])
+                shown = np.isin(model.geom_bodyid, parameter.effect.shown_on(physics))
+                model.geom_rgba[shown, :3] = effect_color(parameter, task[parameter.name])
 
 
 class _Camera:
@@ -207,23 +206,30 @@ def _lay_floor(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.fl
 
 
 def _mark_goal(
-    scene: mujoco.MjvScene, task: Mapping[str, float], time: float, lookat: NDArray[np.float64], height: float
+    scene: mujoco.MjvScene,
+    task: Mapping[str, float],
+    time: float,
+    lookat: NDArray[np.float64],
+    height: float,
+    goal_radius: float,
 ) -> None:
     """What the goal's parameters, known by their names, ask for.
 
-    An arrow for a direction, a post that moves at a target velocity, a disc for a place.
+    An arrow for a direction or a heading, a post that moves at a target velocity, a disc for a place.
     """
     x, y, z = lookat
-    if "direction" in task:
-        half, above = 0.35 * np.sign(task["direction"]), z + height
-        _connect(scene, mujoco.mjtGeom.mjGEOM_ARROW, 0.035, (x - half, y, above), (x + half, y, above))
+    if "direction" in task or "heading" in task:
+        heading = np.deg2rad(task["heading"]) if "heading" in task else np.pi * (task["direction"] < 0)
+        right, back, above = 0.35 * np.cos(heading), 0.35 * np.sin(heading), z + height
+        start, end = (x - right, y - back, above), (x + right, y + back, above)
+        _connect(scene, mujoco.mjtGeom.mjGEOM_ARROW, 0.035, start, end)
     if "target_velocity" in task:
         post, behind = task["target_velocity"] * time, y + 0.6
         _connect(scene, mujoco.mjtGeom.mjGEOM_CAPSULE, 0.03, (post, behind, 0.0), (post, behind, 1.5 * height))
     if "goal_x" in task:
         goal = (task["goal_x"], task["goal_y"])
         disc = mujoco.mjtGeom.mjGEOM_CYLINDER
-        _connect(scene, disc, GOAL_RADIUS, (*goal, 0.0005), (*goal, 0.001), opacity=0.4)
+        _connect(scene, disc, goal_radius, (*goal, 0.0005), (*goal, 0.001), opacity=0.4)
 
 
 def _connect(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from envs.errors import InputError
 from envs.family import Motion, TaskFamily
+from envs.interface import INTERFACE, Interface
 from envs.parameters import Task, TaskError
 from envs.physics import MujocoPhysics
 from envs.random import RandomStream
@@ -29,7 +30,7 @@ class TaskStep(NamedTuple):
     diverged: Tensor
     """(N,) bool: the simulation blew up and stands in the model's default state."""
     action: Tensor
-    """(N, A) as executed: clipped to the motors' range."""
+    """(N, A) as sent: clipped to the motors' range. Where the task delays actions, it is executed later."""
     terms: dict[str, Tensor]
     """The reward's terms, (N,) each."""
 
@@ -51,17 +52,18 @@ class TaskEnv:
         self.physics = MujocoPhysics(
             self.robot.model, num_envs, family.fields, self.robot.derived, num_threads=num_threads
         )
-        low, high = np.split(self.robot.model.actuator_ctrlrange, 2, axis=1)
-        self.action_low = torch.tensor(low[:, 0])
-        self.action_high = torch.tensor(high[:, 0])
+        self.action_low, self.action_high = self.robot.action_bounds()
         self.every = torch.ones(num_envs, dtype=torch.bool)
         self._values = torch.zeros(num_envs, len(family.parameters), dtype=torch.float64)
         self.task: Mapping[str, Tensor] = {name: self._values[:, i] for i, name in enumerate(family.tasks.names)}
         """The live task values, (N,) by parameter."""
         self._control_timestep = self.robot.control_timestep
+        self.action_dim = len(self.action_low)
+        self._interface: Interface | None = None
+        if any(parameter.name in family.tasks.names for parameter in INTERFACE):
+            self._interface = Interface(self.task, num_envs, self.action_dim)
         self.seed(seed)
         self.obs_dim = self.observe().shape[-1]
-        self.action_dim = len(self.action_low)
 
     def seed(self, seed: int) -> None:
         """Start over with the tasks and initial states of this seed."""
@@ -72,6 +74,9 @@ class TaskEnv:
         self.task_index = torch.arange(self.num_envs) - self.num_envs
         self._episode = torch.zeros(self.num_envs, dtype=torch.int64)
         self._restart = torch.zeros(self.num_envs, dtype=torch.int64)
+        if self._interface:
+            self._interface.seed(*name)
+            self._task_steps = torch.zeros(self.num_envs, dtype=torch.int64)
 
     def begin_tasks(self, mask: Tensor) -> None:
         """Give each simulation that mask picks its next task."""
@@ -79,6 +84,13 @@ class TaskEnv:
         drawn = self.family.tasks.sample(self.split, self._task_stream, self.task_index)
         self._values.copy_(torch.where(mask.unsqueeze(-1), drawn, self._values))
         self.family.apply(self.physics, self._values, mask)
+
+    def shift_tasks(self, mask: Tensor) -> None:
+        """Change the tasks of the simulations that mask picks, in the midst of their episodes."""
+        drawn = self.family.tasks.sample(self.split, self._task_stream, self.task_index, turn=1)
+        self._values.copy_(torch.where(mask.unsqueeze(-1), drawn, self._values))
+        self.family.apply(self.physics, self._values, mask)
+        self.family.place_goal(self.physics, self.task, mask)
 
     def set_tasks(self, tasks: Sequence[Task], mask: Tensor) -> None:
         """Give the simulations that mask picks these tasks, one for each of the N."""
@@ -106,10 +118,15 @@ class TaskEnv:
             live.copy_(torch.where(picked, value, live))
         self.family.place_goal(self.physics, self.task, mask)
         self.physics.forward(mask)
+        if self._interface:
+            self._interface.begin_episodes(mask)
 
     def observe(self, *more: Tensor) -> Tensor:
         """(N, obs_dim) float32, followed by more parts (N, ...): a new tensor."""
-        return torch.cat((*self.robot.observe(self.physics), *more), dim=-1).to(torch.float32)
+        parts = self.robot.observe(self.physics)
+        if self._interface:
+            parts = (self._interface.sensed(torch.cat(parts, dim=-1), self.task_index, self._task_steps),)
+        return torch.cat((*parts, *more), dim=-1).to(torch.float32)
 
     def task_in_units(self) -> Tensor:
         """(N, P) float32 task values, scaled to [-1, 1] over their training ranges: for an oracle."""
@@ -119,13 +136,16 @@ class TaskEnv:
         """Execute (N, A) actions for one control step."""
         action = action.clamp(self.action_low, self.action_high)
         before = self.robot.position(self.physics).clone()
-        self.physics.state("ctrl").copy_(action)
+        arriving = self._interface.arriving(action) if self._interface else action
+        self.physics.state("ctrl").copy_(self.robot.controls(arriving))
         diverged = self.physics.step(self.robot.frame_skip)
+        if self._interface:
+            self._task_steps += 1
         velocity = (self.robot.position(self.physics) - before).div_(self._control_timestep)
-        terms = self.family.reward(Motion(self.physics, velocity, action), self.task)
-        reward = functools.reduce(torch.add, terms.values()).masked_fill_(diverged, 0.0)
         fallen = self.robot.fallen(self.physics)
         terminated = diverged if fallen is None else fallen | diverged
+        terms = self.family.reward(Motion(self.physics, velocity, action, terminated), self.task)
+        reward = functools.reduce(torch.add, terms.values()).masked_fill_(diverged, 0.0)
         return TaskStep(reward, terminated, diverged, action, terms)
 
     def check_actions(self, action: object) -> Tensor:
@@ -149,3 +169,5 @@ class TaskEnv:
         self.task_index = torch.where(mask, self.task_index + self.num_envs, self.task_index)
         self._episode.masked_fill_(mask, 0)
         self._restart.masked_fill_(mask, 0)
+        if self._interface:
+            self._task_steps.masked_fill_(mask, 0)

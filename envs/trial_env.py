@@ -6,7 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from envs.errors import InputError
 from envs.family import TaskFamily
+from envs.random import RandomStream
 from envs.task_env import TaskEnv
 
 
@@ -54,6 +56,9 @@ class TrialEnv:
 
     `reset` begins the next trials. `step` never does: after a trial's last step it returns the
     final state, with boundary 0, and the caller resets.
+
+    A trial may change its task once, unannounced: each at its step `shift_at`, or a share
+    `shift_probability` of them, each at a step of its own. Falls and episodes go on as they were.
     """
 
     def __init__(
@@ -66,6 +71,8 @@ class TrialEnv:
         seed: int = 0,
         observe_task: bool = False,
         num_threads: int | None = None,
+        shift_at: int | None = None,
+        shift_probability: float = 0.0,
     ) -> None:
         self.tasks = TaskEnv(family, num_envs, split, seed, num_threads)
         self.num_envs = num_envs
@@ -77,6 +84,12 @@ class TrialEnv:
         self.obs_dim = self.layout.task.stop
         self._observe_task = observe_task
         self._nobody = torch.zeros_like(self.tasks.every)
+        if shift_at is not None and not 0 < shift_at < self.steps_per_trial:
+            raise InputError(f"shift is at step {shift_at}, expected a step from 1 to {self.steps_per_trial - 1}")
+        self._shift_at = shift_at
+        self._shift_probability = shift_probability
+        self._shifts = shift_at is not None or shift_probability > 0
+        self._shift_stream = RandomStream("shift", family.name, family.variant, split, seed)
         self._steps = 0
 
     def reset(self) -> Tensor:
@@ -87,6 +100,8 @@ class TrialEnv:
     def begin_trials(self) -> Tensor:
         """Begin new trials on the tasks that are set."""
         self._steps = 0
+        if self._shifts:
+            self._shift_step = self._draw_shift_steps()
         self.tasks.begin_episodes(self.tasks.every)
         self._task_in_units = self.tasks.task_in_units()
         none = torch.zeros(self.num_envs, self.tasks.action_dim)
@@ -95,6 +110,8 @@ class TrialEnv:
     @torch.inference_mode()
     def step(self, action: Tensor) -> TrialStep:
         """Execute (N, A) actions. Clone what it returns to differentiate through it."""
+        if self._shifts:
+            self._shift_tasks()
         reward, terminated, diverged, action, _ = self.tasks.step(action)
         self._steps += 1
         trial_over = self._steps == self.steps_per_trial
@@ -110,6 +127,21 @@ class TrialEnv:
 
     def close(self) -> None:
         self.tasks.close()
+
+    def _draw_shift_steps(self) -> Tensor:
+        """(N,) int64 the step before which each trial changes its task; 0 for one that never does."""
+        if self._shift_at is not None:
+            return torch.full((self.num_envs,), self._shift_at)
+        index = self.tasks.task_index
+        chance, place = self._shift_stream.uniform(index, torch.zeros_like(index), 2).unbind(dim=-1)
+        step = 1 + (place * (self.steps_per_trial - 1)).long()
+        return torch.where(chance < self._shift_probability, step, 0)
+
+    def _shift_tasks(self) -> None:
+        shifted = (self._shift_step == self._steps) & (self._shift_step > 0)
+        if shifted.any():
+            self.tasks.shift_tasks(shifted)
+            self._task_in_units = self.tasks.task_in_units()
 
     def _observe(self, action: Tensor, reward: Tensor, boundary: Tensor) -> Tensor:
         """(N, trial_obs_dim) float32, laid out as `layout` says."""

@@ -22,8 +22,11 @@ ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
 class TrainConfig:
     """Meta-train a controller on a task family."""
 
-    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
-    """Task family, as `limbshift families` lists them."""
+    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")] = ""
+    """Task family, as `limbshift families` lists them; with --robot Limbs (the default), Payload, Ground, Motors or
+    Wiring."""
+    robot: Path | None = None
+    """MJCF file of a robot of your own."""
     variant: str = "default"
     """Variant of the family."""
     minutes: float | None = None
@@ -54,6 +57,8 @@ class TrainConfig:
     """Show the policy its task: the oracle."""
     hide_reward: bool = False
     """Adapt from observations and actions alone, as a robot in the field must."""
+    shift_probability: float = 0.0
+    """Share of trials whose task changes once, unannounced, at a random step."""
     gamma: float | None = None
     """Discount; by default the family's."""
     hidden_size: int = 128
@@ -65,6 +70,8 @@ class TrainConfig:
     ppo: PPOConfig = field(default_factory=PPOConfig)
 
     def __post_init__(self) -> None:
+        if not self.family and self.robot is None and not self.resume:
+            raise InputError("FAMILY is missing, expected one of those that `limbshift families` lists, or --robot")
         for name in (
             "minutes",
             "steps",
@@ -78,6 +85,8 @@ class TrainConfig:
             require_positive(name, getattr(self, name))
         if self.gamma is not None and not 0 <= self.gamma <= 1:
             raise InputError(f"gamma is {self.gamma}, expected a number from 0 to 1")
+        if not 0 <= self.shift_probability <= 1:
+            raise InputError(f"shift_probability is {self.shift_probability}, expected a number from 0 to 1")
         if self.num_envs < self.ppo.num_minibatches:
             raise InputError(
                 f"num_envs is {self.num_envs}, expected at least {self.ppo.num_minibatches}, one a minibatch"
@@ -107,6 +116,8 @@ class EvaluateConfig:
     """Which tasks and initial states of the split."""
     sample: bool = False
     """Sample actions rather than take the mean."""
+    shift_at: int | None = None
+    """Change each trial's task before this step, unannounced; the first step of a trial is 0."""
     json: Path | None = None
     """Write everything to this JSON file."""
     plot: Path | None = None
@@ -147,6 +158,10 @@ class FamiliesConfig:
 
     family: tyro.conf.Positional[Annotated[str | None, tyro.conf.arg(metavar="FAMILY")]] = None
     """Name of a family."""
+    markdown: bool = False
+    """Print the list as a Markdown table, as in the README."""
+    picture: Path | None = None
+    """Write a picture of every robot to this PNG file."""
 
 
 @dataclass(frozen=True)

@@ -1,37 +1,64 @@
 """Lists the task families."""
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from agents.files import check_writable
 from envs.family import TaskFamily, families, make_family
-from envs.parameters import TaskParameter
+from envs.parameters import SPLITS, TaskParameter
 from envs.task_env import TaskEnv
 from experiments.configs import FamiliesConfig
+from experiments.contact_sheet import save_contact_sheet
 
 
 def run_families(config: FamiliesConfig, console: Console | None = None) -> None:
     """The command."""
     console = console or Console()
-    if config.family is None:
+    if config.picture:
+        check_writable(config.picture)
+        save_contact_sheet(config.picture)
+        console.print(f"picture in {config.picture}", highlight=False, soft_wrap=True)
+    elif config.markdown:
+        print(catalogue())
+    elif config.family is None:
         console.print(families_table())
     else:
         print_family(make_family(config.family), console)
 
 
+COLUMNS = ("family", "what changes", "obs, act, task", "train, held out, beyond")
+NOTE = (
+    "Numbers of observations, actions and task parameters; numbers of tasks to train on, held out, and outside the "
+    "training ranges, where that is not any number. limbshift families FAMILY tells all about one."
+)
+
+
 def families_table() -> Table:
     """A row for each family."""
-    table = Table(title="Task families: limbshift families FAMILY tells all about one", title_justify="left")
-    table.add_column("family", no_wrap=True)
-    table.add_column("what changes")
-    table.add_column("obs, act", no_wrap=True)
-    table.add_column("parameters", justify="right")
-    table.add_column("splits")
+    table = Table(box=box.SIMPLE_HEAD, caption=NOTE, caption_justify="left", pad_edge=False)
+    for column, width in zip(COLUMNS, (None, None, 9, 13), strict=True):
+        table.add_column(column, no_wrap=column == "family", max_width=width)
+    for row in families_rows():
+        table.add_row(*row)
+    return table
+
+
+def catalogue() -> str:
+    """The same as Markdown."""
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *((f"`{name}`", *rest) for name, *rest in families_rows())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def families_rows() -> list[tuple[str, ...]]:
+    """Name, description, sizes and numbers of tasks of each family."""
+    rows: list[tuple[str, ...]] = []
     for name in families():
         family = make_family(name)
         obs_dim, action_dim = sizes(family)
-        counts = (f"{obs_dim}, {action_dim}", str(len(family.parameters)))
-        table.add_row(name, family.description, *counts, splits_text(family))
-    return table
+        counts = (f"{obs_dim}, {action_dim}, {len(family.parameters)}", tasks_text(family))
+        rows.append((name, family.description, *counts))
+    return rows
 
 
 def print_family(family: TaskFamily, console: Console) -> None:
@@ -39,7 +66,7 @@ def print_family(family: TaskFamily, console: Console) -> None:
     obs_dim, action_dim = sizes(family)
     console.print(f"[bold]{family.name}[/bold]: {family.description}", highlight=False)
     console.print(f"robot {family.robot.name}, {obs_dim} observations, {action_dim} actions", highlight=False)
-    console.print(f"reward = {(family.reward.__doc__ or '').strip()}", highlight=False)
+    console.print(f"reward = {' '.join((family.reward.__doc__ or '').split())}", highlight=False)
     steps = f"{family.episodes_per_trial} episodes of {family.horizon} steps of {family.robot.control_timestep:g} s"
     console.print(
         f"a trial is {steps}; discount {family.gamma:g}; variants {', '.join(family.variants)}", highlight=False
@@ -66,6 +93,17 @@ def parameter_row(parameter: TaskParameter) -> tuple[str, ...]:
         outside or "-",
         parameter.description,
     )
+
+
+def tasks_text(family: TaskFamily) -> str:
+    """How many tasks each split has, such as "48, 16, -" or "any, any, any"."""
+    counts = []
+    for split in SPLITS:
+        members = len(family.tasks.members.get(split, ())) or "any"
+        counts.append(str(members) if split in family.tasks.splits else "-")
+    if not family.tasks.unseen("heldout"):
+        counts[1] = "the same"
+    return ", ".join(counts)
 
 
 def splits_text(family: TaskFamily) -> str:

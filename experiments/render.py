@@ -12,8 +12,7 @@ from envs.family import TaskFamily
 from envs.rendering import RenderingError
 from envs.trial_env import TrialEnv
 from experiments.configs import RenderConfig
-from experiments.evaluate import family_of
-from experiments.shipped import load_controller
+from experiments.evaluate import load_with_family
 from experiments.video import record_trials
 
 TRAINING_VIDEO_TASKS = 3
@@ -23,8 +22,7 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
     """The command."""
     console = console or Console()
     check_writable(config.out)
-    controller = load_controller(config.controller)
-    family = family_of(controller)
+    controller, family = load_with_family(config.controller)
     env = TrialEnv(
         family,
         config.tasks,

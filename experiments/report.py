@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.files import replacing
-from meta.adaptation import Adaptation, Figures
+from meta.adaptation import Adaptation, Figures, Shift
 
 CAPTION = (
     "Interquartile mean over tasks with its 95 % bootstrap interval. Worst tenth: mean of the worst tenth of the "
@@ -50,10 +50,22 @@ def print_adaptation(result: Adaptation, console: Console | None = None) -> None
     table.add_row("worst tenth", *(f"{figures.worst10[-1]:.1f}" for figures in ways))
     table.add_row("adapted", *(_time(figures.adaptation_time_s) for figures in ways))
     console.print(table)
+    if result.shift:
+        console.print(shift_sentence(result.shift), highlight=False)
     falls = [count for trial in result.falls for count in trial]
     if any(falls):
         mean = sum(falls) / len(falls)
         console.print(f"The robot fell {mean:.2f} times an episode; what followed a first fall is not counted.")
+
+
+def shift_sentence(shift: Shift) -> str:
+    """What the change of task cost."""
+    change = f"Tasks changed before step {shift.at_step}: reward per step {shift.reward_before:.2f} before"
+    time = shift.recovery_time_s
+    if time == 0:
+        return f"{change}, at worst {shift.reward_after:.2f} after: nothing lost."
+    back = "not back within the trial" if time is None else f"back within {time:.2f} s of robot time"
+    return f"{change}, at worst {shift.reward_after:.2f} after, {back}."
 
 
 def _cell(figures: Figures, episode: int) -> str:

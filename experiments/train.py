@@ -1,6 +1,7 @@
 """Meta-trains a controller: the run from its configuration to its controller file."""
 
 import dataclasses
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +12,10 @@ from rich.console import Console
 
 from agents.actor import PolicyActor
 from agents.controller import Controller, ControllerCard
+from agents.files import replacing
 from agents.recurrent import PolicySpec, RecurrentActorCritic
 from envs.family import TaskFamily, make_family
+from envs.own_robot import OwnFamily, OwnRobot
 from envs.trial_env import TrialEnv
 from experiments.configs import TrainConfig, choose_device
 from experiments.interrupt import graceful_interrupt
@@ -23,6 +26,7 @@ from meta.adaptation import play
 from meta.checkpoint import (
     CONFIG,
     CONTROLLER,
+    ROBOT,
     VIDEO,
     RunError,
     load_checkpoint,
@@ -36,24 +40,28 @@ from meta.trainer import Iteration, Trainer
 
 HELDOUT_TASKS = 32
 """Tasks of a look at the held-out split during training."""
+OWN_DEFAULT = "Limbs"
+"""The family of a robot of the user's own, unless another is named."""
 SAVE_SECONDS = 30.0
 """Training time between checkpoints."""
-CHANGEABLE = ("minutes", "steps", "run_dir", "resume", "device", "wandb", "eval_minutes", "video_minutes")
+CHANGEABLE = ("minutes", "steps", "run_dir", "robot", "resume", "device", "wandb", "eval_minutes", "video_minutes")
 """Settings that a resumed run may change."""
 
 
-def train(family: str | TaskFamily, **settings: Any) -> Path:
+def train(family: str | TaskFamily = "", **settings: Any) -> Path:
     """Meta-train a controller; settings are those of TrainConfig. Returns the run directory.
 
     A family of the caller's own is given as an object.
     """
-    made = make_family(family, settings.pop("variant", "default"))
-    return run_training(TrainConfig(family=made.name, variant=made.variant, **settings), made)
+    if isinstance(family, str):
+        return run_training(TrainConfig(family=family, **settings))
+    return run_training(TrainConfig(family=family.name, variant=family.variant, **settings), family)
 
 
 def run_training(config: TrainConfig, family: TaskFamily | None = None, console: Console | None = None) -> Path:
     """The command: trains until the budget is spent or the person interrupts."""
-    family = family or make_family(config.family, config.variant)
+    family = family or chosen_family(config)
+    config = dataclasses.replace(config, family=family.name)
     device = choose_device(config.device)
     run_dir = config.run_dir or free_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
     with open_run(run_dir, config.resume) as run:
@@ -62,6 +70,18 @@ def run_training(config: TrainConfig, family: TaskFamily | None = None, console:
         session = Session.begin(config, family, device, run, console or Console())
         session.train()
     return run_dir
+
+
+def chosen_family(config: TrainConfig) -> TaskFamily:
+    """The family asked for, or that of the run to resume; with a robot of the user's own, over that robot."""
+    run = config.run_dir if config.resume else None
+    kept = read_json(run / CONFIG) if run and (run / CONFIG).is_file() else {}
+    name = config.family or kept.get("family", OWN_DEFAULT if config.robot else "")
+    if run and kept.get("robot"):
+        return OwnFamily(name, OwnRobot.load(run / ROBOT, Path(kept["robot"]).stem))
+    if config.robot:
+        return OwnFamily(name, OwnRobot.from_xml(config.robot))
+    return make_family(name, kept.get("variant", config.variant))
 
 
 def free_directory(path: Path) -> Path:
@@ -83,6 +103,11 @@ def resumed_config(config: TrainConfig, saved: dict[str, Any]) -> TrainConfig:
             raise RunError(f"{name} is {value}, expected {saved[name]} as the run was begun with")
     kept = {name: value for name, value in saved.items() if name not in CHANGEABLE and name != "ppo"}
     return dataclasses.replace(config, **kept, ppo=PPOConfig(**saved["ppo"]))
+
+
+def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:
+    """The configuration without paths that JSON could not hold."""
+    return {**asdict(config), "run_dir": str(run), "robot": str(config.robot) if config.robot else None}
 
 
 def budget_spent(config: TrainConfig, trainer: Trainer) -> float:
@@ -115,8 +140,11 @@ class Session:
         if config.resume:
             trainer.load_state_dict(load_checkpoint(run))
         else:
-            write_json(run / CONFIG, {**asdict(config), "run_dir": str(run)})
-        logger = make_logger(run, config.wandb, {**asdict(config), "run_dir": str(run)}, run.name, config.resume)
+            write_json(run / CONFIG, as_json(config, run))
+            if isinstance(family.robot, OwnRobot):
+                with replacing(run / ROBOT) as temporary:
+                    family.robot.save(temporary)
+        logger = make_logger(run, config.wandb, as_json(config, run), run.name, config.resume)
         console.print(
             f"Meta-training on {family.name}: network on {device}, physics on mujoco, files in {run}",
             highlight=False,
@@ -129,7 +157,11 @@ class Session:
         trainer, seconds = self.trainer, self.trainer.progress.seconds
         next_save, next_eval = seconds + SAVE_SECONDS, seconds + 60 * self.config.eval_minutes
         next_video = seconds + 60 * self.config.video_minutes
-        with graceful_interrupt() as interrupt, TrainingProgress(self.family.name, self.console) as progress:
+        with (
+            closing(self.logger),
+            graceful_interrupt() as interrupt,
+            TrainingProgress(self.family.name, self.console) as progress,
+        ):
             while (spent := budget_spent(self.config, trainer)) < 1 or not trainer.progress.iterations:
                 iteration = trainer.iterate(spent)
                 self._log(iteration, progress)
@@ -149,7 +181,6 @@ class Session:
             self._save()
             self._look_at_heldout(progress)
             self._film(progress)
-        self.logger.close()
 
     def _log(self, iteration: Iteration, progress: TrainingProgress) -> None:
         trainer = self.trainer
@@ -182,6 +213,7 @@ class Session:
             self.config.seed,
             self.trainer.progress.steps,
             self.trainer.progress.seconds / 60,
+            self.family.robot.name if isinstance(self.family.robot, OwnRobot) else "",
         )
         controller = Controller(copy_policy(self.trainer.policy), card, env.tasks.action_low, env.tasks.action_high)
         controller.save(self.run / CONTROLLER)
@@ -208,7 +240,13 @@ class Session:
 def make_trainer(config: TrainConfig, family: TaskFamily, device: torch.device) -> Trainer:
     """Env, policy and learner as configured, all from the one seed."""
     env = TrialEnv(
-        family, config.num_envs, config.episodes, config.horizon, seed=config.seed, observe_task=config.observe_task
+        family,
+        config.num_envs,
+        config.episodes,
+        config.horizon,
+        seed=config.seed,
+        observe_task=config.observe_task,
+        shift_probability=config.shift_probability,
     )
     spec = PolicySpec(
         env.tasks.obs_dim,

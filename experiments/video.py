@@ -14,6 +14,7 @@ from torch import Tensor
 
 from agents.files import replacing
 from envs.family import TaskFamily
+from envs.parameters import TaskParameter
 from envs.rendering import GOAL, NEUTRAL, SWITCHED, Color, RenderingError, TaskRenderer, effect_color
 from envs.trial_env import TrialEnv, TrialStep
 
@@ -110,19 +111,30 @@ def task_lines(family: TaskFamily, task: Mapping[str, float]) -> list[str]:
     plain: list[str] = []
     groups: dict[str, list[tuple[str, float]]] = {}
     for parameter in family.parameters:
-        part, _, kind = parameter.name.rpartition("_")
         value = task[parameter.name]
-        if parameter.effect and part:
-            groups.setdefault("wiring" if parameter.choices else kind, []).append((part, value))
+        part, _, kind = parameter.name.rpartition("_")
+        if kind in _PARTS:
+            groups.setdefault(kind, []).append((part, value))
         else:
             plain.append(f"{parameter.name.replace('_', ' ')} {value:.2g} {parameter.unit}".rstrip())
     lines = [", ".join(plain)] if plain else []
-    for kind, values in groups.items():
-        if kind == "wiring":
-            lines.append("wiring " + " ".join("+" if value > 0 else "-" for _, value in values))
-        else:
-            lines.append(f"{kind}: " + ", ".join(f"{part} {value:.2g}" for part, value in values))
-    return lines
+    return lines + [_PARTS[kind](values) for kind, values in groups.items()]
+
+
+def _masses(parts: list[tuple[str, float]]) -> str:
+    return "mass: " + ", ".join(f"{part} {value:.2g}" for part, value in parts)
+
+
+def _wiring(parts: list[tuple[str, float]]) -> str:
+    return "wiring " + " ".join("+" if value > 0 else "-" for _, value in parts)
+
+
+def _dead(parts: list[tuple[str, float]]) -> str:
+    return "dead: " + (", ".join(part for part, value in parts if not value) or "none")
+
+
+_PARTS: Mapping[str, Callable[[list[tuple[str, float]]], str]] = {"mass": _masses, "sign": _wiring, "alive": _dead}
+"""How values are written that come one a body or a motor, by the last word of their names."""
 
 
 class _Page:
@@ -140,7 +152,7 @@ class _Page:
         self._tile = tile
         self._pen = _Pen(max(8, min(15, tile[0] // 28)))
         self._banner_pen = _Pen(max(10, tile[0] // 18))
-        legend = _legend(family)
+        legend = _legend(env)
         captions = [self._pen.wrap(task_lines(family, task), tile[0] - self._pen.line) for task in self.tasks]
         head = (2 if legend else 1) * self._pen.line
         self._top = head + (max(len(caption) for caption in captions) + 1) * self._pen.line
@@ -249,25 +261,29 @@ class _Pen:
 
 def _title(env: TrialEnv, frame_rate: float) -> str:
     family = env.tasks.family
-    variant = "" if family.variant == family.variants[0] else f" ({family.variant})"
+    variant = "" if family.variant == "default" else f" ({family.variant})"
     speed = frame_rate * env.tasks.robot.control_timestep
     slowed = f", slowed to {speed:.0%}" if speed < 0.99 else ""
     return f"{family.name}{variant}, {env.tasks.split} tasks{slowed}"
 
 
-def _legend(family: TaskFamily) -> list[str | Color]:
+def _legend(env: TrialEnv) -> list[str | Color]:
     """Words and colours that say what the colours mean; the first parameter of each kind stands for all."""
-    painted = [parameter for parameter in family.parameters if parameter.effect]
-    kinds = {parameter.name.rpartition("_")[2]: parameter for parameter in reversed(painted)}
+    family, physics = env.tasks.family, env.tasks.physics
+    kinds: dict[str, TaskParameter] = {}
+    for parameter in family.parameters:
+        if parameter.effect and parameter.effect.shown_on(physics):
+            kind = parameter.name.rpartition("_")[2]
+            kinds.setdefault(kind if kind in _PARTS else parameter.name.replace("_", " "), parameter)
     legend: list[str | Color] = []
     for kind, parameter in kinds.items():
         if parameter.choices:
-            legend += [NEUTRAL, " motor as designed   ", SWITCHED, " reversed   "]
+            legend += [NEUTRAL, " motor as designed   ", SWITCHED, f" {'reversed' if kind == 'sign' else 'dead'}   "]
         else:
-            values = np.geomspace(parameter.low, parameter.high, 9)
+            spread = np.geomspace if parameter.scale == "log" else np.linspace
             legend.append(f"{kind}: {parameter.low:.2g} ")
-            legend += [effect_color(parameter, float(value)) for value in values]
-            legend.append(f" {parameter.high:.2g} times   ")
+            legend += [effect_color(parameter, float(value)) for value in spread(parameter.low, parameter.high, 9)]
+            legend.append(f" {parameter.high:.2g} {parameter.unit or 'times'}   ")
     if "target_velocity" in family.tasks.names:
         legend += [GOAL, " moves at the target velocity"]
     return legend

@@ -51,6 +51,25 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Shift:
+    """What a change of task in the midst of a trial costs: mean rewards per step over all trials."""
+
+    at_step: int
+    """Of the trial, from 0: the first step on the new task."""
+    reward_before: float
+    """Over the 20 steps before the change."""
+    reward_after: float
+    """Over the worst 20 steps in a row that begin after the change, within an episode's length."""
+    recovery_time_s: float | None
+    """Robot time from the change to the first 20 steps in a row that are back; None where none are in the trial.
+
+    Back: short of what it was by at most a tenth of what that has over random actions. 0: it never fell further.
+    """
+    tasks: list[dict[str, float]]
+    """What the tasks changed into."""
+
+
+@dataclass(frozen=True)
 class Adaptation(Figures):
     """Adaptation of a policy on one split, beside its controls."""
 
@@ -68,6 +87,8 @@ class Adaptation(Figures):
     tasks: list[dict[str, float]]
     controls: dict[str, Figures]
     """memory_off, memory_wiped_each_episode, random."""
+    shift: Shift | None = None
+    """Where the task was changed in the midst of the trials."""
 
 
 def play(env: TrialEnv, act: Act) -> Played:
@@ -116,6 +137,18 @@ def adaptation_steps(played: Played, random: Played) -> int | None:
     return int(missing[-1]) + 1 if missing[-1] + 1 < len(shortfall) else None
 
 
+def shift_costs(played: Played, random: Played, at_step: int) -> tuple[float, float, int | None]:
+    """Mean reward before a change of task at the trial's step, at its worst after, and steps until it is back."""
+    curve, horizon = played.reward.mean(axis=0).reshape(-1), played.reward.shape[-1]
+    window = min(WINDOW, at_step, len(curve) - at_step)
+    before = float(curve[at_step - window : at_step].mean())
+    after = np.convolve(curve[at_step:], np.ones(window) / window, mode="valid")
+    enough = before - TOLERANCE * max(before - float(random.reward.mean()), 0.0)
+    first_lost = int(np.argmax(after < enough)) if (after[:horizon] < enough).any() else 0
+    back = np.flatnonzero(after[first_lost:] >= enough)
+    return before, float(after[:horizon].min()), first_lost + int(back[0]) if len(back) else None
+
+
 def figures(played: Played, random: Played, control_timestep: float, seed: int) -> Figures:
     """What is reported of trials."""
     returns = played.reward.sum(axis=-1)
@@ -142,9 +175,11 @@ def evaluate_adaptation(
     horizon: int,
     seed: int,
     sample: bool = False,
+    shift_at: int | None = None,
 ) -> Adaptation:
     """Trials on the first num_tasks tasks of a split; all ways to act meet the same tasks and initial states."""
-    env = TrialEnv(family, num_tasks, episodes, horizon, split, seed, observe_task=policy.spec.task_dim > 0)
+    oracle = policy.spec.task_dim > 0
+    env = TrialEnv(family, num_tasks, episodes, horizon, split, seed, observe_task=oracle, shift_at=shift_at)
 
     def actor(forget: Forget) -> PolicyActor:
         generator = torch.Generator(policy.log_std.device).manual_seed(seed) if sample else None
@@ -154,6 +189,12 @@ def evaluate_adaptation(
         env.tasks.seed(seed)
         return play(env, act)
 
+    def tasks() -> list[dict[str, float]]:
+        values = env.tasks.task_values()
+        return [{name: float(value[i]) for name, value in values.items()} for i in range(num_tasks)]
+
+    env.reset()
+    first_tasks = tasks()
     random = played_with(random_actor(env, seed))
     timestep = family.robot.control_timestep
 
@@ -165,12 +206,14 @@ def evaluate_adaptation(
         "memory_wiped_each_episode": figures_of(played_with(actor(Forget.EACH_EPISODE))),
         "random": figures_of(random),
     }
-    own = figures_of(played_with(actor(Forget.NEVER)))
-    values = env.tasks.task_values()
-    tasks = [{name: float(value[i]) for name, value in values.items()} for i in range(num_tasks)]
+    played = played_with(actor(Forget.NEVER))
+    shift = None
+    if shift_at is not None:
+        before, after, steps = shift_costs(played, random, shift_at)
+        shift = Shift(shift_at, before, after, None if steps is None else steps * timestep, tasks())
     env.close()
     return Adaptation(
-        **vars(own),
+        **vars(figures_of(played)),
         family=family.name,
         variant=family.variant,
         physics="mujoco",
@@ -181,6 +224,7 @@ def evaluate_adaptation(
         episodes=episodes,
         horizon=horizon,
         control_timestep_s=timestep,
-        tasks=tasks,
+        tasks=first_tasks,
         controls=controls,
+        shift=shift,
     )

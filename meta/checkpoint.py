@@ -16,6 +16,8 @@ from envs.errors import InputError
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint.pt"
 CONTROLLER = "controller.safetensors"
+ROBOT = "robot.mjb"
+"""The compiled model of a robot of the user's own, beside the controller."""
 VIDEO = "adaptation.mp4"
 _LOCK = ".lock"
 

@@ -1,5 +1,27 @@
 """All robots and their families; importing this registers them."""
 
-from envs.robots import half_cheetah, reacher
+from envs.robots import (
+    ant,
+    arm,
+    half_cheetah,
+    hopper,
+    humanoid,
+    inverted_pendulum,
+    quadruped,
+    reacher,
+    swimmer,
+    walker2d,
+)
 
-__all__ = ["half_cheetah", "reacher"]
+__all__ = [
+    "ant",
+    "arm",
+    "half_cheetah",
+    "hopper",
+    "humanoid",
+    "inverted_pendulum",
+    "quadruped",
+    "reacher",
+    "swimmer",
+    "walker2d",
+]

@@ -1,14 +1,31 @@
 """HalfCheetah: a planar running robot of 14 kg with six motors."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations, product
 
 import torch
 from torch import Tensor
 
-from envs.effects import ScaleBodyMass, ScaleMotor
+from envs.changes import (
+    DIRECTION,
+    TARGET_VELOCITY,
+    all_but,
+    dead_motor,
+    friction,
+    joint_damping,
+    mass_factors,
+    motor_lives,
+    motor_power,
+    motor_signs,
+    never_trained,
+    slope,
+    wirings,
+)
 from envs.family import Motion, Robot, TaskFamily, register
-from envs.parameters import TaskParameter
+from envs.interface import INTERFACE
 from envs.physics import Physics
+from envs.rewards import control_cost
 from envs.robots.gymnasium_assets import gymnasium_xml
 
 BODIES = ("torso", "bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
@@ -58,130 +75,129 @@ class HalfCheetah(Robot):
 
 ROBOT = HalfCheetah()
 
-DIRECTION = TaskParameter("direction", -1.0, 1.0, "which way to run: 1 forward, -1 backward", choices=(-1.0, 1.0))
-TARGET_VELOCITY = TaskParameter(
-    "target_velocity", 0.0, 3.0, "speed to hold", unit="m/s", nominal=0.0, extrapolation=((3.0, 4.0),)
-)
-
-
-def limb_factors(widest: float, extrapolation: float) -> tuple[TaskParameter, ...]:
-    """A factor for each body's mass and inertia: 1.5^U(-widest, widest), beyond it up to 1.5^extrapolation."""
-    low, high = 1.5**-widest, 1.5**widest
-    outside = ((1.5**-extrapolation, low), (high, 1.5**extrapolation))
-    return tuple(
-        TaskParameter(
-            f"{body}_mass",
-            low,
-            high,
-            f"factor on mass and inertia of the {body}",
-            scale="log",
-            extrapolation=outside,
-            positive=True,
-            effect=ScaleBodyMass(body),
-        )
-        for body in BODIES
-    )
-
-
-MOTOR_SIGNS = tuple(
-    TaskParameter(
-        f"{motor}_sign",
-        -1.0,
-        1.0,
-        f"how the {motor} motor is wired: 1 as designed, -1 reversed",
-        choices=(-1.0, 1.0),
-        effect=ScaleMotor(motor),
-    )
-    for motor in MOTORS
-)
-
 HELDOUT_WIRINGS = (
     "++++-+", "+++---", "++-++-", "++--++", "+-+++-", "+-+-++", "+--+-+", "+-----",
     "-+++++", "-++-+-", "-+-+--", "-+---+", "--++--", "--+--+", "---+++", "----+-",
 )  # fmt: skip
 """Wirings never trained on, motors in order: every sign, and every pair of signs, occurs equally often."""
+SLOW = replace(TARGET_VELOCITY, high=2.0, extrapolation=((2.0, 3.0),))
+HELDOUT_CRIPPLES = (("bfoot",), ("fthigh",), ("bthigh", "ffoot"), ("bshin", "fshin"), ("bfoot", "fthigh"))
+"""Sets of dead motors never trained on."""
 
 
-def wiring(signs: str) -> tuple[float, ...]:
-    """A wiring by name, such as "+-++-+", as a row of task values."""
-    return tuple(1.0 if sign == "+" else -1.0 for sign in signs)
+def crippled(dead: tuple[str, ...]) -> tuple[float, ...]:
+    """A row of task values: which motors still live."""
+    return tuple(float(motor not in dead) for motor in MOTORS)
 
 
-def all_wirings() -> tuple[str, ...]:
-    return tuple("".join("-+"[number >> bit & 1] for bit in range(len(MOTORS))) for number in range(2 ** len(MOTORS)))
-
-
-def control_cost(action: Tensor) -> Tensor:
-    """-0.05 sum a^2"""
-    squares: Tensor = torch.linalg.vecdot(action, action)
-    return squares.mul_(-CONTROL_WEIGHT)
-
-
-def run(speed: Tensor, action: Tensor) -> dict[str, Tensor]:
-    """speed - 0.05 sum a^2"""
-    return {"run": speed, "control": control_cost(action)}
-
-
-@register
-class HalfCheetahDir(TaskFamily):
-    """Run forward or backward; which of the two is hidden."""
+class HalfCheetahFamily(TaskFamily):
+    """Half-cheetahs run forward; those that are to do otherwise say so."""
 
     robot = ROBOT
-    parameters = (DIRECTION,)
+    variants = {"default": {}, "gymnasium": {"control_weight": 0.1}}
+    control_weight = CONTROL_WEIGHT
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """direction * v_x - 0.05 * sum(a^2)"""
-        return run(task["direction"] * motion.velocity, motion.action)
+        """v_x - 0.05 * sum(a^2); variant "gymnasium": v_x - 0.1 * sum(a^2)"""
+        return {"run": motion.velocity, "control": control_cost(motion.action, self.control_weight)}
+
+
+class RunEitherWay(HalfCheetahFamily):
+    """Half-cheetahs of which each runs its own way."""
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """direction * v_x - 0.05 * sum(a^2); variant "gymnasium": 0.1 * sum(a^2)"""
+        return {"run": task["direction"] * motion.velocity, "control": control_cost(motion.action, self.control_weight)}
 
 
 @register
-class HalfCheetahVel(TaskFamily):
+class HalfCheetahDir(RunEitherWay):
+    """Run forward or backward; which of the two is hidden."""
+
+    parameters = (DIRECTION,)
+
+
+@register
+class HalfCheetahVel(HalfCheetahFamily):
     """Hold a speed between 0 and 3 m/s; which one is hidden."""
 
-    robot = ROBOT
+    variants = {
+        **HalfCheetahFamily.variants,
+        "garage": {"parameters": (SLOW,), "episodes_per_trial": 4, "horizon": 100},
+    }
     parameters = (TARGET_VELOCITY,)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """-|v_x - target_velocity| - 0.05 * sum(a^2)"""
+        """-|v_x - target_velocity| - 0.05 * sum(a^2); variant "gymnasium": 0.1 * sum(a^2)"""
         error = (motion.velocity - task["target_velocity"]).abs()
-        return {"speed": -error, "control": control_cost(motion.action)}
+        return {"speed": -error, "control": control_cost(motion.action, self.control_weight)}
 
 
 @register
-class HalfCheetahLimbs(TaskFamily):
+class HalfCheetahLimbs(HalfCheetahFamily):
     """Run forward on a body whose seven parts are each up to 3.4 times heavier or lighter."""
 
-    robot = ROBOT
-    parameters = limb_factors(widest=3, extrapolation=4)
-
-    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v_x - 0.05 * sum(a^2)"""
-        return run(motion.velocity, motion.action)
+    parameters = mass_factors(BODIES, widest=3, extrapolation=4)
 
 
 @register
-class HalfCheetahLimbsDir(TaskFamily):
+class HalfCheetahLimbsDir(RunEitherWay):
     """Run forward or backward on a body whose seven parts are each up to 2.25 times heavier or lighter."""
 
-    robot = ROBOT
-    parameters = (*limb_factors(widest=2, extrapolation=3), DIRECTION)
-
-    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """direction * v_x - 0.05 * sum(a^2)"""
-        return run(task["direction"] * motion.velocity, motion.action)
+    parameters = (*mass_factors(BODIES, widest=2, extrapolation=3), DIRECTION)
 
 
 @register
-class HalfCheetahWiring(TaskFamily):
+class HalfCheetahWiring(HalfCheetahFamily):
     """Run forward with motors of which any may be wired the wrong way round."""
 
-    robot = ROBOT
-    parameters = MOTOR_SIGNS
-    members = {
-        "train": tuple(wiring(name) for name in all_wirings() if name not in HELDOUT_WIRINGS),
-        "heldout": tuple(wiring(name) for name in HELDOUT_WIRINGS),
-    }
+    parameters = motor_signs(MOTORS)
+    members = all_but(tuple(product((-1.0, 1.0), repeat=len(MOTORS))), wirings(HELDOUT_WIRINGS))
 
-    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v_x - 0.05 * sum(a^2)"""
-        return run(motion.velocity, motion.action)
+
+@register
+class HalfCheetahCrippled(HalfCheetahFamily):
+    """Run forward with one or two motors dead."""
+
+    parameters = motor_lives([(motor, (motor,)) for motor in MOTORS])
+    members = all_but(
+        [crippled(dead) for count in (1, 2) for dead in combinations(MOTORS, count)],
+        [crippled(dead) for dead in HELDOUT_CRIPPLES],
+    )
+
+
+@register
+class HalfCheetahGround(HalfCheetahFamily):
+    """Run forward on slippery or rough ground, uphill or downhill."""
+
+    parameters = (friction(0.2, 2.0, (0.1, 0.2), (2.0, 4.0)), slope(15.0, (-20.0, -15.0), (15.0, 20.0)))
+
+
+@register
+class HalfCheetahActuators(HalfCheetahFamily):
+    """Run forward with weak or strong motors, and joints that are stiff or slack."""
+
+    parameters = (
+        motor_power(MOTORS, 0.4, 1.6, (0.25, 0.4), (1.6, 2.5)),
+        joint_damping(0.25, 4.0, (0.125, 0.25), (4.0, 8.0)),
+    )
+
+
+@register
+class HalfCheetahHardware(HalfCheetahFamily):
+    """Run forward with actions that arrive late, and with sensors that are noisy and off."""
+
+    parameters = INTERFACE
+
+
+@register
+class HalfCheetahAnyChange(HalfCheetahFamily):
+    """Run forward with changed masses, grip or a dead motor; extrapolation adds kinds of change never trained on."""
+
+    parameters = (
+        *mass_factors(BODIES, widest=2),
+        friction(0.4, 1.6),
+        dead_motor(MOTORS),
+        never_trained(motor_power(MOTORS, 0.5, 1.5), (0.5, 0.8), (1.2, 1.5)),
+        never_trained(slope(10.0), (-10.0, -5.0), (5.0, 10.0)),
+    )

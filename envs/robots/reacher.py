@@ -6,8 +6,8 @@ import mujoco
 import torch
 from torch import Tensor
 
+from envs.changes import place
 from envs.family import Motion, Robot, TaskFamily, register
-from envs.parameters import TaskParameter
 from envs.physics import Physics
 from envs.robots.gymnasium_assets import gymnasium_xml
 
@@ -58,18 +58,15 @@ class Reacher(Robot):
         return qpos, qvel
 
 
-def goal(name: str, axis: str) -> TaskParameter:
-    return TaskParameter(name, -0.2, 0.2, f"where the hidden target is along {axis}", unit="m", nominal=0.0)
-
-
 @register
 class ReacherGoal(TaskFamily):
     """Find a hidden target with the fingertip, then go straight to it in later episodes."""
 
     robot = Reacher()
-    parameters = (goal("goal_x", "x"), goal("goal_y", "y"))
+    parameters = (place("goal_x", "x", 0.2), place("goal_y", "y", 0.2))
     discs = (("goal_x", "goal_y"),)
-    variants = ("default", "dense")
+    variants = {"default": {}, "dense": {}}
+    goal_radius = GOAL_RADIUS
     episodes_per_trial = 4
     horizon = 50
     gamma = 0.99

@@ -58,7 +58,7 @@ class Sledding(TaskFamily):
 
     name = "Sledding"
     robot = Sled()
-    parameters = (
+    parameters: tuple[TaskParameter, ...] = (
         TaskParameter(
             "mass",
             0.5,
@@ -71,7 +71,7 @@ class Sledding(TaskFamily):
         ),
         TaskParameter("price", -3.0, 5.0, "reward for a metre a second", unit="s/m", nominal=0.0),
     )
-    variants = ("default", "free")
+    variants = {"default": {}, "free": {}}
     episodes_per_trial = 3
     horizon = 4
 

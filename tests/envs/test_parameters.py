@@ -1,6 +1,7 @@
 """Parameters and task spaces, with numbers worked by hand."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -186,3 +187,17 @@ def test_a_value_outside_physics_is_refused(parameter: TaskParameter, value: flo
 def test_values_outside_the_training_range_are_not_refused() -> None:
     assert log().check(50.0) == 50.0
     assert linear().check(-8) == -8.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"low": 2.0, "high": 1.0}, "task parameter mass ranges from 2 to 1, expected the lower first"),
+        ({"low": 0.0, "high": 1.0, "positive": True}, "task parameter mass ranges from 0, expected a number above 0"),
+        ({"low": -1.0, "high": 1.0, "scale": "log"}, "task parameter mass ranges from -1, expected a number above 0"),
+        ({"low": 1.0, "high": 2.0, "extrapolation": ((3.0, 2.5),)}, "ranges from 3 to 2.5, expected the lower first"),
+    ],
+)
+def test_an_impossible_range_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        TaskParameter("mass", description="", **settings)

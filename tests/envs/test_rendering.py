@@ -1,6 +1,5 @@
 """Frames that show the robot and its task."""
 
-import ctypes.util
 import os
 import subprocess
 import sys
@@ -16,11 +15,8 @@ from envs.family import make_family
 from envs.parameters import TaskParameter
 from envs.rendering import HIGH, LOW, NEUTRAL, SWITCHED, TaskRenderer, effect_color
 from envs.task_env import TaskEnv
+from tests.gl import needs_gl
 
-needs_gl = pytest.mark.skipif(
-    not ctypes.util.find_library("EGL") and not ctypes.util.find_library("OSMesa") and "DISPLAY" not in os.environ,
-    reason="no OpenGL library: neither libEGL nor libOSMesa nor a display",
-)
 WIDTH, HEIGHT = 160, 120
 RANGE = TaskParameter("torso_mass", 0.25, 4.0, "", scale="log")
 SWITCH = TaskParameter("torso_sign", -1.0, 1.0, "", choices=(-1.0, 1.0))

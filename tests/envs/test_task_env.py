@@ -169,7 +169,7 @@ def test_tasks_and_initial_states_depend_on_their_number_alone(family: TaskFamil
 @every_family
 def test_no_two_simulations_or_episodes_draw_the_same_numbers(family: TaskFamily) -> None:
     _, states = drawn(family, 16, count=32)
-    assert len(states[:, :, 0].unique()) == 32 * 2
+    assert len(states.sum(dim=-1).unique()) == 32 * 2
 
 
 @every_family
@@ -177,9 +177,9 @@ def test_streams_of_splits_variants_and_seeds_differ(family: TaskFamily) -> None
     own = drawn(family, 16, 16)
     others = [drawn(family, 16, 16, split) for split in family.tasks.splits[1:]]
     others += [drawn(family, 16, 16, seed=seed) for seed in (1, 2**31, -1)]
-    others += [drawn(make_variant(family, name), 16, 16) for name in family.variants[1:]]
+    others += [drawn(make_variant(family, name), 16, 16) for name in family.variants if name != "default"]
     for tasks, states in others:
-        assert not torch.isin(states[:, :, 0], own[1][:, :, 0]).any()
+        assert not torch.isin(states.sum(dim=-1), own[1].sum(dim=-1)).any()
         assert not torch.equal(tasks, own[0])
 
 

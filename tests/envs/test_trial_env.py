@@ -293,7 +293,8 @@ def test_an_oracle_sees_numbers_between_minus_one_and_one(name: str) -> None:
     units = env.reset()[:, env.layout.task]
     assert units.shape == (64, len(env.tasks.family.parameters))
     assert (units.abs() <= 1 + 1e-6).all()
-    assert (units.std(dim=0) > 0.3).all()
+    # At most three of a family's parameters are never changed in training, for what is held out or extrapolated to.
+    assert (units.std(dim=0) > 0.3).sum() >= max(1, len(env.tasks.family.parameters) - 3)
 
 
 # Edits start from the nominal robot, each time, and reach all that MuJoCo derives from them.

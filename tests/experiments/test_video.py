@@ -1,7 +1,5 @@
 """Videos of trials: that they play, that they show the trial, and that a failure leaves nothing."""
 
-import ctypes.util
-import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -20,11 +18,8 @@ from envs.trial_env import TrialEnv
 from experiments import video
 from experiments.video import Score, VideoError, record_trials, task_lines
 from meta.adaptation import play
+from tests.gl import needs_gl
 
-needs_gl = pytest.mark.skipif(
-    not ctypes.util.find_library("EGL") and not ctypes.util.find_library("OSMesa") and "DISPLAY" not in os.environ,
-    reason="no OpenGL library: neither libEGL nor libOSMesa nor a display",
-)
 TILE = (160, 120)
 EPISODES, HORIZON = 2, 5
 FRAMES = EPISODES * HORIZON + 1  # the initial state, and what each step led to

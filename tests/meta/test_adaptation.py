@@ -8,7 +8,7 @@ import envs.robots  # noqa: F401  registers the families
 from agents.recurrent import PolicySpec, RecurrentActorCritic
 from envs.family import make_family
 from envs.trial_env import TrialEnv
-from meta.adaptation import Played, adaptation_steps, evaluate_adaptation, play
+from meta.adaptation import Played, adaptation_steps, evaluate_adaptation, play, shift_costs
 from meta.statistics import bootstrap_interval, interquartile_mean, summarise, worst_tenth
 from tests.envs.sled import Sledding
 
@@ -97,3 +97,27 @@ def test_an_evaluation_is_paired_and_repeatable() -> None:
     np.testing.assert_allclose(fewer.returns, result.returns[:3], rtol=1e-5)
     assert len(result.controls["memory_off"].returns) == 6
     assert len({tuple(task.values()) for task in result.tasks}) == 6
+
+
+# Of 20 steps in a row from step s after the change, 10 - s earn -0.2 and the rest 2: 0.9 at worst. With random actions
+# at 0, 1.8 of the 2 before is enough: reached from s = 9 on, 2 - 2.2 / 20 = 1.89.
+def test_what_a_change_of_task_costs_by_hand() -> None:
+    trials, random = played([2.0] * 40, [-0.2] * 10 + [2.0] * 30), played([0.0] * 40, [0.0] * 40)
+    for at_step, before, worst, steps in ((40, 2.0, 0.9, 9), (20, 2.0, 0.9, 29), (60, 0.9, 2.0, 0)):
+        found = shift_costs(trials, random, at_step)
+        assert found[:2] == pytest.approx((before, worst))
+        assert found[2] == steps
+    assert shift_costs(played([2.0] * 40, [0.0] * 40), random, 40) == (2.0, 0.0, None)
+
+
+def test_an_evaluation_with_a_change_holds_both_tasks() -> None:
+    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8))
+    family = make_family("HalfCheetahDir")
+    result = evaluate_adaptation(policy, family, "heldout", 4, 2, 30, seed=0, shift_at=30)
+    plain = evaluate_adaptation(policy, family, "heldout", 4, 2, 30, seed=0)
+    assert result.shift
+    assert plain.shift is None
+    assert result.tasks == plain.tasks
+    assert [{"direction": -task["direction"]} for task in result.shift.tasks] == result.tasks
+    assert [returns[0] for returns in result.returns] == [returns[0] for returns in plain.returns]
+    assert [returns[1] for returns in result.returns] != [returns[1] for returns in plain.returns]

@@ -1,0 +1,193 @@
+"""Ant: a four-legged robot with eight motors, that falls."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
+
+import mujoco
+import torch
+from torch import Tensor
+
+from envs.changes import DIRECTION, HEADING, all_but, mass_factor, motor_lives, motor_signs, place
+from envs.effects import ScaleBodyMass, ScaleLimbMass
+from envs.family import Motion, Robot, TaskFamily, register
+from envs.parameters import Effect, TaskParameter
+from envs.physics import Physics
+from envs.rewards import alive, along, control_cost
+from envs.robots.gymnasium_assets import gymnasium_xml
+
+LEGS = {
+    "front_left": "front_left_leg",
+    "front_right": "front_right_leg",
+    "back_left": "back_leg",
+    "back_right": "right_back_leg",
+}
+"""Legs, and what the XML calls their first body."""
+JOINTS = tuple(f"{joint}_{number}" for number in (1, 2, 3, 4) for joint in ("hip", "ankle"))
+"""In the legs' order."""
+
+CONTROL_WEIGHT = 0.05
+"""Cost of a squared action; Gymnasium's is 0.5."""
+RESET_NOISE = 0.1
+"""Half width of the initial positions (m, rad), deviation of the initial velocities."""
+HEALTHY_HEIGHT = (0.2, 1.0)
+"""Heights of the torso at which it has not fallen, m."""
+NEAR = 0.5
+"""How close to a goal counts as there, m."""
+
+
+class Ant(Robot):
+    """Gymnasium's Ant-v5 without contact forces: its model, initial state and fall.
+
+    | Observation | what | unit |
+    |---|---|---|
+    | 0 | torso height | m |
+    | 1-4 | torso orientation, a quaternion | |
+    | 5-12 | joints: hip and ankle of the front left, front right, back left and back right leg | rad |
+    | 13-15 | torso velocity | m/s |
+    | 16-18 | torso angular velocity | rad/s |
+    | 19-26 | joint velocities, in the joints' order | rad/s |
+
+    | Action | what | bounds |
+    |---|---|---|
+    | 0-7 | torque on hip and ankle of the back right, front left, front right, back left leg: x 150 N m | [-1, 1] |
+
+    It has fallen where its torso is outside 0.2 to 1 m. A control step is 0.05 s, five substeps, by
+    MuJoCo's `implicitfast` integrator (variant "gymnasium": RK4, three times slower).
+    """
+
+    name = "Ant"
+    xml = gymnasium_xml("ant.xml")
+    frame_skip = 5
+    integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    camera = {"distance": 4.0, "azimuth": 90.0, "elevation": -25.0}
+    derived = ("xpos",)
+
+    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
+        return physics.state("qpos")[:, 2:], physics.state("qvel")
+
+    def position(self, physics: Physics) -> Tensor:
+        return physics.derived("xpos")[:, self.model.body("torso").id, :2]
+
+    def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        qpos, qvel = uniform.split([self.model.nq, self.model.nv], dim=-1)
+        start = torch.from_numpy(self.model.qpos0).to(qpos)
+        return start + RESET_NOISE * (2 * qpos - 1), RESET_NOISE * torch.special.ndtri(qvel)
+
+    def fallen(self, physics: Physics) -> Tensor:
+        height = physics.state("qpos")[:, 2]
+        return (height < HEALTHY_HEIGHT[0]) | (height > HEALTHY_HEIGHT[1])
+
+
+ROBOT = Ant()
+
+
+class AntFamily(TaskFamily):
+    """Ants run along +x; those that are to do otherwise say so."""
+
+    robot = ROBOT
+    variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written(), "control_weight": 0.5}}
+    control_weight = CONTROL_WEIGHT
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """v_x + 1 (0 where it falls) - 0.05 * sum(a^2); variant "gymnasium": 0.5 * sum(a^2)"""
+        return self.paid(motion.velocity[:, 0], motion)
+
+    def paid(self, progress: Tensor, motion: Motion) -> dict[str, Tensor]:
+        """Progress, staying upright, and the cost of the motors' work."""
+        return {
+            "run": progress,
+            "alive": alive(motion.fallen),
+            "control": control_cost(motion.action, self.control_weight),
+        }
+
+
+def limbs(widest: float, extrapolation: float) -> tuple[TaskParameter, ...]:
+    """A factor on the mass of the torso and of each leg."""
+    parts: dict[str, Effect] = {
+        "torso": ScaleBodyMass("torso"),
+        **{f"{leg}_leg": ScaleLimbMass(root) for leg, root in LEGS.items()},
+    }
+    return tuple(mass_factor(name, effect, widest, extrapolation) for name, effect in parts.items())
+
+
+HELDOUT_WIRINGS = tuple(
+    signs for signs in product((-1.0, 1.0), repeat=len(JOINTS)) if math.prod(signs[:5]) > 0 and math.prod(signs[3:]) < 0
+)
+"""A quarter of all wirings, in which the signs of any four motors tell nothing of each other."""
+
+
+@register
+class AntWiring(AntFamily):
+    """Run along +x with motors of which any may be wired the wrong way round."""
+
+    parameters = motor_signs(JOINTS)
+    members = all_but(tuple(product((-1.0, 1.0), repeat=len(JOINTS))), HELDOUT_WIRINGS)
+
+
+@register
+class AntDir(AntFamily):
+    """Run in a direction, any of the circle, that is hidden."""
+
+    variants = {**AntFamily.variants, "varibad": {"parameters": (replace(HEADING, low=-57.3, high=57.3),)}}
+    parameters = (HEADING,)
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """v . (cos heading, sin heading) + 1 (0 where it falls) - 0.05 * sum(a^2); variant "gymnasium": 0.5"""
+        return self.paid(along(motion.velocity, task["heading"]), motion)
+
+
+class RunEitherWay(AntFamily):
+    """Ants of which each runs its own way along x."""
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """direction * v_x + 1 (0 where it falls) - 0.05 * sum(a^2); variant "gymnasium": 0.5 * sum(a^2)"""
+        return self.paid(task["direction"] * motion.velocity[:, 0], motion)
+
+
+@register
+class AntDirForwardBack(RunEitherWay):
+    """Run forward or backward; which of the two is hidden."""
+
+    parameters = (DIRECTION,)
+
+
+@register
+class AntLimbs(AntFamily):
+    """Run along +x on a body whose legs and torso are each up to 3.4 times heavier or lighter."""
+
+    parameters = limbs(widest=3, extrapolation=4)
+
+
+@register
+class AntLimbsDir(RunEitherWay):
+    """Run forward or backward on a body whose legs and torso are each up to 2.25 times heavier or lighter."""
+
+    parameters = (*limbs(widest=2, extrapolation=3), DIRECTION)
+
+
+@register
+class AntCrippled(AntFamily):
+    """Run along +x with one leg dead; the back right one is never trained on."""
+
+    parameters = motor_lives([(leg, JOINTS[2 * number : 2 * number + 2]) for number, leg in enumerate(LEGS)])
+    members = all_but([tuple(float(leg != dead) for leg in LEGS) for dead in LEGS], [(1.0, 1.0, 1.0, 0.0)])
+
+
+@register
+class AntGoal(AntFamily):
+    """Walk to a hidden place up to 3 m away."""
+
+    parameters = (place("goal_x", "x", 3.0), place("goal_y", "y", 3.0))
+    discs = (("goal_x", "goal_y"),)
+    variants = {"default": {}, "sparse": {}}
+    goal_radius = NEAR
+    gamma = 0.99
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """-distance + 1 (0 where it falls) - 0.05 * sum(a^2); variant "sparse": 1 within 0.5 m for -distance"""
+        goal = torch.stack([task["goal_x"], task["goal_y"]], dim=-1)
+        distance = (self.robot.position(motion.physics) - goal).norm(dim=-1)
+        sparse = self.variant == "sparse"
+        return self.paid((distance < NEAR).to(distance.dtype) if sparse else -distance, motion)

@@ -1,0 +1,108 @@
+"""Arm: a robot arm of six joints that follows a moving reference, of our own."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from envs.changes import factor
+from envs.effects import AddMass, ScaleElement
+from envs.family import Motion, Robot, TaskFamily, register
+from envs.parameters import TaskParameter
+from envs.physics import Physics
+from envs.rewards import control_cost
+
+JOINTS = ("shoulder_yaw", "shoulder_pitch", "elbow", "wrist_roll", "wrist_pitch", "hand_roll")
+
+MIDDLE = torch.tensor([0.0, 0.6, 0.9, 0.0, 0.5, 0.0], dtype=torch.float64)
+"""About which each joint's reference swings, rad."""
+SWING = torch.tensor([0.6, 0.3, 0.4, 0.5, 0.4, 0.5], dtype=torch.float64)
+"""How far it swings, rad."""
+RATE = 2 * math.pi / torch.tensor([4.0, 3.2, 2.6, 2.2, 1.8, 1.6], dtype=torch.float64)
+"""How fast, rad/s: periods of 1.6 to 4 s, so that an episode of 4 s does not repeat itself."""
+RESET_NOISE = 0.05
+"""Half width of the initial joint positions about the reference (rad) and of the velocities (rad/s)."""
+CONTROL_WEIGHT = 0.01
+"""Cost of a squared action."""
+
+
+class Arm(Robot):
+    """A six-joint arm of 13 kg whose servos do not know what it carries.
+
+    | Observation | what | unit |
+    |---|---|---|
+    | 0-5 | joints, from the shoulder to the hand | rad |
+    | 6-11 | joint velocities | rad/s |
+    | 12-17 | the reference of each joint | rad |
+    | 18-23 | the reference's velocity | rad/s |
+
+    | Action | what | bounds |
+    |---|---|---|
+    | 0-5 | where the servos go, in the joints' order: 0 is straight up, ±1 is 1.5 rad to either side | [-1, 1] |
+
+    It cannot fall. Joint i's reference is MIDDLE_i + SWING_i sin(RATE_i t), the same in each episode. A control step
+    is 0.02 s, four substeps.
+    """
+
+    name = "Arm"
+    xml = Path(__file__).parents[1] / "assets" / "arm.xml"
+    frame_skip = 4
+    camera = {"distance": 2.4, "azimuth": 120.0, "elevation": -15.0}
+
+    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
+        phase = RATE * physics.state("time").view(-1, 1)
+        return physics.state("qpos"), physics.state("qvel"), MIDDLE + SWING * phase.sin(), SWING * RATE * phase.cos()
+
+    def position(self, physics: Physics) -> Tensor:
+        return physics.state("qpos")[:, 0]
+
+    def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        qpos, qvel = (RESET_NOISE * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
+        return MIDDLE + qpos, SWING * RATE + qvel
+
+
+class ArmFamily(TaskFamily):
+    """Arms that follow their reference."""
+
+    robot = Arm()
+    gamma = 0.97
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """exp(-50 mean((q - q_reference)^2)) - 0.01 * sum(a^2)"""
+        joints, _, reference, _ = self.robot.observe(motion.physics)
+        error = (joints - reference).square().mean(dim=-1)
+        return {"track": torch.exp(-50 * error), "control": control_cost(motion.action, CONTROL_WEIGHT)}
+
+
+@register
+class ArmPayload(ArmFamily):
+    """Follow a moving pose with an unknown load in the hand."""
+
+    parameters = (
+        TaskParameter(
+            "payload_mass",
+            0.0,
+            4.0,
+            "mass of the load",
+            unit="kg",
+            nominal=0.0,
+            extrapolation=((4.0, 5.0),),
+            effect=AddMass("payload"),
+        ),
+    )
+
+
+@register
+class ArmJointFriction(ArmFamily):
+    """Follow a moving pose with joints of which each may be stuck or loose."""
+
+    parameters = tuple(
+        replace(
+            factor(f"{joint}_friction", 0.1, 20.0, f"factor on the dry friction of the {joint}", ((20.0, 30.0),)),
+            effect=ScaleElement("dof_frictionloss", "joint", joint),
+        )
+        for joint in JOINTS
+    )

@@ -1,0 +1,90 @@
+"""Humanoid: a two-legged robot with arms and 17 motors, that falls."""
+
+from collections.abc import Mapping
+
+import mujoco
+import torch
+from torch import Tensor
+
+from envs.changes import HEADING
+from envs.family import Motion, Robot, TaskFamily, register
+from envs.physics import Physics
+from envs.rewards import alive, along, control_cost
+from envs.robots.gymnasium_assets import gymnasium_xml
+
+RUN_WEIGHT, ALIVE_WEIGHT, CONTROL_WEIGHT = 1.25, 5.0, 0.1
+"""Gymnasium's weights of speed (m/s), of staying upright and of a squared motor force."""
+RESET_NOISE = 0.01
+"""Half width of the initial positions (m, rad) and velocities (m/s, rad/s)."""
+HEALTHY_HEIGHT = (1.0, 2.0)
+"""Heights of the torso at which it has not fallen, m."""
+
+
+class Humanoid(Robot):
+    """Gymnasium's Humanoid-v5 without inertias, which would tell the task, and without contact forces.
+
+    | Observation | what | unit |
+    |---|---|---|
+    | 0 | torso height | m |
+    | 1-4 | torso orientation, a quaternion | |
+    | 5-21 | joints | rad |
+    | 22-24 | torso velocity | m/s |
+    | 25-27 | torso angular velocity | rad/s |
+    | 28-44 | joint velocities, in the joints' order | rad/s |
+    | 45-122 | angular and linear velocity of the 13 bodies, about the centre of mass | rad/s, m/s |
+    | 123-139 | force of the motors on the joints | N m |
+
+    | Action | what | bounds |
+    |---|---|---|
+    | 0-16 | torque on the joints, as the XML orders its motors, as a share of 25 to 300 N m | [-0.4, 0.4] |
+
+    It has fallen where its torso is outside 1 to 2 m. A control step is 0.015 s, five substeps, by
+    MuJoCo's `implicitfast` integrator (variant "gymnasium": RK4, three times slower).
+    """
+
+    name = "Humanoid"
+    xml = gymnasium_xml("humanoid.xml")
+    frame_skip = 5
+    integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    camera = {"distance": 4.0, "azimuth": 90.0, "elevation": -12.0}
+    derived = ("cvel", "qfrc_actuator", "subtree_com")
+
+    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
+        return (
+            physics.state("qpos")[:, 2:],
+            physics.state("qvel"),
+            physics.derived("cvel")[:, 1:].flatten(1),
+            physics.derived("qfrc_actuator")[:, 6:],
+        )
+
+    def position(self, physics: Physics) -> Tensor:
+        return physics.derived("subtree_com")[:, 0, :2]
+
+    def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        qpos, qvel = (RESET_NOISE * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
+        return torch.from_numpy(self.model.qpos0).to(qpos) + qpos, qvel
+
+    def fallen(self, physics: Physics) -> Tensor:
+        height = physics.state("qpos")[:, 2]
+        return (height <= HEALTHY_HEIGHT[0]) | (height >= HEALTHY_HEIGHT[1])
+
+
+ROBOT = Humanoid()
+
+
+@register
+class HumanoidDir(TaskFamily):
+    """Run in a direction, any of the circle, that is hidden."""
+
+    robot = ROBOT
+    parameters = (HEADING,)
+    variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written()}}
+    gamma = 0.99
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """1.25 * v . (cos heading, sin heading) + 5 (0 where it falls) - 0.1 * sum(a^2)"""
+        return {
+            "run": RUN_WEIGHT * along(motion.velocity, task["heading"]),
+            "alive": ALIVE_WEIGHT * alive(motion.fallen),
+            "control": control_cost(motion.action, CONTROL_WEIGHT),
+        }

@@ -1,0 +1,115 @@
+"""InvertedPendulum: a cart with one motor that balances a pole; the small robot, that trains in seconds."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import mujoco
+import torch
+from torch import Tensor
+
+from envs.changes import factor
+from envs.effects import ScaleBodyMass, ScaleMotors
+from envs.family import Motion, Robot, TaskFamily, register
+from envs.physics import Physics
+from envs.rewards import alive
+from envs.robots.gymnasium_assets import gymnasium_xml
+
+RESET_NOISE = 0.01
+"""Half width of the initial positions (m, rad) and velocities (m/s, rad/s)."""
+MOST_PITCH = 0.2
+"""Angle of the pole beyond which it has fallen, rad."""
+
+
+@dataclass(frozen=True)
+class ScaleCapsuleLength:
+    """Multiplies the length of a body that is one capsule from its joint on; its radius and its mass stay."""
+
+    body: str
+    fields: ClassVar[tuple[str, ...]] = ("geom_size", "geom_pos", "body_ipos", "body_inertia")
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        factor = torch.where(mask, values, 1.0).unsqueeze(-1)
+        body = int(physics.model.body(self.body).id)
+        geom = int(physics.model.body(self.body).geomadr[0])
+        radius, half_length = physics.model.geom_size[geom, :2].tolist()
+        physics.parameter("geom_size")[:, geom, 1:2] *= factor
+        physics.parameter("geom_pos")[:, geom] *= factor
+        physics.parameter("body_ipos")[:, body] *= factor
+        nominal = torch.full_like(factor, half_length)
+        ratio = capsule_inertia(radius, factor * half_length) / capsule_inertia(radius, nominal)
+        physics.parameter("body_inertia")[:, body] *= ratio
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return ()
+
+
+def capsule_inertia(radius: float, half_length: Tensor) -> Tensor:
+    """(N, 3) inertia of capsules of 1 kg, across (twice) and along, from (N, 1) half lengths of their cylinders."""
+    length = 2 * half_length
+    cylinder, sphere = math.pi * radius**2 * length, 4 / 3 * math.pi * radius**3
+    share = cylinder / (cylinder + sphere)
+    along = share * radius**2 / 2 + (1 - share) * 2 / 5 * radius**2
+    across = share * (3 * radius**2 + length**2) / 12
+    across = across + (1 - share) * (2 / 5 * radius**2 + length**2 / 4 + 3 / 8 * length * radius)
+    return torch.cat([across, across, along], dim=-1)
+
+
+class InvertedPendulum(Robot):
+    """Gymnasium's InvertedPendulum-v5: its model, observation, initial state and fall.
+
+    | Observation | what | unit |
+    |---|---|---|
+    | 0 | cart along x | m |
+    | 1 | pole | rad |
+    | 2 | cart velocity | m/s |
+    | 3 | pole velocity | rad/s |
+
+    | Action | what | bounds |
+    |---|---|---|
+    | 0 | force on the cart, times 100 N | [-3, 3] |
+
+    It has fallen where its pole leans by more than 0.2 rad. A control step is 0.04 s, two substeps, by
+    MuJoCo's `implicitfast` integrator (variant "gymnasium": RK4).
+    """
+
+    name = "InvertedPendulum"
+    xml = gymnasium_xml("inverted_pendulum.xml")
+    frame_skip = 2
+    integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    camera = {"distance": 2.5, "azimuth": 90.0, "elevation": -10.0}
+
+    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
+        return physics.state("qpos"), physics.state("qvel")
+
+    def position(self, physics: Physics) -> Tensor:
+        return physics.state("qpos")[:, 0]
+
+    def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        qpos, qvel = (RESET_NOISE * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
+        return qpos, qvel
+
+    def fallen(self, physics: Physics) -> Tensor:
+        return physics.state("qpos")[:, 1].abs() > MOST_PITCH
+
+
+ROBOT = InvertedPendulum()
+
+
+@register
+class InvertedPendulumBody(TaskFamily):
+    """Balance a pole of unknown length and mass on a cart of unknown mass and motor."""
+
+    robot = ROBOT
+    parameters = (
+        replace(factor("pole_length", 0.5, 2.0, "factor on the pole's length"), effect=ScaleCapsuleLength("pole")),
+        replace(factor("pole_mass", 0.25, 4.0, "factor on the pole's mass"), effect=ScaleBodyMass("pole")),
+        replace(factor("cart_mass", 0.25, 4.0, "factor on the cart's mass"), effect=ScaleBodyMass("cart")),
+        replace(factor("motor_gain", 0.1, 3.0, "factor on the motor's force"), effect=ScaleMotors(("slider",))),
+    )
+    variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written()}}
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """1 (0 where it falls)"""
+        return {"alive": alive(motion.fallen)}

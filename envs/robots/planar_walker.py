@@ -1,0 +1,94 @@
+"""What Gymnasium's planar robots that can fall have in common."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import mujoco
+import torch
+from torch import Tensor
+
+from envs.changes import factor
+from envs.effects import ScaleElement
+from envs.family import Motion, Robot, TaskFamily
+from envs.parameters import Effect, TaskParameter
+from envs.physics import Physics
+from envs.rewards import alive, control_cost
+
+POSITION_NOISE = 5e-3
+"""Half width of the initial positions (m, rad) and velocities (m/s, rad/s)."""
+MAX_SPEED = 10.0
+"""Observed velocities are clipped to this."""
+CONTROL_WEIGHT = 1e-3
+"""Cost of a squared action, as in Gymnasium."""
+
+
+class PlanarWalker(Robot):
+    """A robot in the plane of x and z that falls where it is too low, too high, or leans too far."""
+
+    frame_skip = 4
+    integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    camera = {"distance": 3.5, "azimuth": 90.0, "elevation": -10.0}
+    lowest: ClassVar[float]
+    """Height of the torso below which it has fallen, m."""
+    highest: ClassVar[float] = float("inf")
+    most_pitch: ClassVar[float]
+    """Pitch of the torso beyond which it has fallen, rad."""
+
+    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
+        return physics.state("qpos")[:, 1:], physics.state("qvel").clamp(-MAX_SPEED, MAX_SPEED)
+
+    def position(self, physics: Physics) -> Tensor:
+        return physics.state("qpos")[:, 0]
+
+    def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        qpos, qvel = (POSITION_NOISE * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
+        return torch.from_numpy(self.model.qpos0).to(qpos) + qpos, qvel
+
+    def fallen(self, physics: Physics) -> Tensor:
+        _, height, pitch = physics.state("qpos")[:, :3].unbind(dim=-1)
+        return (height <= self.lowest) | (height >= self.highest) | (pitch.abs() >= self.most_pitch)
+
+
+def element_factors(bodies: Sequence[str], joints: Sequence[str]) -> tuple[TaskParameter, ...]:
+    """A factor for each mass, inertia, sliding friction and joint damping: 1.5^U(-3, 3), damping 1.3^U(-3, 3).
+
+    Of a body's three inertias one counts in the plane, so that one factor does for them; of the frictions those of
+    the feet count, which alone touch the ground before a fall.
+    As in Rakelly et al., "Efficient off-policy meta-reinforcement learning via probabilistic context
+    variables" (2019), and in Zintgraf et al., "VariBAD" (2020).
+    """
+    parameters = []
+    for body in bodies:
+        parameters.append(element_factor(f"{body}_mass", 1.5, ScaleElement("body_mass", "body", body)))
+        parameters.append(element_factor(f"{body}_inertia", 1.5, ScaleElement("body_inertia", "body", body)))
+        if "foot" in body:
+            effect = ScaleElement("geom_friction", "geom", f"{body}_geom", 0)
+            parameters.append(element_factor(f"{body}_friction", 1.5, effect))
+    for joint in joints:
+        parameters.append(element_factor(f"{joint}_damping", 1.3, ScaleElement("dof_damping", "joint", joint)))
+    return tuple(parameters)
+
+
+def element_factor(name: str, base: float, effect: Effect) -> TaskParameter:
+    """A factor base^U(-3, 3)."""
+    what = name.replace("_", " ")
+    return replace(factor(name, base**-3, base**3, f"factor on the {what}"), effect=effect)
+
+
+class PlanarWalkerFamily(TaskFamily):
+    """Walkers go forward; those that are to do otherwise say so."""
+
+    gamma = 0.99
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """v_x + 1 (0 where it falls) - 0.001 * sum(a^2)"""
+        return self.paid(motion.velocity, motion)
+
+    def paid(self, progress: Tensor, motion: Motion) -> dict[str, Tensor]:
+        """Progress, staying upright, and the cost of the motors' work."""
+        return {
+            "run": progress,
+            "alive": alive(motion.fallen),
+            "control": control_cost(motion.action, CONTROL_WEIGHT),
+        }

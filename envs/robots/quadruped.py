@@ -1,0 +1,174 @@
+"""Quadruped: a four-legged robot of 12 kg with twelve servos, of our own."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from envs.changes import TARGET_VELOCITY, dead_motor, factor, friction, slope
+from envs.effects import AddMass, MoveBody, ScaleActuators
+from envs.family import Motion, Robot, TaskFamily, register
+from envs.parameters import TaskParameter
+from envs.physics import Physics
+from envs.rewards import control_cost
+
+LEGS = ("front_left", "front_right", "back_left", "back_right")
+JOINTS = tuple(f"{leg}_{joint}" for leg in LEGS for joint in ("abduction", "hip_pitch", "knee"))
+
+SPEED = 1.0
+"""At which it is to walk where its family asks for no other, m/s."""
+RESET_NOISE = 0.05
+"""Half width of the initial joint positions (rad) and of all velocities (m/s, rad/s)."""
+LOWEST = 0.15
+"""Height of the trunk below which it has fallen, m."""
+MOST_TILT = 0.5
+"""Share of gravity along the trunk's own down below which it has fallen: 60 degrees."""
+
+
+class Quadruped(Robot):
+    """A trunk on four legs of three joints each, after published dimensions of robots of the 12 kg class.
+
+    | Observation | what | unit |
+    |---|---|---|
+    | 0-2 | which way is down, a unit vector in the trunk's frame | |
+    | 3-5 | velocity in the trunk's frame | m/s |
+    | 6-8 | angular velocity in the trunk's frame | rad/s |
+    | 9-20 | joints: abduction, hip pitch, knee of the front left, front right, back left, back right leg | rad |
+    | 21-32 | joint velocities, in the joints' order | rad/s |
+
+    | Action | what | bounds |
+    |---|---|---|
+    | 0-11 | where the servos go, in the joints' order: 0 the standing pose, 1 is 0.6 (abduction 0.3) rad on | [-1, 1] |
+
+    It has fallen where its trunk is below 0.15 m or tilted by 60 degrees. A control step is 0.02 s, four substeps.
+    """
+
+    name = "Quadruped"
+    xml = Path(__file__).parents[1] / "assets" / "quadruped.xml"
+    frame_skip = 4
+    camera = {"distance": 1.6, "azimuth": 90.0, "elevation": -15.0}
+
+    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
+        qpos, qvel = physics.state("qpos"), physics.state("qvel")
+        velocity = into_frame(qpos[:, 3:7], qvel[:, :3])
+        return down(qpos[:, 3:7]), velocity, qvel[:, 3:6], qpos[:, 7:], qvel[:, 6:]
+
+    def position(self, physics: Physics) -> Tensor:
+        return physics.state("qpos")[:, 0]
+
+    def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        qpos, qvel = (RESET_NOISE * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
+        qpos[:, :7] = 0
+        return torch.from_numpy(self.model.key_qpos[0]).to(qpos) + qpos, qvel
+
+    def fallen(self, physics: Physics) -> Tensor:
+        qpos = physics.state("qpos")
+        return (qpos[:, 2] < LOWEST) | (down(qpos[:, 3:7])[:, 2] > -MOST_TILT)
+
+
+def into_frame(quaternion: Tensor, vector: Tensor) -> Tensor:
+    """(N, 3) vectors of the world, as seen in frames of these (N, 4) orientations."""
+    w, xyz = quaternion[:, :1], quaternion[:, 1:]
+    turned = 2 * torch.linalg.cross(-xyz, vector)
+    seen: Tensor = vector + w * turned + torch.linalg.cross(-xyz, turned)
+    return seen
+
+
+def down(quaternion: Tensor) -> Tensor:
+    """(N, 3) where down is, in frames of these (N, 4) orientations."""
+    w, x, y, z = quaternion.unbind(dim=-1)
+    return torch.stack([2 * (w * y - x * z), -2 * (w * x + y * z), 2 * (x * x + y * y) - 1], dim=-1)
+
+
+class QuadrupedFamily(TaskFamily):
+    """Quadrupeds walk ahead at 1 m/s; those that are to do otherwise say so."""
+
+    robot = Quadruped()
+    gamma = 0.99
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """exp(-4 ((v_x - 1)^2 + v_y^2)) + 0.5 exp(-4 w_z^2)
+        - v_z^2 - 0.05 (w_x^2 + w_y^2) - (g_x^2 + g_y^2) - 0.01 sum(a^2)
+        """
+        return self.paid(torch.full_like(motion.velocity, SPEED), motion)
+
+    def paid(self, speed: Tensor, motion: Motion) -> dict[str, Tensor]:
+        """For going straight ahead at (N,) speeds, v, w and g (down) being in the trunk's frame."""
+        g, v, w, *_ = self.robot.observe(motion.physics)
+        return {
+            "speed": torch.exp(-4 * ((v[:, 0] - speed).square() + v[:, 1].square())),
+            "heading": 0.5 * torch.exp(-4 * w[:, 2].square()),
+            "heave": -v[:, 2].square(),
+            "roll": -0.05 * w[:, :2].square().sum(dim=-1),
+            "tilt": -g[:, :2].square().sum(dim=-1),
+            "control": control_cost(motion.action, 0.01),
+        }
+
+
+@register
+class QuadrupedPayload(QuadrupedFamily):
+    """Walk under a load of unknown mass at an unknown place on the trunk."""
+
+    parameters = (
+        TaskParameter(
+            "payload_mass",
+            0.0,
+            6.0,
+            "mass of the load",
+            unit="kg",
+            nominal=0.0,
+            extrapolation=((6.0, 8.0),),
+            effect=AddMass("payload"),
+        ),
+        TaskParameter(
+            "payload_x",
+            -0.15,
+            0.15,
+            "how far ahead of the trunk's middle it lies",
+            unit="m",
+            nominal=0.0,
+            effect=MoveBody("payload", 0),
+        ),
+        TaskParameter(
+            "payload_y",
+            -0.05,
+            0.05,
+            "how far to the left of the trunk's middle it lies",
+            unit="m",
+            nominal=0.0,
+            effect=MoveBody("payload", 1),
+        ),
+    )
+
+
+@register
+class QuadrupedMotors(QuadrupedFamily):
+    """Walk with motors that are weak or strong, and of which one may be dead."""
+
+    parameters = (
+        replace(
+            factor("motor_strength", 0.6, 1.4, "factor on the force of all motors", ((0.4, 0.6), (1.4, 1.8))),
+            effect=ScaleActuators(JOINTS),
+        ),
+        dead_motor(JOINTS),
+    )
+
+
+@register
+class QuadrupedTerrain(QuadrupedFamily):
+    """Walk on slippery or rough ground, uphill or downhill."""
+
+    parameters = (friction(0.3, 1.5, (0.2, 0.3), (1.5, 2.0)), slope(12.0, (-16.0, -12.0), (12.0, 16.0)))
+
+
+@register
+class QuadrupedVel(QuadrupedFamily):
+    """Walk at a speed between 0 and 1.5 m/s; which one is hidden."""
+
+    parameters = (replace(TARGET_VELOCITY, high=1.5, extrapolation=((1.5, 2.0),)),)
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """As for the others, with target_velocity for 1 m/s: exp(-4 ((v_x - target_velocity)^2 + v_y^2)) + ..."""
+        return self.paid(task["target_velocity"], motion)

@@ -1,0 +1,77 @@
+"""Swimmer: a chain of three links with two motors, in a fluid."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import mujoco
+import torch
+from torch import Tensor
+
+from envs.changes import factor
+from envs.effects import ScaleFluid
+from envs.family import Motion, Robot, TaskFamily, register
+from envs.physics import Physics
+from envs.rewards import control_cost
+from envs.robots.gymnasium_assets import gymnasium_xml
+
+CONTROL_WEIGHT = 1e-4
+"""Cost of a squared action, as in Gymnasium."""
+RESET_NOISE = 0.1
+"""Half width of the initial positions (m, rad) and velocities (m/s, rad/s)."""
+
+
+class Swimmer(Robot):
+    """Gymnasium's Swimmer-v5: its model, observation and initial state.
+
+    | Observation | what | unit |
+    |---|---|---|
+    | 0 | angle of the front link | rad |
+    | 1-2 | the two joints | rad |
+    | 3-4 | velocity of the front link along x and y | m/s |
+    | 5-7 | angular velocities of the front link and of the joints | rad/s |
+
+    | Action | what | bounds |
+    |---|---|---|
+    | 0-1 | torque on the two joints, as a share of 150 N m | [-1, 1] |
+
+    It never falls: an episode ends at its horizon. A control step is 0.04 s, four substeps, by
+    MuJoCo's `implicitfast` integrator (variant "gymnasium": RK4, twice slower).
+    """
+
+    name = "Swimmer"
+    xml = gymnasium_xml("swimmer.xml")
+    frame_skip = 4
+    integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    camera = {"distance": 5.0, "azimuth": 90.0, "elevation": -60.0}
+
+    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
+        return physics.state("qpos")[:, 2:], physics.state("qvel")
+
+    def position(self, physics: Physics) -> Tensor:
+        return physics.state("qpos")[:, :2]
+
+    def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        qpos, qvel = (RESET_NOISE * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
+        return torch.from_numpy(self.model.qpos0).to(qpos) + qpos, qvel
+
+
+ROBOT = Swimmer()
+
+
+@register
+class SwimmerViscosity(TaskFamily):
+    """Swim along +x in a fluid that is up to 5 times thicker or thinner."""
+
+    robot = ROBOT
+    parameters = (
+        replace(
+            factor("fluid", 0.2, 5.0, "factor on density and viscosity of the fluid", ((0.1, 0.2), (5.0, 10.0))),
+            effect=ScaleFluid(),
+        ),
+    )
+    variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written()}}
+    gamma = 0.99
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """v_x - 0.0001 * sum(a^2)"""
+        return {"run": motion.velocity[:, 0], "control": control_cost(motion.action, CONTROL_WEIGHT)}

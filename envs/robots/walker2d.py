@@ -1,0 +1,67 @@
+"""Walker2d: a planar two-legged robot with six motors, that falls."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from envs.changes import TARGET_VELOCITY, friction, joint_damping, mass_factors
+from envs.family import Motion, register
+from envs.robots.gymnasium_assets import gymnasium_xml
+from envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_factors
+
+BODIES = ("torso", "thigh", "leg", "foot", "thigh_left", "leg_left", "foot_left")
+JOINTS = tuple(f"{body}_joint" for body in BODIES[1:])
+
+
+class Walker2d(PlanarWalker):
+    """Gymnasium's Walker2d-v5: its model, observation, initial state and fall.
+
+    | Observation | what | unit |
+    |---|---|---|
+    | 0 | torso height | m |
+    | 1 | torso pitch | rad |
+    | 2-7 | joints: right thigh, leg, foot, left thigh, leg, foot | rad |
+    | 8-9 | torso velocity along x and z, clipped to 10 | m/s |
+    | 10 | torso pitch rate, clipped to 10 | rad/s |
+    | 11-16 | joint velocities, in the joints' order, clipped to 10 | rad/s |
+
+    | Action | what | bounds |
+    |---|---|---|
+    | 0-5 | torque on the joints, in the joints' order, as a share of 100 N m | [-1, 1] |
+
+    It has fallen where its torso is outside 0.8 to 2 m or pitched by 1 rad. A control step is 0.008 s, four
+    substeps, by MuJoCo's `implicitfast` integrator (variant "gymnasium": RK4, three times slower).
+    """
+
+    name = "Walker2d"
+    xml = gymnasium_xml("walker2d_v5.xml")
+    lowest = 0.8
+    highest = 2.0
+    most_pitch = 1.0
+
+
+ROBOT = Walker2d()
+
+
+class Walker2dFamily(PlanarWalkerFamily):
+    robot = ROBOT
+    variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written()}}
+
+
+@register
+class Walker2dRandParams(Walker2dFamily):
+    """Walk forward on a body of unknown masses, friction and joint damping."""
+
+    variants = {**Walker2dFamily.variants, "varibad": {"parameters": element_factors(BODIES, JOINTS)}}
+    parameters = (*mass_factors(BODIES, widest=2, extrapolation=3), friction(0.5, 2.0), joint_damping(0.5, 2.0))
+
+
+@register
+class Walker2dVel(Walker2dFamily):
+    """Walk at a speed between 0 and 3 m/s; which one is hidden."""
+
+    parameters = (TARGET_VELOCITY,)
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """-|v_x - target_velocity| + 1 (0 where it falls) - 0.001 * sum(a^2)"""
+        return self.paid(-(motion.velocity - task["target_velocity"]).abs(), motion)

@@ -1,0 +1,47 @@
+"""The arm and the reference that it follows."""
+
+import math
+
+import pytest
+import torch
+
+import envs.robots  # noqa: F401  registers the families
+from envs.family import make_family
+from envs.task_env import TaskEnv
+
+
+def begun(name: str, *tasks: dict[str, float]) -> TaskEnv:
+    env = TaskEnv(make_family(name), len(tasks))
+    env.set_tasks(tasks, env.every)
+    env.begin_episodes(env.every)
+    return env
+
+
+def test_the_reference_swings_as_said() -> None:
+    env = begun("ArmPayload", {})
+    assert env.observe()[0, 12:18].tolist() == pytest.approx([0.0, 0.6, 0.9, 0.0, 0.5, 0.0])
+    for _ in range(50):
+        env.step(torch.zeros(1, 6))
+    # After 1 s: a quarter of the shoulder's period of 4 s, and 1 / 2.6 of the elbow's.
+    obs = env.observe()[0]
+    assert obs[12] == pytest.approx(0.6, abs=1e-6)
+    assert obs[14] == pytest.approx(0.9 + 0.4 * math.sin(2 * math.pi / 2.6), abs=1e-6)
+    assert obs[18] == pytest.approx(0.0, abs=1e-6)
+    env.begin_episodes(env.every)
+    assert env.observe()[0, 12] == 0.0, "an episode goes on with the reference of the last"
+
+
+def follow(env: TaskEnv) -> torch.Tensor:
+    """(N,) return of servos that are told the reference, and nothing of the load."""
+    total = torch.zeros(env.num_envs, dtype=torch.float64)
+    for _ in range(200):
+        total += env.step(env.observe()[:, 12:18] / 1.5).reward
+    return total
+
+
+def test_what_is_unknown_costs() -> None:
+    loads = follow(begun("ArmPayload", {}, {"payload_mass": 2.0}, {"payload_mass": 4.0})).tolist()
+    assert loads[0] > 2 * loads[1]
+    assert loads[1] > loads[2] + 1
+    loose, stuck = follow(begun("ArmJointFriction", {}, {"shoulder_yaw_friction": 20.0, "wrist_roll_friction": 20.0}))
+    assert loose > 1.1 * stuck
