@@ -160,6 +160,7 @@ class MujocoPhysics:
         self._parameters = {name: torch.from_numpy(self._batch.expand(name)) for name in parameters}
         self._nominal = {name: torch.tensor(np.asarray(attrgetter(name)(model))) for name in parameters}
         self._none = torch.zeros(num_sims, dtype=torch.bool)
+        self._divergences = self._batch.warning[:, _DIVERGENCE, 1]  # live: (N, kinds) numbers of warnings
         self._derived = {name: _view(self._batch.bind(name)) for name in derived}
 
     def state(self, name: str) -> Tensor:
@@ -188,11 +189,10 @@ class MujocoPhysics:
     def step(self, nstep: int) -> Tensor:
         with _MESSAGES.expecting("The simulation is unstable"):
             self._batch.step(nstep=nstep)
-        counts = self._batch.warning[:, _DIVERGENCE, 1]
-        if not counts.any():
+        if not np.count_nonzero(self._divergences):
             return self._none
-        diverged = torch.from_numpy(counts.any(axis=1))
-        counts[:] = 0  # MuJoCo's reset leaves them at one, and a second divergence would too
+        diverged = torch.from_numpy(self._divergences.any(axis=1))
+        self._divergences[:] = 0  # MuJoCo's reset leaves them at one, and a second divergence would too
         return diverged
 
     def snapshot(self, sim: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
