@@ -149,6 +149,19 @@ def shift_costs(played: Played, random: Played, at_step: int) -> tuple[float, fl
     return before, float(after[:horizon].min()), first_lost + int(back[0]) if len(back) else None
 
 
+def shift_figures(played: Played, random: Played, at_step: int, env: TrialEnv) -> Shift:
+    """What is reported of a change of task, after trials that ended on the new ones."""
+    before, after, steps = shift_costs(played, random, at_step)
+    seconds = None if steps is None else steps * env.tasks.robot.control_timestep
+    return Shift(at_step, before, after, seconds, tasks_of(env))
+
+
+def tasks_of(env: TrialEnv) -> list[dict[str, float]]:
+    """The tasks that the env's simulations run, as mappings."""
+    values = env.tasks.task_values()
+    return [{name: float(value[i]) for name, value in values.items()} for i in range(env.num_envs)]
+
+
 def figures(played: Played, random: Played, control_timestep: float, seed: int) -> Figures:
     """What is reported of trials."""
     returns = played.reward.sum(axis=-1)
@@ -181,36 +194,27 @@ def evaluate_adaptation(
     oracle = policy.spec.task_dim > 0
     env = TrialEnv(family, num_tasks, episodes, horizon, split, seed, observe_task=oracle, shift_at=shift_at)
 
-    def actor(forget: Forget) -> PolicyActor:
+    def played_with(forget: Forget | None) -> Played:
+        """None acts at random."""
         generator = torch.Generator(policy.log_std.device).manual_seed(seed) if sample else None
-        return PolicyActor(policy, num_tasks, forget, generator)
-
-    def played_with(act: Act) -> Played:
         env.tasks.seed(seed)
-        return play(env, act)
-
-    def tasks() -> list[dict[str, float]]:
-        values = env.tasks.task_values()
-        return [{name: float(value[i]) for name, value in values.items()} for i in range(num_tasks)]
+        return play(env, PolicyActor(policy, num_tasks, forget, generator) if forget else random_actor(env, seed))
 
     env.reset()
-    first_tasks = tasks()
-    random = played_with(random_actor(env, seed))
+    first_tasks = tasks_of(env)
+    random = played_with(None)
     timestep = family.robot.control_timestep
 
     def figures_of(played: Played) -> Figures:
         return figures(played, random, timestep, seed)
 
     controls = {
-        "memory_off": figures_of(played_with(actor(Forget.EACH_STEP))),
-        "memory_wiped_each_episode": figures_of(played_with(actor(Forget.EACH_EPISODE))),
+        "memory_off": figures_of(played_with(Forget.EACH_STEP)),
+        "memory_wiped_each_episode": figures_of(played_with(Forget.EACH_EPISODE)),
         "random": figures_of(random),
     }
-    played = played_with(actor(Forget.NEVER))
-    shift = None
-    if shift_at is not None:
-        before, after, steps = shift_costs(played, random, shift_at)
-        shift = Shift(shift_at, before, after, None if steps is None else steps * timestep, tasks())
+    played = played_with(Forget.NEVER)
+    shift = None if shift_at is None else shift_figures(played, random, shift_at, env)
     env.close()
     return Adaptation(
         **vars(figures_of(played)),
