@@ -203,10 +203,9 @@ def evaluate_adaptation(
     env.reset()
     first_tasks = tasks_of(env)
     random = played_with(None)
-    timestep = family.robot.control_timestep
 
     def figures_of(played: Played) -> Figures:
-        return figures(played, random, timestep, seed)
+        return figures(played, random, family.robot.control_timestep, seed)
 
     controls = {
         "memory_off": figures_of(played_with(Forget.EACH_STEP)),
@@ -214,7 +213,6 @@ def evaluate_adaptation(
         "random": figures_of(random),
     }
     played = played_with(Forget.NEVER)
-    shift = None if shift_at is None else shift_figures(played, random, shift_at, env)
     env.close()
     return Adaptation(
         **vars(figures_of(played)),
@@ -227,8 +225,8 @@ def evaluate_adaptation(
         num_tasks=num_tasks,
         episodes=episodes,
         horizon=horizon,
-        control_timestep_s=timestep,
+        control_timestep_s=family.robot.control_timestep,
         tasks=first_tasks,
         controls=controls,
-        shift=shift,
+        shift=None if shift_at is None else shift_figures(played, random, shift_at, env),
     )
