@@ -85,6 +85,11 @@ class Robot(ABC):
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """(N, nq) qpos and (N, nv) qvel of a first step, from (N, nq + nv) numbers in (0, 1)."""
 
+    def even_noise(self, uniform: Tensor, half_width: float) -> tuple[Tensor, Tensor]:
+        """(N, nq) and (N, nv) numbers spread evenly within half_width of zero, from those of `initial_state`."""
+        qpos, qvel = (half_width * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
+        return qpos, qvel
+
     def fallen(self, physics: Physics) -> Tensor | None:
         """(N,) bool; None for a robot that cannot fall."""
         return None

@@ -82,14 +82,12 @@ class TaskEnv:
         """Give each simulation that mask picks its next task."""
         self._advance_index(mask)
         drawn = self.family.tasks.sample(self.split, self._task_stream, self.task_index)
-        self._values.copy_(torch.where(mask.unsqueeze(-1), drawn, self._values))
-        self.family.apply(self.physics, self._values, mask)
+        self._give_tasks(drawn, mask)
 
     def shift_tasks(self, mask: Tensor) -> None:
         """Change the tasks of the simulations that mask picks, in the midst of their episodes."""
         drawn = self.family.tasks.sample(self.split, self._task_stream, self.task_index, turn=1)
-        self._values.copy_(torch.where(mask.unsqueeze(-1), drawn, self._values))
-        self.family.apply(self.physics, self._values, mask)
+        self._give_tasks(drawn, mask)
         self.family.place_goal(self.physics, self.task, mask)
 
     def set_tasks(self, tasks: Sequence[Task], mask: Tensor) -> None:
@@ -98,8 +96,7 @@ class TaskEnv:
             raise TaskError(f"number of tasks is {len(tasks)}, expected {self.num_envs}")
         rows = torch.tensor([self.family.tasks.row(task) for task in tasks], dtype=torch.float64)
         self._advance_index(mask)
-        self._values.copy_(torch.where(mask.unsqueeze(-1), rows, self._values))
-        self.family.apply(self.physics, self._values, mask)
+        self._give_tasks(rows, mask)
 
     def begin_episodes(self, mask: Tensor, restart: bool = False) -> None:
         """Put the simulations that mask picks into a new initial state; their tasks stay.
@@ -164,6 +161,11 @@ class TaskEnv:
 
     def close(self) -> None:
         self.physics.close()
+
+    def _give_tasks(self, rows: Tensor, mask: Tensor) -> None:
+        """Turn the simulations that mask picks into the tasks of these (N, P) values."""
+        self._values.copy_(torch.where(mask.unsqueeze(-1), rows, self._values))
+        self.family.apply(self.physics, self._values, mask)
 
     def _advance_index(self, mask: Tensor) -> None:
         self.task_index = torch.where(mask, self.task_index + self.num_envs, self.task_index)

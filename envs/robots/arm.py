@@ -60,7 +60,7 @@ class Arm(Robot):
         return physics.state("qpos")[:, 0]
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        qpos, qvel = (RESET_NOISE * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
+        qpos, qvel = self.even_noise(uniform, RESET_NOISE)
         return MIDDLE + qpos, SWING * RATE + qvel
 
 

@@ -87,8 +87,7 @@ class InvertedPendulum(Robot):
         return physics.state("qpos")[:, 0]
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        qpos, qvel = (RESET_NOISE * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
-        return qpos, qvel
+        return self.even_noise(uniform, RESET_NOISE)
 
     def fallen(self, physics: Physics) -> Tensor:
         return physics.state("qpos")[:, 1].abs() > MOST_PITCH

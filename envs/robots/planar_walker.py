@@ -42,7 +42,7 @@ class PlanarWalker(Robot):
         return physics.state("qpos")[:, 0]
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        qpos, qvel = (POSITION_NOISE * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
+        qpos, qvel = self.even_noise(uniform, POSITION_NOISE)
         return torch.from_numpy(self.model.qpos0).to(qpos) + qpos, qvel
 
     def fallen(self, physics: Physics) -> Tensor:

@@ -59,7 +59,7 @@ class Quadruped(Robot):
         return physics.state("qpos")[:, 0]
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        qpos, qvel = (RESET_NOISE * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
+        qpos, qvel = self.even_noise(uniform, RESET_NOISE)
         qpos[:, :7] = 0
         return torch.from_numpy(self.model.key_qpos[0]).to(qpos) + qpos, qvel
 

@@ -51,7 +51,7 @@ class Swimmer(Robot):
         return physics.state("qpos")[:, :2]
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        qpos, qvel = (RESET_NOISE * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
+        qpos, qvel = self.even_noise(uniform, RESET_NOISE)
         return torch.from_numpy(self.model.qpos0).to(qpos) + qpos, qvel
 
 
