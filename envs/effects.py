@@ -1,6 +1,7 @@
 """How task parameters change a robot: edits of model fields that hold nominal values when they come."""
 
 import difflib
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -106,6 +107,44 @@ class ScaleLimbMass:
             if parent in limb and body not in limb:
                 limb.append(body)
         return tuple(limb)
+
+
+@dataclass(frozen=True)
+class ScaleCapsuleLength:
+    """Multiplies the length of a body that is one capsule from its joint on; its radius and its mass stay.
+
+    What hangs on it moves along.
+    """
+
+    body: str
+    fields: ClassVar[tuple[str, ...]] = ("geom_size", "geom_pos", "body_ipos", "body_inertia", "body_pos")
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        factor = _where(mask, values).unsqueeze(-1)
+        body = int(find(physics, "body", self.body).id)
+        geom = int(physics.model.body(body).geomadr[0])
+        radius, half_length = physics.model.geom_size[geom, :2].tolist()
+        physics.parameter("geom_size")[:, geom, 1:2] *= factor
+        physics.parameter("geom_pos")[:, geom] *= factor
+        physics.parameter("body_ipos")[:, body] *= factor
+        physics.parameter("body_pos")[:, physics.model.body_parentid == body] *= factor.unsqueeze(-1)
+        nominal = torch.full_like(factor, half_length)
+        ratio = capsule_inertia(radius, factor * half_length) / capsule_inertia(radius, nominal)
+        physics.parameter("body_inertia")[:, body] *= ratio
+
+    def shown_on(self, physics: Physics) -> tuple[int, ...]:
+        return ()
+
+
+def capsule_inertia(radius: float, half_length: Tensor) -> Tensor:
+    """(N, 3) inertia of capsules of 1 kg, across (twice) and along, from (N, 1) half lengths of their cylinders."""
+    length = 2 * half_length
+    cylinder, sphere = math.pi * radius**2 * length, 4 / 3 * math.pi * radius**3
+    share = cylinder / (cylinder + sphere)
+    along = share * radius**2 / 2 + (1 - share) * 2 / 5 * radius**2
+    across = share * (3 * radius**2 + length**2) / 12
+    across = across + (1 - share) * (2 / 5 * radius**2 + length**2 / 4 + 3 / 8 * length * radius)
+    return torch.cat([across, across, along], dim=-1)
 
 
 @dataclass(frozen=True)

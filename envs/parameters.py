@@ -197,3 +197,12 @@ class TaskSpace:
         distance = radius * uniform[:, self.names.index(first)].sqrt()
         angle = 2 * math.pi * uniform[:, self.names.index(second)]
         return {first: distance * angle.cos(), second: distance * angle.sin()}
+
+
+def drawn_members(
+    parameters: tuple[TaskParameter, ...], train: int, heldout: int, discs: tuple[tuple[str, str], ...] = ()
+) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Splits of so many tasks each, drawn once and for all from the training ranges."""
+    drawn = TaskSpace(parameters, discs=discs).sample("train", RandomStream("members"), torch.arange(train + heldout))
+    rows = tuple(tuple(row) for row in drawn.tolist())
+    return {"train": rows[:train], "heldout": rows[train:]}

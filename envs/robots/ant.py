@@ -12,7 +12,7 @@ from torch import Tensor
 from envs.changes import DIRECTION, HEADING, all_but, mass_factor, motor_lives, motor_signs, place
 from envs.effects import ScaleBodyMass, ScaleLimbMass
 from envs.family import Motion, Robot, TaskFamily, register
-from envs.parameters import Effect, TaskParameter
+from envs.parameters import Effect, TaskParameter, drawn_members
 from envs.physics import Physics
 from envs.rewards import alive, along, control_cost
 from envs.robots.gymnasium_assets import gymnasium_xml
@@ -27,7 +27,9 @@ LEGS = {
 JOINTS = tuple(f"{joint}_{number}" for number in (1, 2, 3, 4) for joint in ("hip", "ankle"))
 """In the legs' order."""
 
-CONTROL_WEIGHT = 0.05
+ALIVE_WEIGHT = 0.05
+"""Pay for each step without a fall; Gymnasium's 1 outweighs running for so long that ants learn to stand still."""
+CONTROL_WEIGHT = 0.01
 """Cost of a squared action; Gymnasium's is 0.5."""
 RESET_NOISE = 0.1
 """Half width of the initial positions (m, rad), deviation of the initial velocities."""
@@ -35,6 +37,8 @@ HEALTHY_HEIGHT = (0.2, 1.0)
 """Heights of the torso at which it has not fallen, m."""
 NEAR = 0.5
 """How close to a goal counts as there, m."""
+WORTHLESS = 4.0
+"""Distance to a goal that pays nothing, m: no goal is so far that an ant would gain by falling."""
 
 
 class Ant(Robot):
@@ -87,18 +91,22 @@ class AntFamily(TaskFamily):
     """Ants run along +x; those that are to do otherwise say so."""
 
     robot = ROBOT
-    variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written(), "control_weight": 0.5}}
+    variants = {
+        "default": {},
+        "gymnasium": {"robot": ROBOT.as_written(), "alive_weight": 1.0, "control_weight": 0.5},
+    }
+    alive_weight = ALIVE_WEIGHT
     control_weight = CONTROL_WEIGHT
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v_x + 1 (0 where it falls) - 0.05 * sum(a^2); variant "gymnasium": 0.5 * sum(a^2)"""
+        """v_x + 0.05 (0 where it falls) - 0.01 * sum(a^2); variant "gymnasium": 1 for 0.05, 0.5 for 0.01"""
         return self.paid(motion.velocity[:, 0], motion)
 
     def paid(self, progress: Tensor, motion: Motion) -> dict[str, Tensor]:
         """Progress, staying upright, and the cost of the motors' work."""
         return {
             "run": progress,
-            "alive": alive(motion.fallen),
+            "alive": self.alive_weight * alive(motion.fallen),
             "control": control_cost(motion.action, self.control_weight),
         }
 
@@ -134,7 +142,9 @@ class AntDir(AntFamily):
     parameters = (HEADING,)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v . (cos heading, sin heading) + 1 (0 where it falls) - 0.05 * sum(a^2); variant "gymnasium": 0.5"""
+        """v . (cos heading, sin heading) + 0.05 (0 where it falls) - 0.01 * sum(a^2)
+        variant "gymnasium": 1 for 0.05, 0.5 for 0.01
+        """
         return self.paid(along(motion.velocity, task["heading"]), motion)
 
 
@@ -142,7 +152,9 @@ class RunEitherWay(AntFamily):
     """Ants of which each runs its own way along x."""
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """direction * v_x + 1 (0 where it falls) - 0.05 * sum(a^2); variant "gymnasium": 0.5 * sum(a^2)"""
+        """direction * v_x + 0.05 (0 where it falls) - 0.01 * sum(a^2)
+        variant "gymnasium": 1 for 0.05, 0.5 for 0.01
+        """
         return self.paid(task["direction"] * motion.velocity[:, 0], motion)
 
 
@@ -181,13 +193,19 @@ class AntGoal(AntFamily):
 
     parameters = (place("goal_x", "x", 3.0), place("goal_y", "y", 3.0))
     discs = (("goal_x", "goal_y"),)
-    variants = {"default": {}, "sparse": {}}
+    variants = {
+        "default": {},
+        "sparse": {},
+        "pearl": {"members": drawn_members(parameters, train=150, heldout=30, discs=discs)},
+    }
     goal_radius = NEAR
     gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """-distance + 1 (0 where it falls) - 0.05 * sum(a^2); variant "sparse": 1 within 0.5 m for -distance"""
+        """1 - distance / 4 m + 0.05 (0 where it falls) - 0.01 * sum(a^2)
+        variant "sparse": 1 within 0.5 m, else 0, for 1 - distance / 4 m
+        """
         goal = torch.stack([task["goal_x"], task["goal_y"]], dim=-1)
         distance = (self.robot.position(motion.physics) - goal).norm(dim=-1)
-        sparse = self.variant == "sparse"
-        return self.paid((distance < NEAR).to(distance.dtype) if sparse else -distance, motion)
+        there = (distance < NEAR).to(distance.dtype)
+        return self.paid(there if self.variant == "sparse" else 1 - distance / WORTHLESS, motion)

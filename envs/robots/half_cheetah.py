@@ -24,6 +24,7 @@ from envs.changes import (
 )
 from envs.family import Motion, Robot, TaskFamily, register
 from envs.interface import INTERFACE
+from envs.parameters import drawn_members
 from envs.physics import Physics
 from envs.rewards import control_cost
 from envs.robots.gymnasium_assets import gymnasium_xml
@@ -124,6 +125,7 @@ class HalfCheetahVel(HalfCheetahFamily):
     variants = {
         **HalfCheetahFamily.variants,
         "garage": {"parameters": (SLOW,), "episodes_per_trial": 4, "horizon": 100},
+        "pearl": {"members": drawn_members((TARGET_VELOCITY,), train=100, heldout=30)},
     }
     parameters = (TARGET_VELOCITY,)
 

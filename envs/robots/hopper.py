@@ -6,7 +6,7 @@ from envs.changes import factor, friction, joint_damping, mass_factors, motor_po
 from envs.effects import ScaleAllMass
 from envs.family import register
 from envs.robots.gymnasium_assets import gymnasium_xml
-from envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_factors
+from envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_variants
 
 BODIES = ("torso", "thigh", "leg", "foot")
 JOINTS = ("thigh_joint", "leg_joint", "foot_joint")
@@ -50,7 +50,7 @@ class HopperFamily(PlanarWalkerFamily):
 class HopperRandParams(HopperFamily):
     """Hop forward on a body of unknown masses, friction and joint damping."""
 
-    variants = {**HopperFamily.variants, "varibad": {"parameters": element_factors(BODIES, JOINTS)}}
+    variants = {**HopperFamily.variants, **element_variants(BODIES, JOINTS)}
     parameters = (*mass_factors(BODIES, widest=2, extrapolation=3), friction(0.5, 2.0), joint_damping(0.5, 2.0))
 
 

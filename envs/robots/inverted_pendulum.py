@@ -1,16 +1,13 @@
 """InvertedPendulum: a cart with one motor that balances a pole; the small robot, that trains in seconds."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import mujoco
-import torch
 from torch import Tensor
 
 from envs.changes import factor
-from envs.effects import ScaleBodyMass, ScaleMotors
+from envs.effects import ScaleBodyMass, ScaleCapsuleLength, ScaleMotors
 from envs.family import Motion, Robot, TaskFamily, register
 from envs.physics import Physics
 from envs.rewards import alive
@@ -20,40 +17,6 @@ RESET_NOISE = 0.01
 """Half width of the initial positions (m, rad) and velocities (m/s, rad/s)."""
 MOST_PITCH = 0.2
 """Angle of the pole beyond which it has fallen, rad."""
-
-
-@dataclass(frozen=True)
-class ScaleCapsuleLength:
-    """Multiplies the length of a body that is one capsule from its joint on; its radius and its mass stay."""
-
-    body: str
-    fields: ClassVar[tuple[str, ...]] = ("geom_size", "geom_pos", "body_ipos", "body_inertia")
-
-    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        factor = torch.where(mask, values, 1.0).unsqueeze(-1)
-        body = int(physics.model.body(self.body).id)
-        geom = int(physics.model.body(self.body).geomadr[0])
-        radius, half_length = physics.model.geom_size[geom, :2].tolist()
-        physics.parameter("geom_size")[:, geom, 1:2] *= factor
-        physics.parameter("geom_pos")[:, geom] *= factor
-        physics.parameter("body_ipos")[:, body] *= factor
-        nominal = torch.full_like(factor, half_length)
-        ratio = capsule_inertia(radius, factor * half_length) / capsule_inertia(radius, nominal)
-        physics.parameter("body_inertia")[:, body] *= ratio
-
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return ()
-
-
-def capsule_inertia(radius: float, half_length: Tensor) -> Tensor:
-    """(N, 3) inertia of capsules of 1 kg, across (twice) and along, from (N, 1) half lengths of their cylinders."""
-    length = 2 * half_length
-    cylinder, sphere = math.pi * radius**2 * length, 4 / 3 * math.pi * radius**3
-    share = cylinder / (cylinder + sphere)
-    along = share * radius**2 / 2 + (1 - share) * 2 / 5 * radius**2
-    across = share * (3 * radius**2 + length**2) / 12
-    across = across + (1 - share) * (2 / 5 * radius**2 + length**2 / 4 + 3 / 8 * length * radius)
-    return torch.cat([across, across, along], dim=-1)
 
 
 class InvertedPendulum(Robot):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import mujoco
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from envs.changes import factor
 from envs.effects import ScaleElement
 from envs.family import Motion, Robot, TaskFamily
-from envs.parameters import Effect, TaskParameter
+from envs.parameters import Effect, TaskParameter, drawn_members
 from envs.physics import Physics
 from envs.rewards import alive, control_cost
 
@@ -68,6 +68,15 @@ def element_factors(bodies: Sequence[str], joints: Sequence[str]) -> tuple[TaskP
     for joint in joints:
         parameters.append(element_factor(f"{joint}_damping", 1.3, ScaleElement("dof_damping", "joint", joint)))
     return tuple(parameters)
+
+
+def element_variants(bodies: Sequence[str], joints: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Such factors drawn at will ("varibad"), and 40 rows of them to train on with 10 held out ("pearl")."""
+    parameters = element_factors(bodies, joints)
+    return {
+        "varibad": {"parameters": parameters},
+        "pearl": {"parameters": parameters, "members": drawn_members(parameters, train=40, heldout=10)},
+    }
 
 
 def element_factor(name: str, base: float, effect: Effect) -> TaskParameter:

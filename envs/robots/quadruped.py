@@ -89,21 +89,22 @@ class QuadrupedFamily(TaskFamily):
     gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """exp(-4 ((v_x - 1)^2 + v_y^2)) + 0.5 exp(-4 w_z^2)
-        - v_z^2 - 0.05 (w_x^2 + w_y^2) - (g_x^2 + g_y^2) - 0.01 sum(a^2)
+        """2 - |v_x - 1| - 0.3 |v_y| - 0.2 |w_z| - 0.2 v_z^2 - 0.005 (w_x^2 + w_y^2) - 0.5 (g_x^2 + g_y^2)
+        - 0.0001 sum(joint velocity^2) - 0.005 sum(a^2)
         """
         return self.paid(torch.full_like(motion.velocity, SPEED), motion)
 
     def paid(self, speed: Tensor, motion: Motion) -> dict[str, Tensor]:
         """For going straight ahead at (N,) speeds, v, w and g (down) being in the trunk's frame."""
-        g, v, w, *_ = self.robot.observe(motion.physics)
+        g, v, w, _, joint_velocity = self.robot.observe(motion.physics)
         return {
-            "speed": torch.exp(-4 * ((v[:, 0] - speed).square() + v[:, 1].square())),
-            "heading": 0.5 * torch.exp(-4 * w[:, 2].square()),
-            "heave": -v[:, 2].square(),
-            "roll": -0.05 * w[:, :2].square().sum(dim=-1),
-            "tilt": -g[:, :2].square().sum(dim=-1),
-            "control": control_cost(motion.action, 0.01),
+            "speed": 2 - (v[:, 0] - speed).abs() - 0.3 * v[:, 1].abs(),
+            "heading": -0.2 * w[:, 2].abs(),
+            "heave": -0.2 * v[:, 2].square(),
+            "roll": -0.005 * w[:, :2].square().sum(dim=-1),
+            "tilt": -0.5 * g[:, :2].square().sum(dim=-1),
+            "swing": -0.0001 * joint_velocity.square().sum(dim=-1),
+            "control": control_cost(motion.action, 0.005),
         }
 
 
@@ -170,5 +171,5 @@ class QuadrupedVel(QuadrupedFamily):
     parameters = (replace(TARGET_VELOCITY, high=1.5, extrapolation=((1.5, 2.0),)),)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """As for the others, with target_velocity for 1 m/s: exp(-4 ((v_x - target_velocity)^2 + v_y^2)) + ..."""
+        """2 - |v_x - target_velocity| - |v_y| + ... as for the others, which walk at 1 m/s"""
         return self.paid(task["target_velocity"], motion)

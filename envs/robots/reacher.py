@@ -1,18 +1,27 @@
-"""Reacher: a planar arm of two links that looks for a target."""
+"""Reacher: a planar arm of two links that looks for a target, or for its own links' lengths."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import mujoco
 import torch
 from torch import Tensor
 
-from envs.changes import place
+from envs.changes import factor, mass_factor, place
+from envs.effects import ScaleBodyMass, ScaleCapsuleLength
 from envs.family import Motion, Robot, TaskFamily, register
+from envs.parameters import TaskParameter
 from envs.physics import Physics
+from envs.rewards import control_cost
 from envs.robots.gymnasium_assets import gymnasium_xml
 
 GOAL_RADIUS = 0.05
 """How close to the target counts as there, m."""
+TARGET_RING = (0.09, 0.145)
+"""How far from the shoulder a target that is seen lies, m: within reach of all links that are trained on."""
+PRECISION = 0.02
+"""Distance at which a seen target pays 1 / e, m."""
 POSITION_NOISE = 0.1
 """Half width of the initial joint angles, rad."""
 VELOCITY_NOISE = 0.005
@@ -34,7 +43,7 @@ class Reacher(Robot):
     | 0-1 | torque on the two joints, as a share of 200 N m | [-1, 1] |
 
     It never falls: an episode ends at its horizon. A control step is 0.02 s, two substeps, by
-    MuJoCo's `implicitfast` integrator (Gymnasium's is RK4, three times slower).
+    MuJoCo's `implicitfast` integrator (variant "gymnasium": RK4, three times slower).
     """
 
     name = "Reacher"
@@ -58,24 +67,72 @@ class Reacher(Robot):
         return qpos, qvel
 
 
-@register
-class ReacherGoal(TaskFamily):
-    """Find a hidden target with the fingertip, then go straight to it in later episodes."""
+class SeeingReacher(Reacher):
+    """Reacher with a target that it sees, another in each episode, and without its fingertip, which it must infer.
 
-    robot = Reacher()
-    parameters = (place("goal_x", "x", 0.2), place("goal_y", "y", 0.2))
-    discs = (("goal_x", "goal_y"),)
-    variants = {"default": {}, "dense": {}}
-    goal_radius = GOAL_RADIUS
+    | Observation | what | unit |
+    |---|---|---|
+    | 0-1 | cosine of the two joint angles | |
+    | 2-3 | sine of the two joint angles | |
+    | 4-5 | target along x and y, 9 to 14.5 cm from the shoulder | m |
+    | 6-7 | joint velocities | rad/s |
+
+    | Action | what | bounds |
+    |---|---|---|
+    | 0-1 | torque on the two joints, as a share of 200 N m | [-1, 1] |
+
+    It never falls. A control step is 0.02 s, two substeps, by MuJoCo's `implicitfast` integrator (variant
+    "gymnasium": RK4, three times slower).
+    """
+
+    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
+        angles, target = physics.state("qpos").split(2, dim=-1)
+        return angles.cos(), angles.sin(), target, physics.state("qvel")[:, :2]
+
+    def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        qpos, qvel = super().initial_state(uniform)
+        nearest, farthest = TARGET_RING
+        distance = (nearest**2 + (farthest**2 - nearest**2) * uniform[:, 2]).sqrt()
+        angle = 2 * math.pi * uniform[:, 3]
+        qpos[:, 2], qpos[:, 3] = distance * angle.cos(), distance * angle.sin()
+        return qpos, qvel
+
+
+REACHER, SEEING_REACHER = Reacher(), SeeingReacher()
+
+
+class ReacherFamily(TaskFamily):
+    """Trials in which the arm reaches again and again."""
+
     episodes_per_trial = 4
     horizon = 50
+
+
+def gymnasiums_reward(distance: Tensor, action: Tensor) -> dict[str, Tensor]:
+    """-distance in metres - sum(a^2)"""
+    return {"distance": -distance, "control": control_cost(action, 1.0)}
+
+
+@register
+class ReacherGoal(ReacherFamily):
+    """Find a hidden target with the fingertip, then go straight to it in later episodes."""
+
+    robot = REACHER
+    parameters = (place("goal_x", "x", 0.2), place("goal_y", "y", 0.2))
+    discs = (("goal_x", "goal_y"),)
+    variants = {"default": {}, "dense": {}, "gymnasium": {"robot": REACHER.as_written()}}
+    goal_radius = GOAL_RADIUS
     gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """1 within 5 cm of the target, else 0; variant "dense": -distance in metres"""
+        """1 within 5 cm of the target, else 0
+        variant "dense": -distance in metres; variant "gymnasium": -distance - sum(a^2)
+        """
         fingertip = self.robot.position(motion.physics)
         goal = torch.stack([task["goal_x"], task["goal_y"]], dim=-1)
         distance = (fingertip - goal).norm(dim=-1)
+        if self.variant == "gymnasium":
+            return gymnasiums_reward(distance, motion.action)
         if self.variant == "dense":
             return {"distance": -distance}
         return {"found": (distance < GOAL_RADIUS).to(distance.dtype)}
@@ -84,3 +141,33 @@ class ReacherGoal(TaskFamily):
         qpos = physics.state("qpos")
         qpos[:, 2] = torch.where(mask, task["goal_x"], qpos[:, 2])
         qpos[:, 3] = torch.where(mask, task["goal_y"], qpos[:, 3])
+
+
+LINKS = {"upper": "body0", "lower": "body1"}
+"""Links, and what the XML calls their bodies."""
+
+
+def length_factor(link: str, body: str) -> TaskParameter:
+    """A factor on a link's length."""
+    length = factor(f"{link}_length", 0.7, 1.4, f"factor on the length of the {link} link", ((0.6, 0.7), (1.4, 1.6)))
+    return replace(length, effect=ScaleCapsuleLength(body))
+
+
+@register
+class ReacherLimbs(ReacherFamily):
+    """Touch targets that are seen, with links of unknown lengths and masses and without seeing the fingertip."""
+
+    robot = SEEING_REACHER
+    parameters = (
+        *(length_factor(link, body) for link, body in LINKS.items()),
+        *(mass_factor(f"{link}_link", ScaleBodyMass(body), 3) for link, body in LINKS.items()),
+    )
+    variants = {"default": {}, "gymnasium": {"robot": SEEING_REACHER.as_written()}}
+    gamma = 0.95
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """exp(-distance / 2 cm) - 0.01 * sum(a^2); variant "gymnasium": -distance in metres - sum(a^2)"""
+        distance = (self.robot.position(motion.physics) - motion.physics.state("qpos")[:, 2:]).norm(dim=-1)
+        if self.variant == "gymnasium":
+            return gymnasiums_reward(distance, motion.action)
+        return {"near": torch.exp(-distance / PRECISION), "control": control_cost(motion.action, 0.01)}

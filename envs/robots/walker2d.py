@@ -7,7 +7,7 @@ from torch import Tensor
 from envs.changes import TARGET_VELOCITY, friction, joint_damping, mass_factors
 from envs.family import Motion, register
 from envs.robots.gymnasium_assets import gymnasium_xml
-from envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_factors
+from envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_variants
 
 BODIES = ("torso", "thigh", "leg", "foot", "thigh_left", "leg_left", "foot_left")
 JOINTS = tuple(f"{body}_joint" for body in BODIES[1:])
@@ -52,7 +52,7 @@ class Walker2dFamily(PlanarWalkerFamily):
 class Walker2dRandParams(Walker2dFamily):
     """Walk forward on a body of unknown masses, friction and joint damping."""
 
-    variants = {**Walker2dFamily.variants, "varibad": {"parameters": element_factors(BODIES, JOINTS)}}
+    variants = {**Walker2dFamily.variants, **element_variants(BODIES, JOINTS)}
     parameters = (*mass_factors(BODIES, widest=2, extrapolation=3), friction(0.5, 2.0), joint_damping(0.5, 2.0))
 
 

@@ -1,5 +1,6 @@
 """Robots that come as a file: those of other projects, and what is wrong with files that are none."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,21 @@ from experiments.evaluate import evaluate, load_with_family
 from experiments.train import train
 
 TINY: dict[str, Any] = {"steps": 1, "num_envs": 4, "episodes": 2, "horizon": 5, "hidden_size": 8, "wandb": "disabled"}
-TRAVELLERS = ("ant.xml", "half_cheetah.xml", "humanoid.xml", "swimmer.xml")
-FIXED = ("pusher_v5.xml", "reacher.xml")
+
+
+def suite_xml(name: str) -> Path:
+    """A robot of the DeepMind Control Suite."""
+    package = find_spec("dm_control")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).with_name("suite") / name
+
+
+TRAVELLERS = (
+    *map(gymnasium_xml, ("ant.xml", "half_cheetah.xml", "humanoid.xml", "swimmer.xml")),
+    *map(suite_xml, ("cheetah.xml", "dog.xml", "fish.xml", "humanoid_CMU.xml", "quadruped.xml", "walker.xml")),
+)
+FIXED = (*map(gymnasium_xml, ("pusher_v5.xml", "reacher.xml")), *map(suite_xml, ("finger.xml", "manipulator.xml")))
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*settotalmass")  # half-cheetah's XML uses this deprecated attribute
 
@@ -92,9 +106,9 @@ def test_a_payload_and_a_dead_motor_reach_the_model(crawler: OwnRobot) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("xml", [*TRAVELLERS, *FIXED])
-def test_every_family_of_a_robot_of_another_project(xml: str, kind: str) -> None:
-    env = begun(OwnRobot.from_xml(gymnasium_xml(xml)), kind)
+@pytest.mark.parametrize("xml", [*TRAVELLERS, *FIXED], ids=lambda path: f"{path.parents[1].name}-{path.stem}")
+def test_every_family_of_a_robot_of_another_project(xml: Path, kind: str) -> None:
+    env = begun(OwnRobot.from_xml(xml), kind)
     assert env.robot.fallen(env.physics) is None or xml in TRAVELLERS
     for action in torch.rand(10, 2, env.action_dim):
         step = env.step(2 * action - 1)
@@ -105,6 +119,14 @@ def test_every_family_of_a_robot_of_another_project(xml: str, kind: str) -> None
     for field in env.family.fields:
         nominal = env.physics.nominal(field)
         assert torch.equal(env.physics.parameter(field), nominal.expand(2, *nominal.shape))
+
+
+def test_a_robot_of_another_package_is_trained_from_its_run_alone(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    given = ["--robot", str(suite_xml("walker.xml")), "--run-dir", str(run), "--wandb", "disabled"]
+    sizes = ["--steps", "1", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8"]
+    assert main(["train", "Motors", *given, *sizes]) == 0
+    assert evaluate(run, tasks=2).family == "Motors"
 
 
 def test_a_run_goes_on_and_is_evaluated_without_the_original(tmp_path: Path) -> None:
