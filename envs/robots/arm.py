@@ -25,6 +25,8 @@ RATE = 2 * math.pi / torch.tensor([4.0, 3.2, 2.6, 2.2, 1.8, 1.6], dtype=torch.fl
 """How fast, rad/s: periods of 1.6 to 4 s, so that an episode of 4 s does not repeat itself."""
 RESET_NOISE = 0.05
 """Half width of the initial joint positions about the reference (rad) and of the velocities (rad/s)."""
+WORTH_ONE = 0.1
+"""Mean error of the joints that costs 1 a step, rad."""
 CONTROL_WEIGHT = 0.01
 """Cost of a squared action."""
 
@@ -71,10 +73,10 @@ class ArmFamily(TaskFamily):
     gamma = 0.97
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """exp(-50 mean((q - q_reference)^2)) - 0.01 * sum(a^2)"""
+        """-mean(|q - q_reference|) / 0.1 rad - 0.01 * sum(a^2)"""
         joints, _, reference, _ = self.robot.observe(motion.physics)
-        error = (joints - reference).square().mean(dim=-1)
-        return {"track": torch.exp(-50 * error), "control": control_cost(motion.action, CONTROL_WEIGHT)}
+        error = (joints - reference).abs().mean(dim=-1)
+        return {"track": -error / WORTH_ONE, "control": control_cost(motion.action, CONTROL_WEIGHT)}
 
 
 @register

@@ -40,14 +40,14 @@ class Quadruped(Robot):
 
     | Action | what | bounds |
     |---|---|---|
-    | 0-11 | where the servos go, in the joints' order: 0 the standing pose, 1 is 0.6 (abduction 0.3) rad on | [-1, 1] |
+    | 0-11 | where the servos go, in the joints' order: 0 the standing pose, 1 is 0.5 (abduction 0.2) rad on | [-1, 1] |
 
-    It has fallen where its trunk is below 0.15 m or tilted by 60 degrees. A control step is 0.02 s, four substeps.
+    It has fallen where its trunk is below 0.15 m or tilted by 60 degrees. A control step is 0.05 s, five substeps.
     """
 
     name = "Quadruped"
     xml = Path(__file__).parents[1] / "assets" / "quadruped.xml"
-    frame_skip = 4
+    frame_skip = 5
     camera = {"distance": 1.6, "azimuth": 90.0, "elevation": -15.0}
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
@@ -89,7 +89,7 @@ class QuadrupedFamily(TaskFamily):
     gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """2 - |v_x - 1| - 0.3 |v_y| - 0.2 |w_z| - 0.2 v_z^2 - 0.005 (w_x^2 + w_y^2) - 0.5 (g_x^2 + g_y^2)
+        """2 - |v_x - 1| - 0.3 |v_y| - 0.4 |w_z| - 0.2 v_z^2 - 0.005 (w_x^2 + w_y^2) - 0.5 (g_x^2 + g_y^2)
         - 0.0001 sum(joint velocity^2) - 0.005 sum(a^2)
         """
         return self.paid(torch.full_like(motion.velocity, SPEED), motion)
@@ -99,7 +99,7 @@ class QuadrupedFamily(TaskFamily):
         g, v, w, _, joint_velocity = self.robot.observe(motion.physics)
         return {
             "speed": 2 - (v[:, 0] - speed).abs() - 0.3 * v[:, 1].abs(),
-            "heading": -0.2 * w[:, 2].abs(),
+            "heading": -0.4 * w[:, 2].abs(),
             "heave": -0.2 * v[:, 2].square(),
             "roll": -0.005 * w[:, :2].square().sum(dim=-1),
             "tilt": -0.5 * g[:, :2].square().sum(dim=-1),
