@@ -142,7 +142,7 @@ class AntDir(AntFamily):
     parameters = (HEADING,)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v . (cos heading, sin heading) + 0.05 (0 where it falls) - 0.01 * sum(a^2)
+        """v . (cos heading, sin heading) + 0.05 (0 where it falls) - 0.01 * sum(a^2);
         variant "gymnasium": 1 for 0.05, 0.5 for 0.01
         """
         return self.paid(along(motion.velocity, task["heading"]), motion)
@@ -152,7 +152,7 @@ class RunEitherWay(AntFamily):
     """Ants of which each runs its own way along x."""
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """direction * v_x + 0.05 (0 where it falls) - 0.01 * sum(a^2)
+        """direction * v_x + 0.05 (0 where it falls) - 0.01 * sum(a^2);
         variant "gymnasium": 1 for 0.05, 0.5 for 0.01
         """
         return self.paid(task["direction"] * motion.velocity[:, 0], motion)
@@ -202,7 +202,7 @@ class AntGoal(AntFamily):
     gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """1 - distance / 4 m + 0.05 (0 where it falls) - 0.01 * sum(a^2)
+        """1 - distance / 4 m + 0.05 (0 where it falls) - 0.01 * sum(a^2);
         variant "sparse": 1 within 0.5 m, else 0, for 1 - distance / 4 m
         """
         goal = torch.stack([task["goal_x"], task["goal_y"]], dim=-1)

@@ -125,7 +125,7 @@ class ReacherGoal(ReacherFamily):
     gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """1 within 5 cm of the target, else 0
+        """1 within 5 cm of the target, else 0;
         variant "dense": -distance in metres; variant "gymnasium": -distance - sum(a^2)
         """
         fingertip = self.robot.position(motion.physics)
