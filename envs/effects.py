@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from envs.errors import InputError
+from envs.parameters import Effect
 from envs.physics import Physics
 
 
@@ -30,7 +31,7 @@ def _where(mask: Tensor, values: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class ScaleBodyMass:
+class ScaleBodyMass(Effect):
     """Multiplies a body's mass and its inertia: the same shape in a denser or lighter material."""
 
     body: str
@@ -47,7 +48,7 @@ class ScaleBodyMass:
 
 
 @dataclass(frozen=True)
-class ScaleAllMass:
+class ScaleAllMass(Effect):
     """Multiplies the mass and the inertia of all bodies: the value is their density, in units of `nominal`."""
 
     nominal: float
@@ -58,12 +59,9 @@ class ScaleAllMass:
         physics.parameter("body_mass").mul_(factor)
         physics.parameter("body_inertia").mul_(factor.unsqueeze(-1))
 
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return ()
-
 
 @dataclass(frozen=True)
-class ScaleElement:
+class ScaleElement(Effect):
     """Multiplies a row of a model field, or one number of it, alone: what results may be no real body."""
 
     field: str
@@ -84,12 +82,9 @@ class ScaleElement:
         element = live if self.column is None else live[:, self.column]
         element.mul_(_where(mask, values).view(-1, *[1] * (element.dim() - 1)))
 
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return ()
-
 
 @dataclass(frozen=True)
-class ScaleLimbMass:
+class ScaleLimbMass(Effect):
     """Multiplies the mass and the inertia of a body and of all that hang on it."""
 
     root: str
@@ -110,7 +105,7 @@ class ScaleLimbMass:
 
 
 @dataclass(frozen=True)
-class ScaleCapsuleLength:
+class ScaleCapsuleLength(Effect):
     """Multiplies the length of a body that is one capsule from its joint on; its radius and its mass stay.
 
     What hangs on it moves along.
@@ -132,9 +127,6 @@ class ScaleCapsuleLength:
         ratio = capsule_inertia(radius, factor * half_length) / capsule_inertia(radius, nominal)
         physics.parameter("body_inertia")[:, body] *= ratio
 
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return ()
-
 
 def capsule_inertia(radius: float, half_length: Tensor) -> Tensor:
     """(N, 3) inertia of capsules of 1 kg, across (twice) and along, from (N, 1) half lengths of their cylinders."""
@@ -148,7 +140,7 @@ def capsule_inertia(radius: float, half_length: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class ScaleMotors:
+class ScaleMotors(Effect):
     """Multiplies the force of motors; -1 is a motor wired the wrong way round, 0 a dead one."""
 
     joints: tuple[str, ...]
@@ -165,7 +157,7 @@ class ScaleMotors:
 
 
 @dataclass(frozen=True)
-class KillMotor:
+class KillMotor(Effect):
     """Silences one actuator, by its number; 0 silences none."""
 
     fields: ClassVar[tuple[str, ...]] = ("actuator_gainprm", "actuator_biasprm")
@@ -175,9 +167,6 @@ class KillMotor:
         alive = ~(mask.unsqueeze(-1) & (values.unsqueeze(-1) == numbers))  # (N, A)
         for field in self.fields:
             physics.parameter(field).mul_(alive.unsqueeze(-1))
-
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return ()
 
 
 def _motors(physics: Physics, joints: tuple[str, ...]) -> list[int]:
@@ -191,7 +180,7 @@ def _motors(physics: Physics, joints: tuple[str, ...]) -> list[int]:
 
 
 @dataclass(frozen=True)
-class ScaleActuators:
+class ScaleActuators(Effect):
     """Multiplies the force of actuators of any kind; -1 makes a servo go to the other side."""
 
     actuators: tuple[str, ...]
@@ -206,12 +195,9 @@ class ScaleActuators:
             for field in self.fields[: 1 if self.reversing else 2]:
                 physics.parameter(field)[:, actuator] *= factor
 
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return ()
-
 
 @dataclass(frozen=True)
-class AddMass:
+class AddMass(Effect):
     """Adds kilograms at a body's centre of mass."""
 
     body: str
@@ -225,7 +211,7 @@ class AddMass:
 
 
 @dataclass(frozen=True)
-class MoveBody:
+class MoveBody(Effect):
     """Moves a body along an axis of its parent's frame, in metres; what hangs on it comes along."""
 
     body: str
@@ -236,12 +222,9 @@ class MoveBody:
         body = find(physics, "body", self.body).id
         physics.parameter("body_pos")[:, body, self.axis] += torch.where(mask, values, 0.0)
 
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return ()
-
 
 @dataclass(frozen=True)
-class ScaleDamping:
+class ScaleDamping(Effect):
     """Multiplies the damping of all joints."""
 
     fields: ClassVar[tuple[str, ...]] = ("dof_damping",)
@@ -249,12 +232,9 @@ class ScaleDamping:
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         physics.parameter("dof_damping").mul_(_where(mask, values).unsqueeze(-1))
 
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return ()
-
 
 @dataclass(frozen=True)
-class ScaleFriction:
+class ScaleFriction(Effect):
     """Multiplies the sliding friction of all geoms, the ground's too: contacts take the larger of two."""
 
     fields: ClassVar[tuple[str, ...]] = ("geom_friction",)
@@ -262,12 +242,9 @@ class ScaleFriction:
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         physics.parameter("geom_friction")[:, :, 0] *= _where(mask, values).unsqueeze(-1)
 
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return ()
-
 
 @dataclass(frozen=True)
-class Slope:
+class Slope(Effect):
     """Tilts gravity, in degrees about y: at positive angles the way along +x is uphill."""
 
     fields: ClassVar[tuple[str, ...]] = ("opt.gravity",)
@@ -278,12 +255,9 @@ class Slope:
         gravity[:, 0] += gravity[:, 2] * angle.sin()
         gravity[:, 2] *= angle.cos()
 
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return ()
-
 
 @dataclass(frozen=True)
-class ScaleFluid:
+class ScaleFluid(Effect):
     """Multiplies the density and the viscosity of the fluid."""
 
     fields: ClassVar[tuple[str, ...]] = ("opt.density", "opt.viscosity")
@@ -292,6 +266,3 @@ class ScaleFluid:
         for field in self.fields:
             live = physics.parameter(field)
             live.mul_(_where(mask, values).view(-1, *[1] * (live.dim() - 1)))
-
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return ()

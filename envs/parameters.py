@@ -38,8 +38,8 @@ class Effect(Protocol):
         ...
 
     def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        """Ids of the bodies whose colour shows the value in videos."""
-        ...
+        """Ids of the bodies whose colour shows the value in videos; by default none."""
+        return ()
 
 
 @dataclass(frozen=True)
