@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
+from typing import Self
 
 import mujoco
 import torch
@@ -34,7 +35,7 @@ CONTROL_WEIGHT = 0.01
 RESET_NOISE = 0.1
 """Half width of the initial positions (m, rad), deviation of the initial velocities."""
 HEALTHY_HEIGHT = (0.2, 1.0)
-"""Heights of the torso at which it has not fallen, m."""
+"""Heights of the torso, m, at which Gymnasium's has not fallen, were it on its back."""
 NEAR = 0.5
 """How close to a goal counts as there, m."""
 WORTHLESS = 4.0
@@ -42,7 +43,7 @@ WORTHLESS = 4.0
 
 
 class Ant(Robot):
-    """Gymnasium's Ant-v5 without contact forces: its model, initial state and fall.
+    """Gymnasium's Ant-v5 without contact forces: its model and initial state.
 
     | Observation | what | unit |
     |---|---|---|
@@ -57,8 +58,9 @@ class Ant(Robot):
     |---|---|---|
     | 0-7 | torque on hip and ankle of the back right, front left, front right, back left leg: x 150 N m | [-1, 1] |
 
-    It has fallen where its torso is outside 0.2 to 1 m. A control step is 0.05 s, five substeps, by
-    MuJoCo's `implicitfast` integrator (variant "gymnasium": RK4, three times slower).
+    It has fallen where it is turned over, its torso tilted by more than 90 degrees (variant "gymnasium": where its
+    torso is outside 0.2 to 1 m). A control step is 0.05 s, five substeps, by MuJoCo's `implicitfast` integrator
+    (variant "gymnasium": RK4, three times slower).
     """
 
     name = "Ant"
@@ -67,6 +69,13 @@ class Ant(Robot):
     integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     camera = {"distance": 4.0, "azimuth": 90.0, "elevation": -25.0}
     derived = ("xpos",)
+    falls_by_height = False
+    """Whether it falls as Gymnasium's does."""
+
+    def as_written(self) -> Self:
+        robot = super().as_written()
+        robot.falls_by_height = True
+        return robot
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         return physics.state("qpos")[:, 2:], physics.state("qvel")
@@ -80,8 +89,10 @@ class Ant(Robot):
         return start + RESET_NOISE * (2 * qpos - 1), RESET_NOISE * torch.special.ndtri(qvel)
 
     def fallen(self, physics: Physics) -> Tensor:
-        height = physics.state("qpos")[:, 2]
-        return (height < HEALTHY_HEIGHT[0]) | (height > HEALTHY_HEIGHT[1])
+        height, _, x, y = physics.state("qpos")[:, 2:6].unbind(dim=-1)
+        if self.falls_by_height:
+            return (height < HEALTHY_HEIGHT[0]) | (height > HEALTHY_HEIGHT[1])
+        return x.square() + y.square() > 0.5  # 1 - 2 (x^2 + y^2) is the cosine of the tilt
 
 
 ROBOT = Ant()

@@ -429,6 +429,19 @@ def test_a_crippled_robot_has_one_or_two_dead_motors_or_one_dead_leg() -> None:
     }
 
 
+@pytest.mark.parametrize(("variant", "falls"), [("default", [False, False, True]), ("gymnasium", [False, True, False])])
+def test_an_ant_falls_when_it_is_turned_over(variant: str, falls: list[bool]) -> None:
+    family = make_family("AntLimbs", variant)
+    physics = MujocoPhysics(family.robot.model, 3, derived=family.robot.derived)
+    qpos = physics.state("qpos")
+    half = torch.tensor([80.0, 80.0, 100.0]).double().deg2rad() / 2  # tilted by twice that about y
+    qpos[:, 3], qpos[:, 5] = half.cos(), half.sin()
+    qpos[:, 2] = torch.tensor([0.5, 1.1, 0.3])
+    fallen = family.robot.fallen(physics)
+    assert fallen is not None
+    assert fallen.tolist() == falls
+
+
 def test_a_dead_leg_has_two_dead_motors() -> None:
     env = TaskEnv(make_family("AntCrippled"), 1)
     env.set_tasks([{"back_right_alive": 0.0}], env.every)
