@@ -28,7 +28,7 @@ LEGS = {
 JOINTS = tuple(f"{joint}_{number}" for number in (1, 2, 3, 4) for joint in ("hip", "ankle"))
 """In the legs' order."""
 
-ALIVE_WEIGHT = 0.05
+ALIVE_WEIGHT = 0.2
 """Pay for each step without a fall; Gymnasium's 1 outweighs running for so long that ants learn to stand still."""
 CONTROL_WEIGHT = 0.01
 """Cost of a squared action; Gymnasium's is 0.5."""
@@ -102,6 +102,7 @@ class AntFamily(TaskFamily):
     """Ants run along +x; those that are to do otherwise say so."""
 
     robot = ROBOT
+    gamma = 0.99
     variants = {
         "default": {},
         "gymnasium": {"robot": ROBOT.as_written(), "alive_weight": 1.0, "control_weight": 0.5},
@@ -110,7 +111,7 @@ class AntFamily(TaskFamily):
     control_weight = CONTROL_WEIGHT
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v_x + 0.05 (0 where it falls) - 0.01 * sum(a^2); variant "gymnasium": 1 for 0.05, 0.5 for 0.01"""
+        """v_x + 0.2 (0 where it falls) - 0.01 * sum(a^2); variant "gymnasium": 1 for 0.2, 0.5 for 0.01"""
         return self.paid(motion.velocity[:, 0], motion)
 
     def paid(self, progress: Tensor, motion: Motion) -> dict[str, Tensor]:
@@ -153,8 +154,8 @@ class AntDir(AntFamily):
     parameters = (HEADING,)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v . (cos heading, sin heading) + 0.05 (0 where it falls) - 0.01 * sum(a^2);
-        variant "gymnasium": 1 for 0.05, 0.5 for 0.01
+        """v . (cos heading, sin heading) + 0.2 (0 where it falls) - 0.01 * sum(a^2);
+        variant "gymnasium": 1 for 0.2, 0.5 for 0.01
         """
         return self.paid(along(motion.velocity, task["heading"]), motion)
 
@@ -163,8 +164,8 @@ class RunEitherWay(AntFamily):
     """Ants of which each runs its own way along x."""
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """direction * v_x + 0.05 (0 where it falls) - 0.01 * sum(a^2);
-        variant "gymnasium": 1 for 0.05, 0.5 for 0.01
+        """direction * v_x + 0.2 (0 where it falls) - 0.01 * sum(a^2);
+        variant "gymnasium": 1 for 0.2, 0.5 for 0.01
         """
         return self.paid(task["direction"] * motion.velocity[:, 0], motion)
 
@@ -210,10 +211,9 @@ class AntGoal(AntFamily):
         "pearl": {"members": drawn_members(parameters, train=150, heldout=30, discs=discs)},
     }
     goal_radius = NEAR
-    gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """1 - distance / 4 m + 0.05 (0 where it falls) - 0.01 * sum(a^2);
+        """1 - distance / 4 m + 0.2 (0 where it falls) - 0.01 * sum(a^2);
         variant "sparse": 1 within 0.5 m, else 0, for 1 - distance / 4 m
         """
         goal = torch.stack([task["goal_x"], task["goal_y"]], dim=-1)
