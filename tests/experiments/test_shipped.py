@@ -16,6 +16,7 @@ RETURNS = {
     "HalfCheetahWiring": 340,
     "QuadrupedPayload": 320,
     "ReacherGoal": 36,
+    "ReacherLimbs": 34,
     "Walker2dRandParams": 650,
 }
 """What each reaches at least on held-out tasks, in the last episode."""
