@@ -85,7 +85,8 @@ class TaskRenderer:
         """Give the bodies whose change cannot be seen its colours, and the rest of the robot the neutral one."""
         effects = [parameter for parameter in self.family.parameters if parameter.effect]
         if effects:
-            robot = model.geom_bodyid > 0
+            root_of = model.body_rootid
+            robot = root_of[model.geom_bodyid] == root_of[model.jnt_bodyid[0]]  # and not what lies about
             model.geom_matid[robot] = -1  # a material would hide the colour
             model.geom_rgba[robot, :3] = NEUTRAL
         for parameter in effects:
