@@ -6,7 +6,7 @@ from dataclasses import replace
 import mujoco
 from torch import Tensor
 
-from envs.changes import factor
+from envs.changes import factor, motor_signs
 from envs.effects import ScaleBodyMass, ScaleCapsuleLength, ScaleMotors
 from envs.family import Motion, Robot, TaskFamily, register
 from envs.physics import Physics
@@ -59,18 +59,21 @@ class InvertedPendulum(Robot):
 ROBOT = InvertedPendulum()
 
 
+BODY = (
+    replace(factor("pole_length", 0.5, 2.0, "factor on the pole's length"), effect=ScaleCapsuleLength("pole")),
+    replace(factor("pole_mass", 0.25, 4.0, "factor on the pole's mass"), effect=ScaleBodyMass("pole")),
+    replace(factor("cart_mass", 0.25, 4.0, "factor on the cart's mass"), effect=ScaleBodyMass("cart")),
+    replace(factor("motor_gain", 0.1, 3.0, "factor on the motor's force"), effect=ScaleMotors(("slider",))),
+)
+
+
 @register
 class InvertedPendulumBody(TaskFamily):
-    """Balance a pole of unknown length and mass on a cart of unknown mass and motor."""
+    """Balance a pole of unknown length and mass on a cart of unknown mass, by a motor that may be wired either way."""
 
     robot = ROBOT
-    parameters = (
-        replace(factor("pole_length", 0.5, 2.0, "factor on the pole's length"), effect=ScaleCapsuleLength("pole")),
-        replace(factor("pole_mass", 0.25, 4.0, "factor on the pole's mass"), effect=ScaleBodyMass("pole")),
-        replace(factor("cart_mass", 0.25, 4.0, "factor on the cart's mass"), effect=ScaleBodyMass("cart")),
-        replace(factor("motor_gain", 0.1, 3.0, "factor on the motor's force"), effect=ScaleMotors(("slider",))),
-    )
-    variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written()}}
+    parameters = (*BODY, *motor_signs(("slider",)))
+    variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written()}, "as_wired": {"parameters": BODY}}
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """1 (0 where it falls)"""

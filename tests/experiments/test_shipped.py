@@ -11,6 +11,7 @@ RETURNS = {
     "ArmJointFriction": -28,
     "ArmPayload": -12,
     "HalfCheetahDir": 1100,
+    "HalfCheetahHardware": 400,
     "HalfCheetahVel": -75,
     "HalfCheetahLimbs": 850,
     "HalfCheetahLimbsDir": 750,
