@@ -41,7 +41,7 @@ class InvertedPendulum(Robot):
     xml = gymnasium_xml("inverted_pendulum.xml")
     frame_skip = 2
     integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    camera = {"distance": 2.5, "azimuth": 90.0, "elevation": -10.0}
+    camera = {"distance": 3.4, "azimuth": 90.0, "elevation": -10.0}
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         return physics.state("qpos"), physics.state("qvel")

@@ -17,6 +17,7 @@ RETURNS = {
     "HalfCheetahLimbs": 850,
     "HalfCheetahLimbsDir": 750,
     "HalfCheetahWiring": 340,
+    "InvertedPendulumBody": 190,
     "QuadrupedPayload": 320,
     "ReacherGoal": 36,
     "ReacherLimbs": 34,
