@@ -171,5 +171,5 @@ class QuadrupedVel(QuadrupedFamily):
     parameters = (replace(TARGET_VELOCITY, high=1.5, extrapolation=((1.5, 2.0),)),)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """2 - |v_x - target_velocity| - |v_y| + ... as for the others, which walk at 1 m/s"""
+        """2 - |v_x - target_velocity| - 0.3 |v_y| - ..., as for the others, which walk at 1 m/s"""
         return self.paid(task["target_velocity"], motion)
