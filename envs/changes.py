@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from envs.effects import KillMotor, ScaleBodyMass, ScaleDamping, ScaleFriction, ScaleMotors, Slope
+from envs.effects import AddMass, KillMotor, ScaleBodyMass, ScaleDamping, ScaleFriction, ScaleMotors, Slope
 from envs.parameters import Effect, TaskParameter
 
 DIRECTION = TaskParameter("direction", -1.0, 1.0, "which way to run: 1 forward, -1 backward", choices=(-1.0, 1.0))
@@ -109,6 +109,20 @@ def slope(steepest: float, *outside: tuple[float, float]) -> TaskParameter:
         nominal=0.0,
         extrapolation=outside,
         effect=Slope(),
+    )
+
+
+def payload(heaviest: float, beyond: float) -> TaskParameter:
+    """The mass of what lies on the body named payload, which has none of its own."""
+    return TaskParameter(
+        "payload_mass",
+        0.0,
+        heaviest,
+        "mass of the load",
+        unit="kg",
+        nominal=0.0,
+        extrapolation=((heaviest, beyond),),
+        effect=AddMass("payload"),
     )
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from envs.changes import factor
-from envs.effects import AddMass, ScaleElement
+from envs.changes import factor, payload
+from envs.effects import ScaleElement
 from envs.family import Motion, Robot, TaskFamily, register
-from envs.parameters import TaskParameter
 from envs.physics import Physics
 from envs.rewards import control_cost
 
@@ -83,18 +82,7 @@ class ArmFamily(TaskFamily):
 class ArmPayload(ArmFamily):
     """Follow a moving pose with an unknown load in the hand."""
 
-    parameters = (
-        TaskParameter(
-            "payload_mass",
-            0.0,
-            4.0,
-            "mass of the load",
-            unit="kg",
-            nominal=0.0,
-            extrapolation=((4.0, 5.0),),
-            effect=AddMass("payload"),
-        ),
-    )
+    parameters = (payload(4.0, beyond=5.0),)
 
 
 @register

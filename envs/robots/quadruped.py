@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from envs.changes import TARGET_VELOCITY, dead_motor, factor, friction, slope
-from envs.effects import AddMass, MoveBody, ScaleActuators
+from envs.changes import TARGET_VELOCITY, dead_motor, factor, friction, payload, slope
+from envs.effects import MoveBody, ScaleActuators
 from envs.family import Motion, Robot, TaskFamily, register
 from envs.parameters import TaskParameter
 from envs.physics import Physics
@@ -113,16 +113,7 @@ class QuadrupedPayload(QuadrupedFamily):
     """Walk under a load of unknown mass at an unknown place on the trunk."""
 
     parameters = (
-        TaskParameter(
-            "payload_mass",
-            0.0,
-            6.0,
-            "mass of the load",
-            unit="kg",
-            nominal=0.0,
-            extrapolation=((6.0, 8.0),),
-            effect=AddMass("payload"),
-        ),
+        payload(6.0, beyond=8.0),
         TaskParameter(
             "payload_x",
             -0.15,
