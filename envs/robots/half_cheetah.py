@@ -137,9 +137,10 @@ class HalfCheetahVel(HalfCheetahFamily):
 
 @register
 class HalfCheetahLimbs(HalfCheetahFamily):
-    """Run forward on a body whose seven parts are each up to 3.4 times heavier or lighter."""
+    """Run forward on a body whose seven parts are each up to 11 times heavier or lighter."""
 
-    parameters = mass_factors(BODIES, widest=3, extrapolation=4)
+    variants = {**HalfCheetahFamily.variants, "mild": {"parameters": mass_factors(BODIES, widest=3, extrapolation=4)}}
+    parameters = mass_factors(BODIES, widest=6, extrapolation=7)
 
 
 @register
