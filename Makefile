@@ -5,6 +5,9 @@ PYTHON := $(shell for p in python3.11 python3; do \
 HAS_EGL := .venv/bin/python -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("EGL") is None)'
 GET_EGL := apt-get -qq update && apt-get -qq install -y --no-install-recommends libegl1 libgl1-mesa-dri
 
+# MuJoCo Warp's kernels, which are compiled once for each robot
+export WARP_CACHE_PATH := $(CURDIR)/.cache/warp
+
 .PHONY: demo test check-slow bench clean gl
 
 demo: .venv/.installed gl
@@ -23,7 +26,7 @@ bench: .venv/.installed
 	.venv/bin/limbshift bench
 
 clean: # what was trained, in runs/, stays
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .cache .venv build dist .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python

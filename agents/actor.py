@@ -17,7 +17,7 @@ class Forget(Enum):
 
 
 class PolicyActor:
-    """Maps trial observations, (N, trial_obs_dim), to actions, (N, A), on the CPU."""
+    """Maps trial observations, (N, trial_obs_dim), to actions, (N, A), on the observations' device."""
 
     def __init__(
         self,
@@ -34,15 +34,15 @@ class PolicyActor:
 
     @torch.no_grad()
     def __call__(self, obs: Tensor) -> Tensor:
-        obs = obs.to(self.policy.log_std.device)
+        device, obs = obs.device, obs.to(self.policy.log_std.device)
         if self.forget is not Forget.NEVER:
             obs = self._wipe(obs)
         features, self.state = self.policy.step(obs, self.state)
         actions = self.policy.actions(features)
         if self.generator is None:
-            return actions.mean.cpu()
+            return actions.mean.to(device)
         noise = torch.randn(actions.mean.shape, generator=self.generator, device=actions.mean.device)
-        return (actions.mean + noise * actions.log_std.exp()).cpu()
+        return (actions.mean + noise * actions.log_std.exp()).to(device)
 
     def _wipe(self, obs: Tensor) -> Tensor:
         """Present the step as a trial's first, where memory is to be wiped."""

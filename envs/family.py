@@ -11,6 +11,7 @@ import mujoco
 import torch
 from torch import Tensor
 
+from envs.constants import Constant
 from envs.errors import InputError
 from envs.parameters import TaskParameter, TaskSpace
 from envs.physics import Physics, load_model
@@ -52,6 +53,11 @@ class Robot(ABC):
         if self.integrator is not None:
             model.opt.integrator = self.integrator
         return model
+
+    @cached_property
+    def start(self) -> Constant:
+        """(nq,) how it stands before noise is added."""
+        return Constant(self.model.qpos0)
 
     def as_written(self) -> Self:
         """The same robot under the integrator that its XML names: as Gymnasium runs it, and slower."""

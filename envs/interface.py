@@ -36,11 +36,12 @@ class Interface:
     depend on the task's number and on the seed alone.
     """
 
-    def __init__(self, task: Mapping[str, Tensor], num_envs: int, action_dim: int) -> None:
+    def __init__(self, task: Mapping[str, Tensor], every: Tensor, action_dim: int) -> None:
         self._task = task
-        self._pending = torch.zeros(_LONGEST + 1, num_envs, action_dim, dtype=torch.float64)
+        shape = (_LONGEST + 1, len(every), action_dim)
+        self._pending = torch.zeros(shape, dtype=torch.float64, device=every.device)
         """The last actions, the latest first."""
-        self._robots = torch.arange(num_envs)
+        self._robots = torch.arange(len(every), device=every.device)
 
     def seed(self, *name: str | int) -> None:
         self._noise_stream = RandomStream("sensor noise", *name)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from envs.changes import dead_motor, factor, friction, mass_factors, slope
+from envs.constants import Constant
 from envs.effects import AddMass, ScaleActuators
 from envs.errors import InputError
 from envs.family import FamilyError, Motion, Robot, TaskFamily
@@ -68,14 +69,14 @@ class OwnRobot(Robot):
         self.root = heaviest_child_of_the_world(model)
         self.travels = has_travelling_joint(model, self.root)
         self.camera = {"distance": 2.5 * float(model.stat.extent), "azimuth": 90.0, "elevation": -20.0}
-        self._start = torch.from_numpy(data.qpos.copy())
-        self._noise = torch.from_numpy(position_noise(model))
-        self._seen = [address for address in range(model.nq) if address not in travel_addresses(model, self.root)]
+        self._noise = Constant(position_noise(model))
+        hidden = travel_addresses(model, self.root)
+        self._seen = Constant([address for address in range(model.nq) if address not in hidden])
         self._height = float(data.xpos[self.root, 2])
-        self._up = torch.from_numpy(data.xmat[self.root, 6:].copy())
+        self._up = Constant(data.xmat[self.root, 6:])
         low, high = model.actuator_ctrlrange.T.copy()
         middle = model.key_ctrl[0].clip(low, high) if model.nkey else (low + high) / 2
-        self._low, self._middle, self._high = (torch.from_numpy(np.array(part)) for part in (low, middle, high))
+        self._middle, self._below, self._above = (Constant(part) for part in (middle, middle - low, high - middle))
 
     @classmethod
     def from_xml(cls, path: Path) -> "OwnRobot":
@@ -90,6 +91,10 @@ class OwnRobot(Robot):
         except ValueError as error:
             raise RobotError(f"{path} is no compiled model of MuJoCo {mujoco.__version__}: {error}") from error
 
+    @cached_property
+    def start(self) -> Constant:
+        return Constant(self.model.key_qpos[0] if self.model.nkey else self.model.qpos0)
+
     def save(self, path: Path) -> None:
         """Write the compiled model, with its meshes and textures."""
         mujoco.mj_saveModel(self.compiled, str(path))
@@ -99,33 +104,35 @@ class OwnRobot(Robot):
         return self.compiled
 
     def action_bounds(self) -> tuple[Tensor, Tensor]:
-        ones = torch.ones_like(self._low)
+        ones = torch.ones(self.model.nu, dtype=torch.float64)
         return -ones, ones
 
     def controls(self, action: Tensor) -> Tensor:
-        up, down = self._high - self._middle, self._middle - self._low
-        return self._middle + torch.where(action > 0, up, down) * action
+        reach = torch.where(action > 0, self._above.like(action), self._below.like(action))
+        return self._middle.like(action) + reach * action
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
-        return physics.state("qpos")[:, self._seen], physics.state("qvel")
+        qpos = physics.state("qpos")
+        return qpos[:, self._seen.like(qpos)], physics.state("qvel")
 
     def position(self, physics: Physics) -> Tensor:
         return physics.derived("xpos")[:, self.root, 0]
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         qpos, qvel = (2 * uniform - 1).split([self.model.nq, self.model.nv], dim=-1)
-        return self._start + self._noise * qpos, RESET_NOISE * qvel
+        return self.start.like(qpos) + self._noise.like(qpos) * qpos, RESET_NOISE * qvel
 
     def fallen(self, physics: Physics) -> Tensor | None:
         if not self.travels:
             return None
         low = physics.derived("xpos")[:, self.root, 2] < LOWEST_SHARE * self._height
         up = physics.derived("xmat").flatten(2)[:, self.root, 6:]
-        return low | (up @ self._up < MOST_TILT_COSINE)
+        return low | (up @ self._up.like(up) < MOST_TILT_COSINE)
 
     def pose_error(self, physics: Physics) -> Tensor:
         """(N,) mean distance of the joints from where they start, rad or m."""
-        return (physics.state("qpos") - self._start).abs().mean(dim=-1)
+        qpos = physics.state("qpos")
+        return (qpos - self.start.like(qpos)).abs().mean(dim=-1)
 
 
 def compile_robot(path: Path) -> mujoco.MjModel:

@@ -1,4 +1,4 @@
-"""Many simulations of one robot, each with its own dynamics: the interface, and MuJoCo's CPU engine."""
+"""Many simulations of one robot, each with its own dynamics: the interface, MuJoCo's CPU engine, and the choice."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import mujoco
 import numpy as np
@@ -14,6 +14,12 @@ import torch
 from mujoco.batch import Batch
 from mujoco.batch import SimulationError as SimulationError
 from torch import Tensor
+
+from envs.errors import InputError
+
+
+class CapacityError(RuntimeError):
+    """More contacts or constraints than a simulator on a GPU has room for: what it computed is wrong."""
 
 
 class Physics(Protocol):
@@ -68,6 +74,14 @@ class Physics(Protocol):
 
     def step(self, nstep: int) -> Tensor:
         """Advance by nstep substeps; (N,) bool, read-only, says whose simulation diverged and was reset."""
+        ...
+
+    def any(self, mask: Tensor) -> bool:
+        """Whether the mask may pick a simulation: True, unseen, where to look would be to wait for a GPU."""
+        ...
+
+    def check(self) -> None:
+        """CapacityError where steps so far were wrong and could not say so without waiting for a GPU."""
         ...
 
     def snapshot(self, sim: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
@@ -195,6 +209,12 @@ class MujocoPhysics:
         self._divergences[:] = 0  # MuJoCo's reset leaves them at one, and a second divergence would too
         return diverged
 
+    def any(self, mask: Tensor) -> bool:
+        return bool(mask.any())
+
+    def check(self) -> None:
+        pass  # the engine raises in `step`
+
     def snapshot(self, sim: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
         model, data = self._batch.get_model(sim), self._batch.get_data(sim)
         mujoco.mj_forward(model, data)
@@ -213,3 +233,34 @@ def _view(array: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
         return torch.from_numpy(array)
+
+
+EngineName = Literal["mujoco", "warp"]
+
+
+class Engine(NamedTuple):
+    """What simulations run on."""
+
+    name: EngineName = "mujoco"
+    """MuJoCo on CPU threads, or MuJoCo Warp."""
+    device: torch.device = torch.device("cpu")
+    """Of MuJoCo Warp; the other is on the CPU."""
+    num_threads: int | None = None
+    """Of MuJoCo; by default as many as there are cores."""
+
+    def simulate(
+        self, model: mujoco.MjModel, num_sims: int, parameters: Sequence[str] = (), derived: Sequence[str] = ()
+    ) -> Physics:
+        """Simulations of a model; InputError where MuJoCo Warp is missing or cannot run it."""
+        if self.name == "mujoco":
+            return MujocoPhysics(model, num_sims, parameters, derived, self.num_threads)
+        try:
+            from envs.warp_physics import WarpPhysics  # an optional extra, and slow to import
+        except ImportError as error:
+            raise InputError(
+                f"physics is warp, but {error.name} is not installed: pip install 'limbshift[gpu]', or take mujoco"
+            ) from error
+        return WarpPhysics(model, num_sims, parameters, derived, self.device)
+
+
+CPU = Engine()

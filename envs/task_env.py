@@ -12,7 +12,7 @@ from envs.errors import InputError
 from envs.family import Motion, TaskFamily
 from envs.interface import INTERFACE, Interface
 from envs.parameters import Task, TaskError
-from envs.physics import MujocoPhysics
+from envs.physics import CPU, Engine
 from envs.random import RandomStream
 
 
@@ -43,25 +43,27 @@ class TaskEnv:
     """
 
     def __init__(
-        self, family: TaskFamily, num_envs: int, split: str = "train", seed: int = 0, num_threads: int | None = None
+        self, family: TaskFamily, num_envs: int, split: str = "train", seed: int = 0, engine: Engine = CPU
     ) -> None:
         self.family = family
         self.robot = family.robot
         self.num_envs = num_envs
         self.split = family.tasks.check_split(split)
-        self.physics = MujocoPhysics(
-            self.robot.model, num_envs, family.fields, self.robot.derived, num_threads=num_threads
+        self.engine = engine
+        self.physics = engine.simulate(self.robot.model, num_envs, family.fields, self.robot.derived)
+        self.device = self.physics.device
+        self.action_low, self.action_high = (
+            bound.to(self.device, self.physics.dtype) for bound in self.robot.action_bounds()
         )
-        self.action_low, self.action_high = self.robot.action_bounds()
-        self.every = torch.ones(num_envs, dtype=torch.bool)
-        self._values = torch.zeros(num_envs, len(family.parameters), dtype=torch.float64)
+        self.every = torch.ones(num_envs, dtype=torch.bool, device=self.device)
+        self._values = torch.zeros(num_envs, len(family.parameters), dtype=torch.float64, device=self.device)
         self.task: Mapping[str, Tensor] = {name: self._values[:, i] for i, name in enumerate(family.tasks.names)}
         """The live task values, (N,) by parameter."""
         self._control_timestep = self.robot.control_timestep
         self.action_dim = len(self.action_low)
         self._interface: Interface | None = None
         if any(parameter.name in family.tasks.names for parameter in INTERFACE):
-            self._interface = Interface(self.task, num_envs, self.action_dim)
+            self._interface = Interface(self.task, self.every, self.action_dim)
         self.seed(seed)
         self.obs_dim = self.observe().shape[-1]
 
@@ -71,12 +73,12 @@ class TaskEnv:
         self._task_stream = RandomStream("task", *name)
         self._state_stream = RandomStream("initial state", *name)
         self._restart_stream = RandomStream("initial state after a fall", *name)
-        self.task_index = torch.arange(self.num_envs) - self.num_envs
-        self._episode = torch.zeros(self.num_envs, dtype=torch.int64)
-        self._restart = torch.zeros(self.num_envs, dtype=torch.int64)
+        self.task_index = torch.arange(self.num_envs, device=self.device) - self.num_envs
+        self._episode = torch.zeros_like(self.task_index)
+        self._restart = torch.zeros_like(self.task_index)
         if self._interface:
             self._interface.seed(*name)
-            self._task_steps = torch.zeros(self.num_envs, dtype=torch.int64)
+            self._task_steps = torch.zeros_like(self.task_index)
 
     def begin_tasks(self, mask: Tensor) -> None:
         """Give each simulation that mask picks its next task."""
@@ -94,7 +96,8 @@ class TaskEnv:
         """Give the simulations that mask picks these tasks, one for each of the N."""
         if len(tasks) != self.num_envs:
             raise TaskError(f"number of tasks is {len(tasks)}, expected {self.num_envs}")
-        rows = torch.tensor([self.family.tasks.row(task) for task in tasks], dtype=torch.float64)
+        given = [self.family.tasks.row(task) for task in tasks]
+        rows = torch.tensor(given, dtype=torch.float64, device=self.device)
         self._advance_index(mask)
         self._give_tasks(rows, mask)
 
@@ -142,7 +145,7 @@ class TaskEnv:
         fallen = self.robot.fallen(self.physics)
         terminated = diverged if fallen is None else fallen | diverged
         terms = self.family.reward(Motion(self.physics, velocity, action, terminated), self.task)
-        reward = functools.reduce(torch.add, terms.values()).masked_fill_(diverged, 0.0)
+        reward = functools.reduce(torch.add, terms.values()).to(self.physics.dtype).masked_fill_(diverged, 0.0)
         return TaskStep(reward, terminated, diverged, action, terms)
 
     def check_actions(self, action: object) -> Tensor:
@@ -157,7 +160,7 @@ class TaskEnv:
 
     def task_values(self) -> dict[str, np.ndarray]:
         """A copy of the task values, (N,) by parameter."""
-        return {name: value.numpy().copy() for name, value in self.task.items()}
+        return {name: value.cpu().numpy().copy() for name, value in self.task.items()}
 
     def close(self) -> None:
         self.physics.close()

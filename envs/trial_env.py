@@ -8,6 +8,7 @@ from torch import Tensor
 
 from envs.errors import InputError
 from envs.family import TaskFamily
+from envs.physics import CPU, Engine
 from envs.random import RandomStream
 from envs.task_env import TaskEnv
 
@@ -70,11 +71,11 @@ class TrialEnv:
         split: str = "train",
         seed: int = 0,
         observe_task: bool = False,
-        num_threads: int | None = None,
         shift_at: int | None = None,
         shift_probability: float = 0.0,
+        engine: Engine = CPU,
     ) -> None:
-        self.tasks = TaskEnv(family, num_envs, split, seed, num_threads)
+        self.tasks = TaskEnv(family, num_envs, split, seed, engine)
         self.num_envs = num_envs
         self.episodes_per_trial = episodes_per_trial or family.episodes_per_trial
         self.horizon = horizon or family.horizon
@@ -104,8 +105,8 @@ class TrialEnv:
             self._shift_step = self._draw_shift_steps()
         self.tasks.begin_episodes(self.tasks.every)
         self._task_in_units = self.tasks.task_in_units()
-        none = torch.zeros(self.num_envs, self.tasks.action_dim)
-        return self._observe(none, torch.zeros(self.num_envs), self.tasks.every)
+        none = torch.zeros(self.num_envs, self.tasks.action_dim, device=self.tasks.device)
+        return self._observe(none, none[:, 0], self.tasks.every)
 
     @torch.inference_mode()
     def step(self, action: Tensor) -> TrialStep:
@@ -121,7 +122,7 @@ class TrialEnv:
             starts = self._nobody
         elif slot_over:
             starts = self.tasks.every
-        if starts.any():
+        if self.tasks.physics.any(starts):
             self.tasks.begin_episodes(starts, restart=not slot_over)
         return TrialStep(self._observe(action, reward, starts), reward, terminated, diverged, trial_over)
 
@@ -131,7 +132,7 @@ class TrialEnv:
     def _draw_shift_steps(self) -> Tensor:
         """(N,) int64 the step before which each trial changes its task; 0 for one that never does."""
         if self._shift_at is not None:
-            return torch.full((self.num_envs,), self._shift_at)
+            return torch.full_like(self.tasks.task_index, self._shift_at)
         index = self.tasks.task_index
         chance, place = self._shift_stream.uniform(index, torch.zeros_like(index), 2).unbind(dim=-1)
         step = 1 + (place * (self.steps_per_trial - 1)).long()
@@ -139,7 +140,7 @@ class TrialEnv:
 
     def _shift_tasks(self) -> None:
         shifted = (self._shift_step == self._steps) & (self._shift_step > 0)
-        if shifted.any():
+        if self.tasks.physics.any(shifted):
             self.tasks.shift_tasks(shifted)
             self._task_in_units = self.tasks.task_in_units()
 

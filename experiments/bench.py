@@ -11,8 +11,10 @@ from rich.table import Table
 from torch import Tensor
 
 from envs.family import TaskFamily, make_family
+from envs.physics import MujocoPhysics
 from envs.trial_env import TrialEnv
-from experiments.configs import BenchConfig, TrainConfig, choose_device
+from experiments.configs import BenchConfig, TrainConfig, choose_device, choose_engine
+from experiments.gpu_bench import run_gpu_bench
 from experiments.train import make_trainer
 
 
@@ -20,7 +22,10 @@ class PhysicsRates(NamedTuple):
     """Medians over rounds in which both are measured in turn."""
 
     bare: float
-    """Env steps a second of `mujoco.batch.Batch.step` alone, from the same states with the same controls."""
+    """Env steps a second of the simulator alone, from the same states with the same controls.
+
+    For MuJoCo that is `mujoco.batch.Batch.step`; for MuJoCo Warp our replay of its captured steps.
+    """
     env: float
     """Env steps a second of our trials, with their tasks, observations and rewards."""
     ratio: float
@@ -38,6 +43,9 @@ class Shares(NamedTuple):
 def run_bench(config: BenchConfig, console: Console | None = None) -> None:
     """The command."""
     console = console or Console()
+    if config.gpu:
+        run_gpu_bench(config, console)
+        return
     family = make_family(config.family)
     rates = physics_rates(family, config)
     training, shares = training_rate(family, config)
@@ -46,7 +54,7 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
     table = Table()
     table.add_column("")
     table.add_column("env steps/s", justify="right")
-    table.add_row("bare Batch.step loop", f"{rates.bare:,.0f}")
+    table.add_row("bare Batch.step loop" if config.physics == "mujoco" else "bare MuJoCo Warp", f"{rates.bare:,.0f}")
     table.add_row("our env", f"{rates.env:,.0f}")
     table.add_row("meta-training, all in", f"{training:,.0f}")
     console.print(table)
@@ -57,11 +65,12 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
 
 def physics_rates(family: TaskFamily, config: BenchConfig) -> PhysicsRates:
     """The bare loop beside our env; a first round warms up."""
-    env = TrialEnv(family, config.num_envs, config.episodes, config.horizon)
+    engine = choose_engine(config.physics, choose_device(config.device))
+    env = TrialEnv(family, config.num_envs, config.episodes, config.horizon, engine=engine)
     generator = torch.Generator().manual_seed(0)
     low, high = env.tasks.action_low, env.tasks.action_high
     shape = (env.steps_per_trial, config.num_envs, env.tasks.action_dim)
-    actions = low + (high - low) * torch.rand(shape, generator=generator, dtype=low.dtype)
+    actions = low + (high - low) * torch.rand(shape, generator=generator).to(low)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     bare_times, env_times = [], []
@@ -79,32 +88,50 @@ def bare_seconds(env: TrialEnv, actions: Tensor) -> float:
     """The loop without us: the same initial states and controls, the same number of threads."""
     env.tasks.seed(0)
     env.reset()
-    physics = env.tasks.physics
-    batch = mujoco.batch.Batch(physics.model, physics.num_sims, physics.num_threads)
-    for name in ("qpos", "qvel"):
-        batch.bind(name)[:] = physics.state(name).numpy()
-    control, controls, substeps = batch.bind("ctrl"), actions.numpy(), env.tasks.robot.frame_skip
-    start = time.perf_counter()
-    for step in range(len(controls)):
-        control[:] = controls[step]
-        batch.step(nstep=substeps)
-    return time.perf_counter() - start
+    physics, substeps = env.tasks.physics, env.tasks.robot.frame_skip
+    states = {name: physics.state(name) for name in ("qpos", "qvel")}
+    if isinstance(physics, MujocoPhysics):
+        batch = mujoco.batch.Batch(physics.model, physics.num_sims, physics.num_threads)
+        for name, state in states.items():
+            batch.bind(name)[:] = state.numpy()
+        control, controls = batch.bind("ctrl"), actions.numpy()
+        start = time.perf_counter()
+        for step in range(len(controls)):
+            control[:] = controls[step]
+            batch.step(nstep=substeps)
+        return time.perf_counter() - start
+    start = now(env)
+    for action in actions:
+        physics.state("ctrl").copy_(action)
+        physics.step(substeps)
+    return now(env) - start
+
+
+def now(env: TrialEnv) -> float:
+    """Seconds, when the env's device has come so far."""
+    if env.tasks.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def env_seconds(env: TrialEnv, actions: Tensor) -> float:
     """A trial of our env, without the drawing of its tasks."""
     env.tasks.seed(0)
     env.reset()
-    start = time.perf_counter()
+    start = now(env)
     for action in actions:
         env.step(action)
-    return time.perf_counter() - start
+    return now(env) - start
 
 
 def training_rate(family: TaskFamily, config: BenchConfig) -> tuple[float, Shares]:
     """Median rate of meta-training's iterations, and where their time goes."""
     training = TrainConfig(
-        family=family.name, num_envs=config.num_envs, episodes=config.episodes, horizon=config.horizon
+        family=family.name,
+        num_envs=config.num_envs,
+        episodes=config.episodes,
+        horizon=config.horizon,
+        physics=config.physics,
     )
     trainer = make_trainer(training, family, choose_device(config.device))
     iterations = [trainer.iterate(0.0) for _ in range(config.rounds + 2)][2:]

@@ -11,7 +11,7 @@ import tyro
 
 from envs import robots
 from envs.errors import InputError
-from envs.physics import SimulationError
+from envs.physics import CapacityError, SimulationError
 from envs.rendering import RenderingError
 from experiments.bench import run_bench
 from experiments.configs import (
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"limbshift: {error}", file=sys.stderr)
         return 2
-    except (RenderingError, SimulationError) as error:
+    except (RenderingError, SimulationError, CapacityError) as error:
         print(f"limbshift: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ import torch
 import tyro
 
 from envs.errors import InputError
+from envs.physics import Engine, EngineName
 from experiments.loggers import WandbMode
 from meta.ppo import PPOConfig
 
@@ -46,9 +47,9 @@ class TrainConfig:
     horizon: int | None = None
     """Steps in an episode; by default the family's."""
     device: Device = "auto"
-    """Where the network lives; auto is the GPU where there is one."""
-    physics: Literal["mujoco"] = "mujoco"
-    """The simulator: MuJoCo on CPU threads."""
+    """Where the network lives, and MuJoCo Warp; auto is the GPU where there is one."""
+    physics: EngineName = "mujoco"
+    """The simulator: MuJoCo on CPU threads, or MuJoCo Warp beside the network (install limbshift[gpu])."""
     wandb: WandbMode = "auto"
     """Weights & Biases; auto is online where an API key is configured, else offline."""
     no_memory: bool = False
@@ -118,6 +119,10 @@ class EvaluateConfig:
     """Sample actions rather than take the mean."""
     shift_at: int | None = None
     """Change each trial's task before this step, unannounced; the first step of a trial is 0."""
+    device: Device = "auto"
+    """Where the network lives, and MuJoCo Warp; auto is the GPU where there is one."""
+    physics: EngineName = "mujoco"
+    """The simulator, whichever the controller was trained on: mujoco or warp."""
     json: Path | None = None
     """Write everything to this JSON file."""
     plot: Path | None = None
@@ -146,6 +151,10 @@ class RenderConfig:
     """Steps in an episode; by default as trained."""
     out: Path = Path("adaptation.mp4")
     """The video file."""
+    device: Device = "auto"
+    """Where the network lives, and MuJoCo Warp; auto is the GPU where there is one."""
+    physics: EngineName = "mujoco"
+    """The simulator, whichever the controller was trained on: mujoco or warp."""
 
     def __post_init__(self) -> None:
         for name in ("tasks", "episodes", "horizon"):
@@ -192,13 +201,31 @@ class BenchConfig:
     horizon: int = 100
     """Steps in an episode."""
     device: Device = "auto"
-    """Where the network lives."""
+    """Where the network lives, and MuJoCo Warp; auto is the GPU where there is one."""
+    physics: EngineName = "mujoco"
+    """The simulator: MuJoCo on CPU threads, or MuJoCo Warp beside the network."""
     rounds: int = 15
     """How often each thing is measured; the median counts."""
+    gpu: bool = False
+    """Measure both simulators instead, over several numbers of worlds, and the time that learning takes on each."""
+    worlds: tuple[int, ...] = (64, 256, 1024, 4096, 16384)
+    """With --gpu: numbers of trials side by side."""
+    seconds: float = 3.0
+    """With --gpu: for how long each thing is measured."""
+    goal: float = 200.0
+    """With --gpu: the return per episode that learning is timed to."""
+    minutes: float = 5.0
+    """With --gpu: when learning is given up."""
 
     def __post_init__(self) -> None:
-        for name in ("num_envs", "episodes", "horizon", "rounds"):
+        for name in ("num_envs", "episodes", "horizon", "rounds", "seconds", "minutes"):
             require_positive(name, getattr(self, name))
+        for count in self.worlds:
+            require_positive("worlds", count)
+        if self.gpu and self.device == "auto" and not torch.cuda.is_available():
+            raise InputError(
+                "bench --gpu found no CUDA device, expected one, or --device cpu with small --worlds to try it"
+            )
 
 
 def require_positive(name: str, value: float | None) -> None:
@@ -213,3 +240,8 @@ def choose_device(device: Device) -> torch.device:
     if device == "cuda" and not available:
         raise InputError("device is cuda, expected cpu: this machine's PyTorch sees no CUDA device")
     return torch.device("cuda" if available and device != "cpu" else "cpu")
+
+
+def choose_engine(physics: EngineName, device: torch.device) -> Engine:
+    """The simulator asked for; MuJoCo Warp runs where the network lives."""
+    return Engine(physics, device if physics == "warp" else torch.device("cpu"))

@@ -1,5 +1,6 @@
 """Measures how a controller adapts."""
 
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 
@@ -7,7 +8,8 @@ from agents.controller import Controller, ControllerError
 from agents.files import check_writable
 from envs.family import TaskFamily, make_family
 from envs.own_robot import OwnFamily, OwnRobot
-from experiments.configs import EvaluateConfig, require_positive
+from envs.physics import EngineName
+from experiments.configs import Device, EvaluateConfig, choose_device, choose_engine, require_positive
 from experiments.report import plot_adaptation, print_adaptation
 from experiments.shipped import find_controller
 from meta.adaptation import Adaptation, evaluate_adaptation
@@ -49,6 +51,8 @@ def evaluate(
     seed: int = 0,
     sample: bool = False,
     shift_at: int | None = None,
+    device: Device = "auto",
+    physics: EngineName = "mujoco",
     family: TaskFamily | None = None,
 ) -> Adaptation:
     """Trials of a controller on a split's tasks, and of its controls on the same.
@@ -56,13 +60,15 @@ def evaluate(
     controller: a run directory, a file, a shipped name, or a loaded controller.
     episodes, horizon: the trial's shape, by default as trained.
     shift_at: the step of the trial before which its task changes.
+    device, physics: where the network lives; "mujoco" or "warp", whichever it was trained on.
     family: the family, where it is one of the caller's own.
     """
     for name, value in (("tasks", tasks), ("episodes", episodes), ("horizon", horizon)):
         require_positive(name, value)
     loaded, family = load_with_family(controller, family)
+    place = choose_device(device)
     return evaluate_adaptation(
-        loaded.policy,
+        deepcopy(loaded.policy).to(place),
         family,
         split,
         tasks,
@@ -71,6 +77,7 @@ def evaluate(
         seed,
         sample,
         shift_at,
+        choose_engine(physics, place),
     )
 
 
@@ -88,6 +95,8 @@ def run_evaluate(config: EvaluateConfig) -> None:
         seed=config.seed,
         sample=config.sample,
         shift_at=config.shift_at,
+        device=config.device,
+        physics=config.physics,
     )
     print_adaptation(result)
     if config.json:

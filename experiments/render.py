@@ -11,7 +11,7 @@ from agents.recurrent import RecurrentActorCritic
 from envs.family import TaskFamily
 from envs.rendering import RenderingError
 from envs.trial_env import TrialEnv
-from experiments.configs import RenderConfig
+from experiments.configs import RenderConfig, choose_device, choose_engine
 from experiments.evaluate import load_with_family
 from experiments.video import record_trials
 
@@ -23,6 +23,8 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
     console = console or Console()
     check_writable(config.out)
     controller, family = load_with_family(config.controller)
+    device = choose_device(config.device)
+    policy = controller.policy.to(device)
     env = TrialEnv(
         family,
         config.tasks,
@@ -30,9 +32,10 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
         config.horizon or controller.card.horizon,
         config.split,
         config.seed,
-        observe_task=controller.policy.spec.task_dim > 0,
+        observe_task=policy.spec.task_dim > 0,
+        engine=choose_engine(config.physics, device),
     )
-    returns = record_trials(PolicyActor(controller.policy, config.tasks), env, config.out)
+    returns = record_trials(PolicyActor(policy, config.tasks), env, config.out)
     env.close()
     for trial in returns:
         console.print("return by episode: " + ", ".join(f"{value:.1f}" for value in trial), highlight=False)
@@ -51,6 +54,7 @@ def render_policy(
         "heldout",
         seed,
         observe_task=policy.spec.task_dim > 0,
+        engine=like.tasks.engine,
     )
     try:
         record_trials(PolicyActor(policy, TRAINING_VIDEO_TASKS), env, path)

@@ -17,7 +17,7 @@ from agents.recurrent import PolicySpec, RecurrentActorCritic
 from envs.family import TaskFamily, make_family
 from envs.own_robot import OwnFamily, OwnRobot
 from envs.trial_env import TrialEnv
-from experiments.configs import TrainConfig, choose_device
+from experiments.configs import TrainConfig, choose_device, choose_engine
 from experiments.interrupt import graceful_interrupt
 from experiments.loggers import MetricsLogger, make_logger
 from experiments.progress import TrainingProgress
@@ -61,8 +61,8 @@ def train(family: str | TaskFamily = "", **settings: Any) -> Path:
 def run_training(config: TrainConfig, family: TaskFamily | None = None, console: Console | None = None) -> Path:
     """The command: trains until the budget is spent or the person interrupts."""
     family = family or chosen_family(config)
-    config = dataclasses.replace(config, family=family.name)
     device = choose_device(config.device)
+    config = dataclasses.replace(config, family=family.name, device="cuda" if device.type == "cuda" else "cpu")
     run_dir = config.run_dir or free_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
     with open_run(run_dir, config.resume) as run:
         if config.resume:
@@ -146,7 +146,7 @@ class Session:
                     family.robot.save(temporary)
         logger = make_logger(run, config.wandb, as_json(config, run), run.name, config.resume)
         console.print(
-            f"Meta-training on {family.name}: network on {device}, physics on mujoco, files in {run}",
+            f"Meta-training on {family.name}: network on {device}, physics on {config.physics}, files in {run}",
             highlight=False,
             soft_wrap=True,
         )
@@ -195,8 +195,7 @@ class Session:
             "speed/update_share": iteration.update_seconds / iteration.seconds,
         }
         metrics |= by_episode("train/return", iteration.episode_returns)
-        if iteration.losses:
-            metrics |= {f"loss/{name}": float(value) for name, value in iteration.losses._asdict().items()}
+        metrics |= {f"loss/{name}": value for name, value in iteration.losses.items()}
         self.logger.log(metrics, trainer.progress.steps)
         spent = budget_spent(self.config, trainer)
         progress.update(spent, trainer.progress.steps, iteration.episode_returns, steps_per_second)
@@ -215,14 +214,20 @@ class Session:
             self.trainer.progress.seconds / 60,
             self.family.robot.name if isinstance(self.family.robot, OwnRobot) else "",
         )
-        controller = Controller(copy_policy(self.trainer.policy), card, env.tasks.action_low, env.tasks.action_high)
+        controller = Controller(copy_policy(self.trainer.policy), card, *self.family.robot.action_bounds())
         controller.save(self.run / CONTROLLER)
 
     def _look_at_heldout(self, progress: TrainingProgress) -> None:
         """The adaptation curve on held-out tasks, mean actions."""
         policy, shape = self.trainer.policy, (self.trainer.env.episodes_per_trial, self.trainer.env.horizon)
         env = TrialEnv(
-            self.family, HELDOUT_TASKS, *shape, "heldout", self.config.seed, observe_task=self.config.observe_task
+            self.family,
+            HELDOUT_TASKS,
+            *shape,
+            "heldout",
+            self.config.seed,
+            observe_task=self.config.observe_task,
+            engine=self.trainer.env.tasks.engine,
         )
         returns = play(env, PolicyActor(policy, HELDOUT_TASKS)).reward.sum(axis=-1).mean(axis=0).tolist()
         env.close()
@@ -247,6 +252,7 @@ def make_trainer(config: TrainConfig, family: TaskFamily, device: torch.device) 
         seed=config.seed,
         observe_task=config.observe_task,
         shift_probability=config.shift_probability,
+        engine=choose_engine(config.physics, device),
     )
     spec = PolicySpec(
         env.tasks.obs_dim,

@@ -11,6 +11,7 @@ from torch import Tensor
 from agents.actor import Forget, PolicyActor
 from agents.recurrent import RecurrentActorCritic
 from envs.family import TaskFamily
+from envs.physics import CPU, Engine
 from envs.trial_env import TrialEnv
 from meta.statistics import summarise
 
@@ -76,6 +77,9 @@ class Adaptation(Figures):
     family: str
     variant: str
     physics: str
+    """mujoco or warp."""
+    device: str
+    """Of the network."""
     split: str
     unseen: bool
     """Whether training never meets the split's tasks."""
@@ -94,15 +98,16 @@ class Adaptation(Figures):
 def play(env: TrialEnv, act: Act) -> Played:
     """One trial in each of the env's simulations."""
     obs = env.reset()
-    counts = torch.ones(env.num_envs, dtype=torch.bool)
+    counts = env.tasks.every
     rewards, falls = [], []
     for step in range(env.steps_per_trial):
         if step % env.horizon == 0:
-            counts = torch.ones_like(counts)
+            counts = env.tasks.every
         obs, reward, terminated, _, _ = env.step(act(obs))
         rewards.append(torch.where(counts, reward, 0.0))
         falls.append(terminated)
         counts = counts & ~terminated
+    env.tasks.physics.check()
     shape = (env.episodes_per_trial, env.horizon, env.num_envs)
     reward = torch.stack(rewards).view(shape).permute(2, 0, 1)
     return Played(reward.cpu().numpy(), torch.stack(falls).view(shape).sum(dim=1).T.cpu().numpy())
@@ -114,7 +119,8 @@ def random_actor(env: TrialEnv, seed: int) -> Act:
     generator = torch.Generator().manual_seed(seed)
 
     def act(obs: Tensor) -> Tensor:
-        return low + (high - low) * torch.rand(len(obs), len(low), generator=generator)
+        share = torch.rand(len(obs), len(low), generator=generator)  # of the range, the same on every device
+        return low + (high - low) * share.to(low)
 
     return act
 
@@ -189,10 +195,11 @@ def evaluate_adaptation(
     seed: int,
     sample: bool = False,
     shift_at: int | None = None,
+    engine: Engine = CPU,
 ) -> Adaptation:
     """Trials on the first num_tasks tasks of a split; all ways to act meet the same tasks and initial states."""
     oracle = policy.spec.task_dim > 0
-    env = TrialEnv(family, num_tasks, episodes, horizon, split, seed, observe_task=oracle, shift_at=shift_at)
+    env = TrialEnv(family, num_tasks, episodes, horizon, split, seed, oracle, shift_at, engine=engine)
 
     def played_with(forget: Forget | None) -> Played:
         """None acts at random."""
@@ -218,7 +225,8 @@ def evaluate_adaptation(
         **vars(figures_of(played)),
         family=family.name,
         variant=family.variant,
-        physics="mujoco",
+        physics=engine.name,
+        device=policy.log_std.device.type,
         split=split,
         unseen=family.tasks.unseen(split),
         seed=seed,

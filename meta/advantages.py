@@ -41,22 +41,22 @@ def discounted_sums(reward: Tensor, terminated: Tensor, gamma: float) -> Tensor:
 class RewardScaler:
     """Divides rewards by the running deviation of their discounted sums, for the learner alone."""
 
-    def __init__(self, gamma: float) -> None:
+    def __init__(self, gamma: float, device: torch.device) -> None:
         self.gamma = gamma
         self.count = 0
-        self.mean = 0.0
-        self.square = 0.0
+        self.moments = torch.zeros(2, dtype=torch.float64, device=device)
+        """Mean and mean square of the sums."""
 
     def update(self, reward: Tensor, terminated: Tensor) -> None:
         """Take (T, N) rewards of whole trials into account."""
         sums = discounted_sums(reward, terminated, self.gamma).double()
         self.count += sums.numel()
         weight = sums.numel() / self.count
-        self.mean += weight * (float(sums.mean()) - self.mean)
-        self.square += weight * (float(sums.square().mean()) - self.square)
+        self.moments += weight * (torch.stack([sums.mean(), sums.square().mean()]) - self.moments)
 
     @property
-    def scale(self) -> float:
-        """Factor on the reward."""
-        variance = self.square - self.mean**2
-        return float((variance + 1e-8) ** -0.5) if self.count else 1.0
+    def scale(self) -> Tensor:
+        """Factor on the reward, a float32 scalar; 1 before the first update."""
+        mean, square = self.moments
+        variance = square - mean.square() + 1e-8 if self.count else torch.ones_like(mean)
+        return variance.rsqrt().to(torch.float32)

@@ -96,7 +96,9 @@ class PPO:
         self.config = config
         self.generator = generator
         """On the policy's device: the order of trials."""
-        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5)
+        # A fused step reads nothing back from a GPU; other devices than these two have none.
+        fused = policy.log_std.device.type in ("cpu", "cuda")
+        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=fused)
 
     def update(self, storage: RolloutStorage, advantage: Tensor, progress: float) -> Losses:
         """Learn from an iteration's trials; progress is the spent share of the budget. Mean losses."""

@@ -11,6 +11,7 @@ from envs.trial_env import TrialEnv
 from meta.advantages import RewardScaler, generalised_advantages
 from meta.collector import Collector
 from meta.ppo import PPO, Losses, PPOConfig
+from meta.storage import RolloutStorage
 
 
 class Progress(NamedTuple):
@@ -26,8 +27,8 @@ class Progress(NamedTuple):
 class Iteration:
     """What one iteration gave and took."""
 
-    losses: Losses | None
-    """None for the first iteration, which only fills the normalisers."""
+    losses: dict[str, float]
+    """By the names of `Losses`; empty for the first iteration, which only fills the normalisers."""
     episode_returns: list[float]
     """Mean return of each of the trial's episodes while exploring."""
     terminations: float
@@ -54,10 +55,11 @@ class Trainer:
         self.policy = policy
         self.gamma = gamma
         self.gae_lambda = config.gae_lambda
-        self.generator = torch.Generator(policy.log_std.device).manual_seed(seed)
+        device = policy.log_std.device
+        self.generator = torch.Generator(device).manual_seed(seed)
         self.collector = Collector(env, policy, self.generator)
         self.ppo = PPO(policy, config, self.generator)
-        self.scaler = RewardScaler(gamma)
+        self.scaler = RewardScaler(gamma, device)
         self.progress = Progress()
         self._update_threads = torch.get_num_threads()
 
@@ -68,27 +70,46 @@ class Trainer:
         torch.set_num_threads(1)
         storage = self.collector.collect()
         torch.set_num_threads(self._update_threads)
-        collected = time.perf_counter()
+        losses = self.learn(storage, spent)
+        iteration = self._read(storage, losses, start)
+        steps, seconds, iterations = self.progress
+        self.progress = Progress(steps + storage.reward.numel(), seconds + iteration.seconds, iterations + 1)
+        self.env.tasks.physics.check()
+        return iteration
 
+    def learn(self, storage: RolloutStorage, spent: float) -> Losses | None:
+        """Improve the policy by these trials; the first iteration only fills the normalisers."""
         self.scaler.update(storage.reward, storage.terminated)
         advantage = generalised_advantages(
             storage.reward * self.scaler.scale, storage.value, storage.terminated, self.gamma, self.gae_lambda
         )
         losses = self.ppo.update(storage, advantage, spent) if self.progress.iterations else None
         self.policy.normaliser.update(storage.obs[:-1])
-        updated = time.perf_counter()
+        return losses
 
-        steps, seconds, iterations = self.progress
-        self.progress = Progress(steps + storage.reward.numel(), seconds + updated - start, iterations + 1)
+    def _read(self, storage: RolloutStorage, losses: Losses | None, start: float) -> Iteration:
+        """What is told of an iteration: the one place where the host reads from the device, and waits for it."""
         by_episode = storage.reward.view(self.env.episodes_per_trial, self.env.horizon, -1)
+        figures = torch.stack(
+            [
+                storage.terminated.sum() / (self.env.num_envs * self.env.episodes_per_trial),
+                self.policy.log_std.detach().exp().mean(),
+                *by_episode.sum(dim=1).mean(dim=-1),
+                *(losses or ()),
+            ]
+        ).tolist()
+        terminations, action_std, *rest = figures
+        episodes = self.env.episodes_per_trial
+        laps = self.collector.stopwatch.laps()
+        env_seconds, policy_seconds = sum(laps[1::2]), sum(laps[::2])
         return Iteration(
-            losses,
-            by_episode.sum(dim=1).mean(dim=-1).tolist(),
-            float(storage.terminated.sum()) / (self.env.num_envs * self.env.episodes_per_trial),
-            float(self.policy.log_std.detach().exp().mean()),
-            self.collector.env_seconds,
-            collected - start - self.collector.env_seconds,
-            updated - collected,
+            dict(zip(Losses._fields, rest[episodes:], strict=False)),
+            rest[:episodes],
+            terminations,
+            action_std,
+            env_seconds,
+            policy_seconds,
+            time.perf_counter() - start - env_seconds - policy_seconds,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -97,7 +118,7 @@ class Trainer:
             "policy": self.policy.state_dict(),
             "optimizer": self.ppo.optimizer.state_dict(),
             "generator": self.generator.get_state(),
-            "scaler": vars(self.scaler).copy(),
+            "scaler": {"count": self.scaler.count, "moments": self.scaler.moments},
             "task_index": self.env.tasks.task_index,
             "progress": tuple(self.progress),
         }
@@ -107,6 +128,7 @@ class Trainer:
         self.policy.load_state_dict(state["policy"])
         self.ppo.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
-        vars(self.scaler).update(state["scaler"])
-        self.env.tasks.task_index = state["task_index"]
+        self.scaler.count = state["scaler"]["count"]
+        self.scaler.moments.copy_(state["scaler"]["moments"])
+        self.env.tasks.task_index.copy_(state["task_index"])
         self.progress = Progress(*state["progress"])

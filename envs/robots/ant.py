@@ -85,8 +85,7 @@ class Ant(Robot):
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         qpos, qvel = uniform.split([self.model.nq, self.model.nv], dim=-1)
-        start = torch.from_numpy(self.model.qpos0).to(qpos)
-        return start + RESET_NOISE * (2 * qpos - 1), RESET_NOISE * torch.special.ndtri(qvel)
+        return self.start.like(qpos) + RESET_NOISE * (2 * qpos - 1), RESET_NOISE * torch.special.ndtri(qvel)
 
     def fallen(self, physics: Physics) -> Tensor:
         height, _, x, y = physics.state("qpos")[:, 2:6].unbind(dim=-1)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from envs.changes import factor, payload
+from envs.constants import Constant
 from envs.effects import ScaleElement
 from envs.family import Motion, Robot, TaskFamily, register
 from envs.physics import Physics
@@ -16,11 +16,11 @@ from envs.rewards import control_cost
 
 JOINTS = ("shoulder_yaw", "shoulder_pitch", "elbow", "wrist_roll", "wrist_pitch", "hand_roll")
 
-MIDDLE = torch.tensor([0.0, 0.6, 0.9, 0.0, 0.5, 0.0], dtype=torch.float64)
+MIDDLE = Constant([0.0, 0.6, 0.9, 0.0, 0.5, 0.0])
 """About which each joint's reference swings, rad."""
-SWING = torch.tensor([0.6, 0.3, 0.4, 0.5, 0.4, 0.5], dtype=torch.float64)
+SWING = Constant([0.6, 0.3, 0.4, 0.5, 0.4, 0.5])
 """How far it swings, rad."""
-RATE = 2 * math.pi / torch.tensor([4.0, 3.2, 2.6, 2.2, 1.8, 1.6], dtype=torch.float64)
+RATE = Constant([2 * math.pi / period for period in (4.0, 3.2, 2.6, 2.2, 1.8, 1.6)])
 """How fast, rad/s: periods of 1.6 to 4 s, so that an episode of 4 s does not repeat itself."""
 RESET_NOISE = 0.05
 """Half width of the initial joint positions about the reference (rad) and of the velocities (rad/s)."""
@@ -54,15 +54,17 @@ class Arm(Robot):
     camera = {"distance": 2.4, "azimuth": 120.0, "elevation": -15.0}
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
-        phase = RATE * physics.state("time").view(-1, 1)
-        return physics.state("qpos"), physics.state("qvel"), MIDDLE + SWING * phase.sin(), SWING * RATE * phase.cos()
+        time = physics.state("time").view(-1, 1)
+        middle, swing, rate = MIDDLE.like(time), SWING.like(time), RATE.like(time)
+        phase = rate * time
+        return physics.state("qpos"), physics.state("qvel"), middle + swing * phase.sin(), swing * rate * phase.cos()
 
     def position(self, physics: Physics) -> Tensor:
         return physics.state("qpos")[:, 0]
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         qpos, qvel = self.even_noise(uniform, RESET_NOISE)
-        return MIDDLE + qpos, SWING * RATE + qvel
+        return MIDDLE.like(qpos) + qpos, SWING.like(qvel) * RATE.like(qvel) + qvel
 
 
 class ArmFamily(TaskFamily):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import mujoco
-import torch
 from torch import Tensor
 
 from envs.changes import HEADING
@@ -62,7 +61,7 @@ class Humanoid(Robot):
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         qpos, qvel = self.even_noise(uniform, RESET_NOISE)
-        return torch.from_numpy(self.model.qpos0).to(qpos) + qpos, qvel
+        return self.start.like(qpos) + qpos, qvel
 
     def fallen(self, physics: Physics) -> Tensor:
         height = physics.state("qpos")[:, 2]

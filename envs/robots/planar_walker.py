@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import mujoco
-import torch
 from torch import Tensor
 
 from envs.changes import factor
@@ -43,7 +42,7 @@ class PlanarWalker(Robot):
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         qpos, qvel = self.even_noise(uniform, POSITION_NOISE)
-        return torch.from_numpy(self.model.qpos0).to(qpos) + qpos, qvel
+        return self.start.like(qpos) + qpos, qvel
 
     def fallen(self, physics: Physics) -> Tensor:
         _, height, pitch = physics.state("qpos")[:, :3].unbind(dim=-1)

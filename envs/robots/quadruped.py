@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from envs.changes import TARGET_VELOCITY, dead_motor, factor, friction, payload, slope
+from envs.constants import Constant
 from envs.effects import MoveBody, ScaleActuators
 from envs.family import Motion, Robot, TaskFamily, register
 from envs.parameters import TaskParameter
@@ -50,6 +52,10 @@ class Quadruped(Robot):
     frame_skip = 5
     camera = {"distance": 1.6, "azimuth": 90.0, "elevation": -15.0}
 
+    @cached_property
+    def start(self) -> Constant:
+        return Constant(self.model.key_qpos[0])
+
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         qpos, qvel = physics.state("qpos"), physics.state("qvel")
         velocity = into_frame(qpos[:, 3:7], qvel[:, :3])
@@ -61,7 +67,7 @@ class Quadruped(Robot):
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         qpos, qvel = self.even_noise(uniform, RESET_NOISE)
         qpos[:, :7] = 0
-        return torch.from_numpy(self.model.key_qpos[0]).to(qpos) + qpos, qvel
+        return self.start.like(qpos) + qpos, qvel
 
     def fallen(self, physics: Physics) -> Tensor:
         qpos = physics.state("qpos")
@@ -108,31 +114,26 @@ class QuadrupedFamily(TaskFamily):
         }
 
 
+def load(heaviest: float, beyond: float, ahead: float, aside: float) -> tuple[TaskParameter, ...]:
+    """A mass in kg somewhere on the trunk, at most so far from its middle, m."""
+
+    def place(name: str, axis: int, farthest: float, where: str) -> TaskParameter:
+        effect = MoveBody("payload", axis)
+        return TaskParameter(name, -farthest, farthest, where, unit="m", nominal=0.0, effect=effect)
+
+    return (
+        payload(heaviest, beyond),
+        place("payload_x", 0, ahead, "how far ahead of the trunk's middle it lies"),
+        place("payload_y", 1, aside, "how far to the left of the trunk's middle it lies"),
+    )
+
+
 @register
 class QuadrupedPayload(QuadrupedFamily):
-    """Walk under a load of unknown mass at an unknown place on the trunk."""
+    """Walk under a load, up to the robot's own weight, of unknown mass at an unknown place on the trunk."""
 
-    parameters = (
-        payload(6.0, beyond=8.0),
-        TaskParameter(
-            "payload_x",
-            -0.15,
-            0.15,
-            "how far ahead of the trunk's middle it lies",
-            unit="m",
-            nominal=0.0,
-            effect=MoveBody("payload", 0),
-        ),
-        TaskParameter(
-            "payload_y",
-            -0.05,
-            0.05,
-            "how far to the left of the trunk's middle it lies",
-            unit="m",
-            nominal=0.0,
-            effect=MoveBody("payload", 1),
-        ),
-    )
+    variants = {"default": {}, "mild": {"parameters": load(6.0, 8.0, ahead=0.15, aside=0.05)}}
+    parameters = load(12.0, 14.0, ahead=0.2, aside=0.08)
 
 
 @register

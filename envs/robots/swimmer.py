@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import mujoco
-import torch
 from torch import Tensor
 
 from envs.changes import factor
@@ -52,7 +51,7 @@ class Swimmer(Robot):
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         qpos, qvel = self.even_noise(uniform, RESET_NOISE)
-        return torch.from_numpy(self.model.qpos0).to(qpos) + qpos, qvel
+        return self.start.like(qpos) + qpos, qvel
 
 
 ROBOT = Swimmer()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import envs.robots  # noqa: F401, registers the families
 from envs.family import make_family
 from envs.parameters import TaskParameter
+from envs.physics import Engine
 from envs.rendering import HIGH, LOW, NEUTRAL, SWITCHED, TaskRenderer, effect_color
 from envs.task_env import TaskEnv
 from tests.gl import needs_gl
@@ -26,7 +27,7 @@ class Stage:
     """One simulation, whose task and state are set, and its frames."""
 
     def __init__(self, family: str) -> None:
-        self.env = TaskEnv(make_family(family), 1, num_threads=1)
+        self.env = TaskEnv(make_family(family), 1, engine=Engine(num_threads=1))
         self.renderer = TaskRenderer(self.env.family, WIDTH, HEIGHT)
 
     def frame(self, x: float = 0.0, **task: float) -> NDArray[np.uint8]:

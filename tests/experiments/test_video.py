@@ -14,6 +14,7 @@ from torch import Tensor
 
 import envs.robots  # noqa: F401, registers the families
 from envs.family import make_family
+from envs.physics import Engine
 from envs.trial_env import TrialEnv
 from experiments import video
 from experiments.video import Score, VideoError, record_trials, task_lines
@@ -26,7 +27,7 @@ FRAMES = EPISODES * HORIZON + 1  # the initial state, and what each step led to
 
 
 def make_env(family: str = "HalfCheetahLimbs") -> TrialEnv:
-    return TrialEnv(make_family(family), 2, EPISODES, HORIZON, "heldout", seed=3, num_threads=1)
+    return TrialEnv(make_family(family), 2, EPISODES, HORIZON, "heldout", seed=3, engine=Engine(num_threads=1))
 
 
 def waving(action_dim: int) -> Callable[[Tensor], Tensor]:

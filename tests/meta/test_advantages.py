@@ -43,11 +43,11 @@ def test_sums_start_anew_after_a_termination() -> None:
 
 
 def test_the_scaler_divides_by_the_deviation_of_all_sums() -> None:
-    scaler = RewardScaler(0.9)
+    scaler = RewardScaler(0.9, torch.device("cpu"))
     assert scaler.scale == 1.0
     batches = [torch.randn(20, 8, generator=torch.Generator().manual_seed(seed)) * 3 + 1 for seed in range(4)]
     never = torch.zeros(20, 8, dtype=torch.bool)
     for batch in batches:
         scaler.update(batch, never)
     sums = np.concatenate([discounted_sums(batch, never, 0.9).numpy().ravel() for batch in batches])
-    assert scaler.scale == pytest.approx(1 / sums.std(), rel=1e-5)
+    assert float(scaler.scale) == pytest.approx(1 / sums.std(), rel=1e-5)
