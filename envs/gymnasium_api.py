@@ -25,6 +25,7 @@ from envs.trial_env import TrialEnv
 
 if TYPE_CHECKING:
     from envs.rendering import TaskRenderer
+    from envs.sb3_api import SB3VecEnv
 
 Floats = NDArray[np.float32]
 Info = dict[str, Any]
@@ -324,6 +325,30 @@ def make_trials(
 ) -> TrialVectorEnv:
     """A vector env whose episode is a whole trial; the family's own trial shape unless given."""
     return TrialVectorEnv(family, num_envs, episodes_per_trial, horizon, split, seed, variant)
+
+
+def make_sb3(
+    family: str | TaskFamily,
+    num_envs: int,
+    trials: bool = False,
+    *,
+    split: str = "train",
+    variant: str = "default",
+    episodes_per_trial: int | None = None,
+    horizon: int | None = None,
+    seed: int | None = None,
+) -> "SB3VecEnv":
+    """Stable-Baselines3's VecEnv over a family's tasks: single episodes or, with trials, whole trials.
+
+    The horizon is the family's own unless given. InputError where Stable-Baselines3 is not installed.
+    """
+    try:
+        from envs.sb3_api import SB3VecEnv  # an optional extra
+    except ImportError as error:
+        raise InputError(f"{error.name} is not installed: pip install 'limbshift[rivals]'") from error
+    if trials:
+        return SB3VecEnv(TrialVectorEnv(family, num_envs, episodes_per_trial, horizon, split, seed, variant))
+    return SB3VecEnv(TaskFamilyVectorEnv(family, num_envs, split, variant, horizon, seed=seed))
 
 
 class _Frames:

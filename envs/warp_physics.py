@@ -81,6 +81,7 @@ class WarpPhysics:
             self._data = mujoco_warp.make_data(model, nworld=num_sims, nconmax=contacts, njmax=constraints)
             self._mask = warp.zeros(num_sims, dtype=bool)
             self._picked = warp.to_torch(self._mask)
+            warp.synchronize_device(self._warp)  # all this was made on a stream of Warp's own
         self._parameters = {name: shared(self.on_device, name) for name in parameters}
         self._nominal = {
             name: torch.tensor(np.asarray(attrgetter(name)(model)), dtype=self.dtype, device=self.device)
@@ -207,9 +208,9 @@ def put_model(model: mujoco.MjModel, num_sims: int, parameters: Sequence[str]) -
         ) from error
     for name in set(parameters) - set(own):
         option = name.removeprefix("opt.")
-        shared = getattr(put.opt, option)
-        values = np.repeat(shared.numpy(), num_sims, axis=0)
-        setattr(put.opt, option, warp.array(values, dtype=shared.dtype))
+        one = getattr(put.opt, option)
+        values = np.repeat(one.numpy(), num_sims, axis=0)
+        setattr(put.opt, option, warp.array(values, dtype=one.dtype))
     put.opt.warn_overflow = 0  # `check` tells of it
     return put
 
@@ -217,7 +218,8 @@ def put_model(model: mujoco.MjModel, num_sims: int, parameters: Sequence[str]) -
 def capacity(model: mujoco.MjModel) -> tuple[int, int]:
     """Contacts and constraints to allot to a simulation: its worst case, within reason."""
     contacts = sum(most_contacts(model, *pair) for pair in colliding_pairs(model))
-    rows = contacts * max(1, 2 * (int(model.geom_condim.max(initial=1)) - 1))
+    condim = max(int(model.geom_condim.max(initial=1)), int(model.pair_dim.max(initial=1)))
+    rows = contacts * max(1, 2 * (condim - 1))
     rows += int((model.dof_frictionloss > 0).sum() + model.jnt_limited.sum() + model.tendon_limited.sum())
     rows += int((model.tendon_frictionloss > 0).sum()) + 6 * model.neq
     return min(contacts, MOST_CONTACTS), min(rows, MOST_CONSTRAINTS)

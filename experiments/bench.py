@@ -50,7 +50,8 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
     rates = physics_rates(family, config)
     training, shares = training_rate(family, config)
     shape = f"{config.num_envs} trials of {config.episodes} x {config.horizon}"
-    console.print(f"{family.name}, {shape}: medians of {config.rounds} rounds", highlight=False)
+    where = f"physics on {config.physics}, network on {choose_device(config.device).type}"
+    console.print(f"{family.name}, {shape}, {where}: medians of {config.rounds} rounds", highlight=False)
     table = Table()
     table.add_column("")
     table.add_column("env steps/s", justify="right")

@@ -39,7 +39,9 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
     env.close()
     for trial in returns:
         console.print("return by episode: " + ", ".join(f"{value:.1f}" for value in trial), highlight=False)
-    console.print(f"video in {config.out}", highlight=False, soft_wrap=True)
+    console.print(
+        f"video in {config.out}; physics on {config.physics}, network on {device.type}", highlight=False, soft_wrap=True
+    )
 
 
 def render_policy(

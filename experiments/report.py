@@ -40,7 +40,8 @@ def print_adaptation(result: Adaptation, console: Console | None = None) -> None
     console = console or Console()
     variant = "" if result.variant == "default" else f" ({result.variant})"
     title = f"{result.family}{variant}: return per episode on {tasks_phrase(result)}"
-    table = Table(title=title, caption=CAPTION, title_justify="left", caption_justify="left", show_lines=True)
+    caption = f"{CAPTION} Physics on {result.physics}, network on {result.device}."
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", show_lines=True)
     table.add_column("episode")
     for name in ("controller", *result.controls):
         table.add_column(LABELS[name], justify="right", style="bold" if name == "controller" else None)
