@@ -19,12 +19,14 @@ from experiments.configs import (
     DemoConfig,
     EvaluateConfig,
     FamiliesConfig,
+    RegressionConfig,
     RenderConfig,
     TrainConfig,
 )
 from experiments.demo import run_demo
 from experiments.evaluate import run_evaluate
 from experiments.listing import run_families
+from experiments.regression import run_regression
 from experiments.render import run_render
 from experiments.train import run_training
 
@@ -37,6 +39,7 @@ Command = (
     | Annotated[RenderConfig, tyro.conf.subcommand("render")]
     | Annotated[FamiliesConfig, tyro.conf.subcommand("families")]
     | Annotated[BenchConfig, tyro.conf.subcommand("bench")]
+    | Annotated[RegressionConfig, tyro.conf.subcommand("regression")]
 )
 DESCRIPTION = "Meta-reinforcement learning for robots that meet bodies and goals they have never seen."
 
@@ -98,6 +101,8 @@ def run(config: object) -> None:
             run_families(config)
         case BenchConfig():
             run_bench(config)
+        case RegressionConfig():
+            run_regression(config)
         case _:
             raise AssertionError(f"no command for {config!r}")
 

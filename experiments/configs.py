@@ -228,6 +228,21 @@ class BenchConfig:
             )
 
 
+@dataclass(frozen=True)
+class RegressionConfig:
+    """Meta-learn to fit lines and sinusoids from a few points, by an LSTM and by MAML: the idea, in a minute."""
+
+    seed: int = 0
+    """Makes weights, functions and points."""
+    iterations: int = 400
+    """Steps of meta-training, of each learner on each kind of function."""
+    plot: Path | None = None
+    """Draw the errors to this PNG file."""
+
+    def __post_init__(self) -> None:
+        require_positive("iterations", self.iterations)
+
+
 def require_positive(name: str, value: float | None) -> None:
     """InputError unless value is None or a finite number above 0."""
     if value is not None and not (value > 0 and math.isfinite(value)):
