@@ -11,17 +11,18 @@ STEPS = 900_000
 """90 seconds at 10,000 env steps a second."""
 
 
-def heldout_return(run_dir: Path, family: str, steps: int, no_memory: bool = False) -> float:
+def heldout_return(run_dir: Path, family: str, steps: int, no_memory: bool = False, seed: int = 0) -> float:
     """Mean return per episode, of mean actions, after a training of trials of 2 x 100 steps."""
     shape = {"episodes": 2, "horizon": 100}
-    train(family, steps=steps, no_memory=no_memory, run_dir=run_dir, wandb="disabled", **shape)
+    train(family, steps=steps, no_memory=no_memory, seed=seed, run_dir=run_dir, wandb="disabled", **shape)
     result = evaluate(run_dir)
     return sum(result.mean) / len(result.mean)
 
 
 @pytest.mark.slow
-def test_memory_finds_the_direction(tmp_path: Path) -> None:
-    assert heldout_return(tmp_path / "run", "HalfCheetahDir", STEPS) > 200
+@pytest.mark.parametrize("seed", range(3))
+def test_memory_finds_the_direction(seed: int, tmp_path: Path) -> None:
+    assert heldout_return(tmp_path / "run", "HalfCheetahDir", STEPS, seed=seed) > 200
 
 
 @pytest.mark.slow
