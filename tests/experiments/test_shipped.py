@@ -14,7 +14,7 @@ RETURNS = {
     "HalfCheetahDir": 1100,
     "HalfCheetahHardware": 400,
     "HalfCheetahVel": -75,
-    "HalfCheetahLimbs": 600,
+    "HalfCheetahLimbs": 680,
     "HalfCheetahLimbsDir": 750,
     "HalfCheetahWiring": 340,
     "InvertedPendulumBody": 190,
