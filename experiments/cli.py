@@ -14,8 +14,10 @@ from envs.errors import InputError
 from envs.physics import CapacityError, SimulationError
 from envs.rendering import RenderingError
 from experiments.bench import run_bench
+from experiments.compare import run_compare
 from experiments.configs import (
     BenchConfig,
+    CompareConfig,
     DemoConfig,
     EvaluateConfig,
     FamiliesConfig,
@@ -39,6 +41,7 @@ Command = (
     | Annotated[RenderConfig, tyro.conf.subcommand("render")]
     | Annotated[FamiliesConfig, tyro.conf.subcommand("families")]
     | Annotated[BenchConfig, tyro.conf.subcommand("bench")]
+    | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
     | Annotated[RegressionConfig, tyro.conf.subcommand("regression")]
 )
 DESCRIPTION = "Meta-reinforcement learning for robots that meet bodies and goals they have never seen."
@@ -101,6 +104,8 @@ def run(config: object) -> None:
             run_families(config)
         case BenchConfig():
             run_bench(config)
+        case CompareConfig():
+            run_compare(config)
         case RegressionConfig():
             run_regression(config)
         case _:

@@ -229,6 +229,36 @@ class BenchConfig:
 
 
 @dataclass(frozen=True)
+class CompareConfig:
+    """Train several methods on one family for the same time, and compare them on the same unseen tasks."""
+
+    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
+    """Task family."""
+    out: Path
+    """Directory of the results; an interrupted comparison in it goes on."""
+    methods: tuple[str, ...] = ("rl2", "no-memory", "oracle", "ppo", "recurrent-ppo")
+    """rl2, no-memory, oracle, ceiling, ppo, sac, recurrent-ppo; random actions are added in any case."""
+    variant: str = "default"
+    """Variant of the family."""
+    minutes: float = 2.0
+    """Training of each method and seed."""
+    seeds: int = 2
+    """How often each is trained."""
+    num_envs: int = 64
+    """Trials, or robots, side by side."""
+    episodes: int | None = None
+    """Episodes in a trial; by default the family's."""
+    horizon: int | None = None
+    """Steps in an episode; by default the family's."""
+    tasks: int = 64
+    """Held-out tasks, the same for all."""
+
+    def __post_init__(self) -> None:
+        for name in ("minutes", "seeds", "num_envs", "episodes", "horizon", "tasks"):
+            require_positive(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
 class RegressionConfig:
     """Meta-learn to fit lines and sinusoids from a few points, by an LSTM and by MAML: the idea, in a minute."""
 

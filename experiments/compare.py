@@ -1,0 +1,202 @@
+"""Compares methods on one family: trains each, cell by cell, and tells what they returned on the same tasks."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from agents.files import check_writable
+from envs.errors import InputError
+from envs.family import TaskFamily, make_family
+from envs.trial_env import TrialEnv
+from experiments.comparison_page import write_page
+from experiments.configs import CompareConfig
+from experiments.methods import METHODS, Setting
+from experiments.watch import Look, MakeAct, Watch, returns_on
+from meta.checkpoint import read_json, write_json
+from meta.comparison import Score, normalised, score
+
+LOOKS = 8
+"""At a policy while it is being trained."""
+TASK_SEED = 0
+"""Which held-out tasks; not the seed of training."""
+RESULTS, PAGE, CELLS = "results.json", "index.html", "cells"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of one method."""
+
+    method: str
+    seed: int
+    looks: list[Look]
+    """At held-out tasks, in the order of training; the last one at the end of the budget."""
+    splits: dict[str, list[list[float]]]
+    """Trial x episode returns of the policy that came of it, by split."""
+
+    def final(self) -> np.ndarray:
+        """(tasks,) returns of the last episode on held-out tasks."""
+        return np.array(self.splits["heldout"])[:, -1]
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """What is told of a method; scores are None where there is no oracle to measure by."""
+
+    method: str
+    description: str
+    steps: float
+    """Env steps of training, mean over seeds."""
+    seconds: float
+    returns: Score
+    """Of the last episode on held-out tasks."""
+    score: Score | None
+    score_at_equal_steps: Score | None
+    """When each had taken as many env steps as the slowest in all: read off at its last look before that."""
+    by_split: dict[str, float]
+    """IQM of the last episode."""
+    by_seed: list[float]
+    """IQM of the last episode on held-out tasks, one for each seed."""
+
+
+def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
+    """The command. Returns the directory of the results."""
+    console = console or Console()
+    family = make_family(config.family, config.variant)
+    methods = checked_methods(config.methods)
+    check_writable(config.out / RESULTS)
+    about = what_is_compared(config, family)
+    check_same(config.out, about)
+    write_json(config.out / "comparison.json", about)
+    cells = [
+        cell_of(method, seed, config, family, console)
+        for seed in range(config.seeds)
+        for method in methods
+        if seed == 0 or method != "random"
+    ]
+    results = summarise_methods(cells)
+    content = {**about, "methods": [asdict(result) for result in results], "cells": [asdict(cell) for cell in cells]}
+    write_json(config.out / RESULTS, content)
+    write_page(config.out / PAGE, about, results, cells)
+    console.print(f"results in {config.out / RESULTS}, page in {config.out / PAGE}", highlight=False, soft_wrap=True)
+    return config.out
+
+
+def checked_methods(names: Sequence[str]) -> list[str]:
+    """The methods asked for, each once, and random actions."""
+    for name in names:
+        if name not in METHODS:
+            raise InputError(f"method is {name!r}, expected some of {', '.join(METHODS)}")
+    return list(dict.fromkeys((*names, "random")))
+
+
+def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any]:
+    """All that must be the same in the cells of a comparison."""
+    return {
+        "family": family.name,
+        "variant": family.variant,
+        "version": version("limbshift"),
+        "minutes": config.minutes,
+        "num_envs": config.num_envs,
+        "episodes": config.episodes or family.episodes_per_trial,
+        "horizon": config.horizon or family.horizon,
+        "tasks": config.tasks,
+    }
+
+
+def check_same(out: Path, about: dict[str, Any]) -> None:
+    """InputError where the directory holds another comparison."""
+    if not (out / "comparison.json").is_file():
+        return
+    kept = read_json(out / "comparison.json")
+    for name, value in about.items():
+        if kept.get(name) != value:
+            raise InputError(f"{out} holds a comparison whose {name} is {kept.get(name)}, expected {value} as here")
+
+
+def cell_of(method: str, seed: int, config: CompareConfig, family: TaskFamily, console: Console) -> Cell:
+    """Read if it is there, trained if not; a file is written when its cell is complete."""
+    path = config.out / CELLS / f"{method}-{seed}.json"
+    if path.is_file():
+        content = read_json(path)
+        return Cell(**{**content, "looks": [Look(**look) for look in content["looks"]]})
+    cell = train_cell(method, seed, config, family)
+    write_json(path, asdict(cell))
+    final = np.mean(cell.final())
+    spent = f"{cell.looks[-1].seconds:.0f} s, {cell.looks[-1].steps:,} steps"
+    console.print(f"{method}, seed {seed}: {spent}, return {final:.1f} in the last episode", highlight=False)
+    return cell
+
+
+def train_cell(name: str, seed: int, config: CompareConfig, family: TaskFamily) -> Cell:
+    """Train, looking at held-out tasks on the way, and play all splits at the end."""
+    method = METHODS[name]
+    episodes, horizon = config.episodes or family.episodes_per_trial, config.horizon or family.horizon
+
+    def trials(split: str) -> TrialEnv:
+        return TrialEnv(family, config.tasks, episodes, horizon, split, TASK_SEED, method.observes_task)
+
+    heldout = trials("heldout")
+    watch = Watch(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS)
+    make_act = method.train(Setting(family, seed, config.num_envs, episodes, horizon), watch)
+    heldout.close()
+    returns = {split: split_returns(trials(split), make_act) for split in family.tasks.splits}
+    return Cell(name, seed, watch.looks, returns)
+
+
+def split_returns(env: TrialEnv, make_act: MakeAct) -> list[list[float]]:
+    returns: list[list[float]] = returns_on(env, TASK_SEED, make_act).tolist()
+    env.close()
+    return returns
+
+
+def summarise_methods(cells: Sequence[Cell]) -> list[MethodResult]:
+    """In the order of the cells."""
+    by_method = {
+        name: [cell for cell in cells if cell.method == name] for name in dict.fromkeys(cell.method for cell in cells)
+    }
+    random = finals(by_method["random"])
+    oracle = finals(by_method["oracle"]) if "oracle" in by_method else random
+    slowest = min((cell.looks[-1].steps for cell in cells if cell.looks[-1].steps), default=0)
+
+    def scored(returns: np.ndarray) -> Score | None:
+        """None where there is no oracle, or one that has not learned more than random actions."""
+        return score(normalised(returns, random, oracle)) if oracle.mean() > random.mean() else None
+
+    results = []
+    for name, own in by_method.items():
+        at_steps = np.array([np.array(look_at(cell, slowest).returns)[:, -1] for cell in own])
+        results.append(
+            MethodResult(
+                name,
+                METHODS[name].description,
+                float(np.mean([cell.looks[-1].steps for cell in own])),
+                float(np.mean([cell.looks[-1].seconds for cell in own])),
+                score(finals(own)),
+                scored(finals(own)),
+                scored(at_steps),
+                {split: score(split_finals(own, split)).iqm for split in own[0].splits},
+                [score(cell.final()[None]).iqm for cell in own],
+            )
+        )
+    return results
+
+
+def finals(cells: Sequence[Cell]) -> np.ndarray:
+    """(seeds, tasks) returns of the last episode on held-out tasks."""
+    return np.array([cell.final() for cell in cells])
+
+
+def split_finals(cells: Sequence[Cell], split: str) -> np.ndarray:
+    """(seeds, tasks) returns of the last episode on a split."""
+    return np.array([np.array(cell.splits[split])[:, -1] for cell in cells])
+
+
+def look_at(cell: Cell, steps: int) -> Look:
+    """The last look before so many env steps, or else the first."""
+    before = [look for look in cell.looks if look.steps <= steps]
+    return before[-1] if before else cell.looks[0]

@@ -1,0 +1,94 @@
+"""A comparison as one web page that needs nothing beside it."""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from agents.files import replacing
+from meta.comparison import Score
+
+if TYPE_CHECKING:
+    from experiments.compare import Cell, MethodResult
+
+COLOURS = ("#1f5fa8", "#c46a1b", "#2e7d4f", "#7a4fa3", "#b03a48", "#4a9aa5", "#8a8a8a", "#c2a200")
+
+TEMPLATE = Path(__file__).with_name("comparison.html.jinja")
+FEW_SEEDS = 5
+"""Under so many each seed is drawn."""
+
+
+def write_page(path: Path, about: dict[str, Any], methods: Sequence["MethodResult"], cells: Sequence["Cell"]) -> None:
+    """Replace the page."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    few = max(len(method.by_seed) for method in methods) < FEW_SEEDS
+    page = environment.from_string(TEMPLATE.read_text()).render(
+        about=about,
+        methods=methods,
+        splits=list(methods[0].by_split),
+        few=few,
+        interval=interval,
+        worst=lambda score: "-" if score is None else f"{score.worst10:.2f}",
+        training=drawn((2, 1), lambda axes: plot_training(axes, methods, cells)),
+        adaptation=drawn((1, 1), lambda axes: plot_adaptation(axes[0], methods, cells, few)),
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(page)
+
+
+def interval(score: Score | None) -> str:
+    """Such as "0.93 (0.88 to 0.97)"."""
+    if score is None:
+        return "-"
+    digits = 0 if abs(score.iqm) >= 100 else 2
+    low, high = score.ci95
+    return f"{score.iqm:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def drawn(shape: tuple[int, int], draw: Callable[[Sequence[Axes]], None]) -> Markup:
+    """A figure with so many panels across and down, as SVG."""
+    across, down = shape
+    figure = Figure(figsize=(5 * across, 3.6 * down), layout="constrained")
+    draw(list(np.atleast_1d(figure.subplots(down, across)).flat))
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    svg = text.getvalue()
+    return Markup(svg[svg.index("<svg") :])
+
+
+def plot_training(axes: Sequence[Axes], methods: Sequence["MethodResult"], cells: Sequence["Cell"]) -> None:
+    """By time, and by steps; what is not trained is a level."""
+    for colour, method in zip(COLOURS, methods, strict=False):
+        for cell in (cell for cell in cells if cell.method == method.method):
+            label = method.method if cell.seed == 0 else None
+            values = [np.mean(np.array(look.returns)[:, -1]) for look in cell.looks]
+            if not cell.looks[-1].steps:
+                for panel in axes:
+                    panel.axhline(float(values[0]), color=colour, ls=":", label=label)
+                continue
+            axes[0].plot([look.seconds for look in cell.looks], values, color=colour, marker=".", label=label)
+            axes[1].plot([look.steps / 1e6 for look in cell.looks], values, color=colour, marker=".", label=label)
+    axes[0].set(xlabel="training, s", ylabel="mean return")
+    axes[1].set(xlabel="env steps, M")
+    axes[0].legend(frameon=False, fontsize=8)
+    for panel in axes:
+        panel.grid(alpha=0.25)
+
+
+def plot_adaptation(axes: Axes, methods: Sequence["MethodResult"], cells: Sequence["Cell"], few: bool) -> None:
+    """A line for each method through its mean over seeds."""
+    for place, (colour, method) in enumerate(zip(COLOURS, methods, strict=False)):
+        curves = np.array([np.mean(cell.splits["heldout"], axis=0) for cell in cells if cell.method == method.method])
+        episodes = np.arange(1, curves.shape[1] + 1) + 0.04 * (place - len(methods) / 2)
+        axes.plot(episodes, curves.mean(axis=0), color=colour, marker="o", label=method.method)
+        if few:
+            axes.plot(episodes, curves.T, ".", color=colour, ms=4, alpha=0.7)
+    axes.set(xlabel="episode of the trial", ylabel="mean return", xticks=range(1, curves.shape[1] + 1))
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, fontsize=8)
