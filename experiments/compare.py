@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,9 @@ def checked_methods(names: Sequence[str]) -> list[str]:
     for name in names:
         if name not in METHODS:
             raise InputError(f"method is {name!r}, expected some of {', '.join(METHODS)}")
+        needed = METHODS[name].needs
+        if needed and not find_spec(needed):
+            raise InputError(f"method {name} needs {needed}: pip install 'limbshift[rivals]'")
     return list(dict.fromkeys((*names, "random")))
 
 

@@ -33,6 +33,8 @@ class Method(NamedTuple):
     observes_task: bool = False
     budget: float = 1.0
     """In units of the common one."""
+    needs: str = ""
+    """A package of the extra `rivals`."""
 
 
 def train_ours(setting: Setting, watch: Watch, memory: bool = True, observe_task: bool = False) -> MakeAct:
@@ -97,8 +99,14 @@ METHODS: Mapping[str, Method] = {
         observes_task=True,
         budget=3.0,
     ),
-    "ppo": Method("Stable-Baselines3's PPO over the task distribution, no memory", train_rival("ppo")),
-    "sac": Method("Stable-Baselines3's SAC over the task distribution, no memory", train_rival("sac")),
-    "recurrent-ppo": Method("sb3-contrib's RecurrentPPO over the same trials", train_rival("recurrent-ppo")),
+    "ppo": Method(
+        "Stable-Baselines3's PPO over the task distribution, no memory", train_rival("ppo"), needs="stable_baselines3"
+    ),
+    "sac": Method(
+        "Stable-Baselines3's SAC over the task distribution, no memory", train_rival("sac"), needs="stable_baselines3"
+    ),
+    "recurrent-ppo": Method(
+        "sb3-contrib's RecurrentPPO over the same trials", train_rival("recurrent-ppo"), needs="sb3_contrib"
+    ),
     "random": Method("random actions", train_random),
 }

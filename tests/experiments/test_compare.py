@@ -152,3 +152,12 @@ def test_a_budget_below_one_iteration_is_refused(tmp_path: Path, capsys: pytest.
     assert compare(tmp_path / "out", "--methods", "rl2", "--minutes", "1e-6") == 2
     assert "minutes is 1e-06, expected more: one iteration took" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("cells/*"))
+
+
+def test_without_the_extra_the_command_to_install_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.compare.find_spec", lambda name: None)
+    assert compare(tmp_path / "out", "--methods", "rl2", "sac") == 2
+    assert capsys.readouterr().err == "limbshift: method sac needs stable_baselines3: pip install 'limbshift[rivals]'\n"
+    assert not (tmp_path / "out").exists()
