@@ -1,5 +1,6 @@
 """Task families: a robot, its task space and its reward; and the register of all of them."""
 
+import copy
 import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from envs.constants import Constant
 from envs.errors import InputError
 from envs.parameters import TaskParameter, TaskSpace
 from envs.physics import Physics, load_model
+from envs.random import RandomStream
 
 
 class FamilyError(InputError):
@@ -152,6 +154,14 @@ class TaskFamily(ABC):
         """Model fields that need a value for each simulation."""
         effects = [parameter.effect for parameter in self.parameters if parameter.effect]
         return tuple(dict.fromkeys(name for effect in effects for name in effect.fields))
+
+    def with_train_tasks(self, count: int | None) -> Self:
+        """The family with so many tasks to train on; None for its own."""
+        if count is None:
+            return self
+        family = copy.copy(self)
+        family.tasks = self.tasks.with_train_tasks(count, RandomStream("few tasks", self.name, self.variant))
+        return family
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         """Turn the simulations that mask picks into their tasks: from the nominal robot, every time."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Literal, Protocol
 
@@ -169,6 +169,14 @@ class TaskSpace:
         for first, second in self.discs:
             columns.update(self._spread_disc(first, second, uniform))
         return torch.stack([columns[name] for name in self.names], dim=-1)
+
+    def with_train_tasks(self, count: int, stream: RandomStream) -> "TaskSpace":
+        """The same tasks, of which training meets the stream's first `count` alone, over and over."""
+        rows = self.sample("train", stream, torch.arange(count)).tolist()
+        distinct = tuple(dict.fromkeys(tuple(row) for row in rows))
+        if len(distinct) < count:
+            raise TaskError(f"number of training tasks is {count}, expected at most {len(distinct)}: there are no more")
+        return replace(self, members={**self.members, "train": distinct})
 
     def row(self, task: Task) -> list[float]:
         """The values of a task in the parameters' order; what it leaves out is nominal."""

@@ -67,7 +67,7 @@ class MethodResult:
 def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     """The command. Returns the directory of the results."""
     console = console or Console()
-    family = make_family(config.family, config.variant)
+    family = make_family(config.family, config.variant).with_train_tasks(config.train_tasks)
     methods = checked_methods(config.methods)
     check_writable(config.out / RESULTS)
     about = what_is_compared(config, family)
@@ -109,6 +109,7 @@ def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any
         "episodes": config.episodes or family.episodes_per_trial,
         "horizon": config.horizon or family.horizon,
         "tasks": config.tasks,
+        "train_tasks": config.train_tasks,
     }
 
 

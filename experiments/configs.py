@@ -58,6 +58,8 @@ class TrainConfig:
     """Show the policy its task: the oracle."""
     hide_reward: bool = False
     """Adapt from observations and actions alone, as a robot in the field must."""
+    train_tasks: int | None = None
+    """Train on this many tasks, drawn once, over and over; by default on the family's own, mostly without end."""
     shift_probability: float = 0.0
     """Share of trials whose task changes once, unannounced, at a random step."""
     gamma: float | None = None
@@ -79,6 +81,7 @@ class TrainConfig:
             "num_envs",
             "episodes",
             "horizon",
+            "train_tasks",
             "hidden_size",
             "eval_minutes",
             "video_minutes",
@@ -252,9 +255,11 @@ class CompareConfig:
     """Steps in an episode; by default the family's."""
     tasks: int = 64
     """Held-out tasks, the same for all."""
+    train_tasks: int | None = None
+    """Tasks to train on; by default the family's own. Fewer show how training overfits to them."""
 
     def __post_init__(self) -> None:
-        for name in ("minutes", "seeds", "num_envs", "episodes", "horizon", "tasks"):
+        for name in ("minutes", "seeds", "num_envs", "episodes", "horizon", "tasks", "train_tasks"):
             require_positive(name, getattr(self, name))
 
 

@@ -67,6 +67,7 @@ def run_training(config: TrainConfig, family: TaskFamily | None = None, console:
     with open_run(run_dir, config.resume) as run:
         if config.resume:
             config = resumed_config(config, read_json(run / CONFIG))
+        family = family.with_train_tasks(config.train_tasks)
         session = Session.begin(config, family, device, run, console or Console())
         session.train()
     return run_dir

@@ -201,3 +201,23 @@ def test_values_outside_the_training_range_are_not_refused() -> None:
 def test_an_impossible_range_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         TaskParameter("mass", description="", **settings)
+
+
+def test_few_tasks_to_train_on_are_the_first_of_those_that_would_be() -> None:
+    space = TaskSpace((TaskParameter("mass", 0.5, 2.0, ""), TaskParameter("sign", -1.0, 1.0, "", choices=(-1.0, 1.0))))
+    few = space.with_train_tasks(3, RandomStream("few"))
+    index = torch.arange(3)
+    expected = {tuple(row) for row in space.sample("train", RandomStream("few"), index).tolist()}
+    for start in (0, 3, 30):
+        met = few.sample("train", RandomStream("any"), index + start).tolist()
+        assert {tuple(row) for row in met} == expected
+    heldout = few.sample("heldout", RandomStream("any"), index)
+    assert torch.equal(heldout, space.sample("heldout", RandomStream("any"), index))
+    assert few.unseen("heldout")
+
+
+def test_there_are_no_more_tasks_than_there_are() -> None:
+    signs = TaskSpace((TaskParameter("sign", -1.0, 1.0, "", choices=(-1.0, 1.0)),))
+    assert len(signs.with_train_tasks(2, RandomStream("few")).members["train"]) == 2
+    with pytest.raises(TaskError, match="number of training tasks is 3, expected at most 2: there are no more"):
+        signs.with_train_tasks(3, RandomStream("few"))

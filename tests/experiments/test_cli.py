@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from safetensors.numpy import save_file
 
 from experiments.cli import main
 from experiments.loggers import read_metrics
+from experiments.train import make_trainer
 
 TINY = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
 TRIAL_STEPS = 4 * 2 * 5
@@ -46,6 +48,16 @@ def test_resume_goes_on_to_the_new_total(tmp_path: Path) -> None:
     assert main([*resumed, "--wandb", "disabled"]) == 0
     steps = [row["step"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss/total" in row]
     assert steps == [TRIAL_STEPS * number for number in (2, 3, 4, 5)]  # the first iteration has no losses
+
+
+def test_a_resumed_run_keeps_to_its_few_tasks(tmp_path: Path) -> None:
+    path = str(tmp_path / "run")
+    command = ["train", "HalfCheetahLimbs", "--run-dir", path, "--train-tasks", "2"]
+    assert main([*command, "--steps", "1", *TINY]) == 0
+    resumed = ["train", "HalfCheetahLimbs", "--run-dir", path, "--resume", "--steps", "80", "--wandb", "disabled"]
+    with patch("experiments.train.make_trainer", wraps=make_trainer) as made:
+        assert main(resumed) == 0
+    assert len(made.call_args.args[1].tasks.members["train"]) == 2
 
 
 def test_a_budget_below_one_iteration_is_rounded_up(tmp_path: Path) -> None:
