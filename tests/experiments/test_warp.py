@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from agents.actor import PolicyActor
+from envs.physics import CPU, Engine
+from envs.trial_env import TrialEnv
 from experiments.cli import main
-from experiments.evaluate import evaluate
+from experiments.evaluate import load_with_family
+from meta.adaptation import play
 from tests.gl import needs_gl
 
+TRIALS = 256
 TINY = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
 
 
@@ -69,7 +74,11 @@ def test_the_benchmark_of_gpus_runs_without_one(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize("name", ["AntDirForwardBack", "QuadrupedPayload", "HalfCheetahLimbsDir"])
 def test_a_shipped_controller_does_as_well_on_warp(name: str) -> None:
     """Mean and spread of 256 returns: robots in hard contact part from each other step by step, but not as a crowd."""
-    returns = [np.array(evaluate(name, tasks=256, physics=physics).returns)[:, -1] for physics in ("mujoco", "warp")]
+    controller, family = load_with_family(name)
+    returns = []
+    for engine in (CPU, Engine("warp")):
+        env = TrialEnv(family, TRIALS, split="heldout", engine=engine)
+        returns.append(play(env, PolicyActor(controller.policy, TRIALS)).reward.sum(axis=-1)[:, -1])
     for figure in (np.mean, np.std):
         rng = np.random.default_rng(0)
         interval = stats.bootstrap((returns[0],), figure, rng=rng, method="percentile").confidence_interval
