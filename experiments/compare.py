@@ -39,10 +39,6 @@ class Cell:
     splits: dict[str, list[list[float]]]
     """Trial x episode returns of the policy that came of it, by split."""
 
-    def final(self) -> np.ndarray:
-        """(tasks,) returns of the last episode on held-out tasks."""
-        return np.array(self.splits["heldout"])[:, -1]
-
 
 @dataclass(frozen=True)
 class MethodResult:
@@ -131,7 +127,7 @@ def cell_of(method: str, seed: int, config: CompareConfig, family: TaskFamily, c
         return Cell(**{**content, "looks": [Look(**look) for look in content["looks"]]})
     cell = train_cell(method, seed, config, family)
     write_json(path, asdict(cell))
-    final = np.mean(cell.final())
+    final = finals([cell]).mean()
     spent = f"{cell.looks[-1].seconds:.0f} s, {cell.looks[-1].steps:,} steps"
     console.print(f"{method}, seed {seed}: {spent}, return {final:.1f} in the last episode", highlight=False)
     return cell
@@ -184,20 +180,15 @@ def summarise_methods(cells: Sequence[Cell]) -> list[MethodResult]:
                 score(finals(own)),
                 scored(finals(own)),
                 scored(at_steps),
-                {split: score(split_finals(own, split)).iqm for split in own[0].splits},
-                [score(cell.final()[None]).iqm for cell in own],
+                {split: score(finals(own, split)).iqm for split in own[0].splits},
+                [score(finals([cell])).iqm for cell in own],
             )
         )
     return results
 
 
-def finals(cells: Sequence[Cell]) -> np.ndarray:
-    """(seeds, tasks) returns of the last episode on held-out tasks."""
-    return np.array([cell.final() for cell in cells])
-
-
-def split_finals(cells: Sequence[Cell], split: str) -> np.ndarray:
-    """(seeds, tasks) returns of the last episode on a split."""
+def finals(cells: Sequence[Cell], split: str = "heldout") -> np.ndarray:
+    """(seeds, tasks) returns of the last episode."""
     return np.array([np.array(cell.splits[split])[:, -1] for cell in cells])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -211,9 +212,7 @@ def evaluate_adaptation(
     first_tasks = tasks_of(env)
     random = played_with(None)
 
-    def figures_of(played: Played) -> Figures:
-        return figures(played, random, family.robot.control_timestep, seed)
-
+    figures_of = partial(figures, random=random, control_timestep=family.robot.control_timestep, seed=seed)
     controls = {
         "memory_off": figures_of(played_with(Forget.EACH_STEP)),
         "memory_wiped_each_episode": figures_of(played_with(Forget.EACH_EPISODE)),
