@@ -14,7 +14,7 @@ from envs.family import TaskFamily, make_family
 from envs.physics import MujocoPhysics
 from envs.trial_env import TrialEnv
 from experiments.configs import BenchConfig, TrainConfig, choose_device, choose_engine
-from experiments.gpu_bench import run_gpu_bench
+from experiments.gpu_bench import run_gpu_bench, wait_for
 from experiments.train import make_trainer
 
 
@@ -110,8 +110,7 @@ def bare_seconds(env: TrialEnv, actions: Tensor) -> float:
 
 def now(env: TrialEnv) -> float:
     """Seconds, when the env's device has come so far."""
-    if env.tasks.device.type == "cuda":
-        torch.cuda.synchronize()
+    wait_for(env.tasks.device)
     return time.perf_counter()
 
 

@@ -93,14 +93,14 @@ def per_second(work: Callable[[], None], seconds: float, device: torch.device) -
     """How often the work is done in a second, when the device is done with it."""
     for _ in range(WARM_UP):
         work()
-    _wait(device)
+    wait_for(device)
     start, count = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
         work()
         count += 1
         if count % 10 == 0:  # the host must not run far ahead of the clock that it reads
-            _wait(device)
-    _wait(device)
+            wait_for(device)
+    wait_for(device)
     return count / (time.perf_counter() - start)
 
 
@@ -154,6 +154,7 @@ def bench_trainer(
     return make_trainer(training, family, device)
 
 
-def _wait(device: torch.device) -> None:
+def wait_for(device: torch.device) -> None:
+    """Until a GPU has done all that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

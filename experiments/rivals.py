@@ -25,16 +25,6 @@ UNLIMITED = 10**12
 HIDDEN = 128
 """Width of layers and of the LSTM, as ours."""
 OURS = PPOConfig()
-SHARED_PPO: dict[str, Any] = {
-    "learning_rate": OURS.learning_rate,
-    "gae_lambda": OURS.gae_lambda,
-    "clip_range": OURS.clip_coef,
-    "ent_coef": OURS.ent_coef,
-    "vf_coef": OURS.vf_coef,
-    "max_grad_norm": OURS.max_grad_norm,
-    "n_epochs": OURS.update_epochs,
-}
-"""PPO's settings, under Stable-Baselines3's names."""
 SAC_GRADIENT_STEPS = 8
 """After each step of all envs; one for each env's step would leave the simulator idle."""
 
@@ -100,19 +90,32 @@ def learn(algorithm: BaseAlgorithm, env: VecNormalize, watch: Watch, trials: boo
     return make_act
 
 
+def ppo_settings(setting: Setting) -> dict[str, Any]:
+    """Of both PPOs: ours, under Stable-Baselines3's names; a rollout is as long as a trial, and as large as ours."""
+    return {
+        "n_steps": setting.episodes * setting.horizon,
+        "learning_rate": OURS.learning_rate,
+        "gamma": setting.family.gamma,
+        "gae_lambda": OURS.gae_lambda,
+        "clip_range": OURS.clip_coef,
+        "ent_coef": OURS.ent_coef,
+        "vf_coef": OURS.vf_coef,
+        "max_grad_norm": OURS.max_grad_norm,
+        "n_epochs": OURS.update_epochs,
+        "seed": setting.seed,
+        "device": "cpu",
+    }
+
+
 def train_ppo(setting: Setting, watch: Watch) -> MakeAct:
-    """Each rollout is as long as a trial, so that it is as large as ours."""
-    env, steps = normalised_env(setting, trials=False), setting.episodes * setting.horizon
+    """Single steps in each batch, of single episodes."""
+    env, settings = normalised_env(setting, trials=False), ppo_settings(setting)
     algorithm = PPO(
         "MlpPolicy",
         env,
-        n_steps=steps,
-        batch_size=setting.num_envs * steps // OURS.num_minibatches,
-        gamma=setting.family.gamma,
-        seed=setting.seed,
-        device="cpu",
+        batch_size=setting.num_envs * settings["n_steps"] // OURS.num_minibatches,
         policy_kwargs={"net_arch": [HIDDEN, HIDDEN], "log_std_init": INITIAL_LOG_STD},
-        **SHARED_PPO,
+        **settings,
     )
     return learn(algorithm, env, watch, trials=False)
 
@@ -135,15 +138,11 @@ def train_sac(setting: Setting, watch: Watch) -> MakeAct:
 
 def train_recurrent_ppo(setting: Setting, watch: Watch) -> MakeAct:
     """Whole trials in each batch: a rollout is one trial of each env."""
-    env, steps = normalised_env(setting, trials=True), setting.episodes * setting.horizon
+    env, settings = normalised_env(setting, trials=True), ppo_settings(setting)
     algorithm = RecurrentPPO(
         "MlpLstmPolicy",
         env,
-        n_steps=steps,
-        batch_size=steps * max(1, setting.num_envs // OURS.num_minibatches),
-        gamma=setting.family.gamma,
-        seed=setting.seed,
-        device="cpu",
+        batch_size=settings["n_steps"] * max(1, setting.num_envs // OURS.num_minibatches),
         policy_kwargs={
             "net_arch": [HIDDEN],
             "lstm_hidden_size": HIDDEN,
@@ -151,7 +150,7 @@ def train_recurrent_ppo(setting: Setting, watch: Watch) -> MakeAct:
             "enable_critic_lstm": False,
             "log_std_init": INITIAL_LOG_STD,
         },
-        **SHARED_PPO,
+        **settings,
     )
     return learn(algorithm, env, watch, trials=True)
 
