@@ -5,7 +5,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from agents.recurrent import LSTMState, RecurrentActorCritic
+from agents.recurrent import RecurrentActorCritic
 
 
 class Forget(Enum):
@@ -54,5 +54,5 @@ class PolicyActor:
         obs = obs.clone()
         obs[:, first_sense:boundary] = obs[:, first_sense:boundary].masked_fill(wiped.unsqueeze(-1), 0.0)
         obs[:, boundary] = obs[:, boundary].masked_fill(wiped, 1.0)
-        self.state = LSTMState(*(part.masked_fill(wiped.unsqueeze(-1), 0.0) for part in self.state))
+        self.state = tuple(part.masked_fill(wiped.unsqueeze(-1), 0.0) for part in self.state)
         return obs

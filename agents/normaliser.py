@@ -30,7 +30,7 @@ class InputNormaliser(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """(..., trial_obs_dim) to the same shape."""
-        return torch.addcmul(self.shift, obs, self.scale).clamp_(-CLIP, CLIP)
+        return torch.addcmul(self.shift, obs, self.scale).clamp(-CLIP, CLIP)
 
     @torch.no_grad()
     def update(self, obs: Tensor) -> None:
@@ -45,5 +45,9 @@ class InputNormaliser(nn.Module):
         delta = batch_mean - self.mean
         self.var.copy_((1 - weight) * self.var + weight * batch_var + weight * (1 - weight) * delta.square())
         self.mean.add_(weight * delta)
+        self.set_scale()
+
+    def set_scale(self) -> None:
+        """Scale by the mean and the variance as they are now."""
         self.scale[: self.obs_dim] = (self.var + 1e-8).rsqrt()
         self.shift[: self.obs_dim] = -self.mean * self.scale[: self.obs_dim]

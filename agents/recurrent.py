@@ -1,8 +1,8 @@
-"""The LSTM actor-critic; its recurrent state is an argument and a result, never hidden."""
+"""The recurrent actor-critic; its recurrent state is an argument and a result, never hidden."""
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +13,12 @@ REWARD_SCALE = 1.0
 """The previous reward is seen times this, to be of the order of 1."""
 INITIAL_LOG_STD = -0.5
 FORGET_BIAS = 2.0
-"""sigmoid(2) = 0.88 of the cell's state is kept at each step of an untrained LSTM."""
+"""sigmoid(2) = 0.88 of what is remembered is kept at each step of an untrained LSTM or GRU."""
 
 
-class LSTMState(NamedTuple):
-    """What is remembered: both are (N, hidden)."""
-
-    hidden: Tensor
-    cell: Tensor
+Cell = Literal["lstm", "gru"]
+RecurrentState = tuple[Tensor, ...]
+"""What is remembered, (N, hidden) each: output and cell of an LSTM, output of a GRU."""
 
 
 class Gaussian(NamedTuple):
@@ -52,6 +50,7 @@ class PolicySpec:
     task_dim: int = 0
     """Number of task parameters that it sees; above 0 for the oracle alone."""
     hidden_size: int = 128
+    cell: Cell = "lstm"
     memory: bool = True
     """Without it every step is met as the first of a trial: zero state, no previous action or reward."""
     sees_reward: bool = True
@@ -64,7 +63,7 @@ class PolicySpec:
 
     @property
     def feature_dim(self) -> int:
-        """The LSTM's output beside its input."""
+        """The recurrent cell's output beside its input."""
         return 2 * self.hidden_size
 
     def fixed_factors(self) -> Tensor:
@@ -75,7 +74,7 @@ class PolicySpec:
 
 
 class RecurrentActorCritic(nn.Module):
-    """RL²'s network: (encoder -> LSTM) beside the encoding, read by a Gaussian policy and a value.
+    """RL²'s network: (encoder -> LSTM or GRU) beside the encoding, read by a Gaussian policy and a value.
 
     Source: Duan et al., "RL²: fast reinforcement learning via slow reinforcement learning" (2016).
     """
@@ -86,23 +85,23 @@ class RecurrentActorCritic(nn.Module):
         size = spec.hidden_size
         self.normaliser = InputNormaliser(spec.obs_dim, spec.fixed_factors())
         self.encoder = nn.Linear(spec.trial_obs_dim, size)
-        self.lstm = nn.LSTM(size, size)
+        self.recurrent: nn.LSTM | nn.GRU = nn.LSTM(size, size) if spec.cell == "lstm" else nn.GRU(size, size)
         self.action_head = nn.Linear(spec.feature_dim, spec.action_dim)
         self.value_head = nn.Linear(spec.feature_dim, 1)
         self.log_std = nn.Parameter(torch.full((spec.action_dim,), INITIAL_LOG_STD))
         self._initialise()
 
-    def initial_state(self, num_envs: int) -> LSTMState:
+    def initial_state(self, num_envs: int) -> RecurrentState:
         """The state at the start of a trial: zeros."""
         zeros = torch.zeros(num_envs, self.spec.hidden_size, device=self.log_std.device)
-        return LSTMState(zeros, zeros)
+        return (zeros, zeros) if self.spec.cell == "lstm" else (zeros,)
 
-    def step(self, obs: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+    def step(self, obs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         """One step: (N, trial_obs_dim) -> features (N, feature_dim), next state."""
         features, state = self.unroll(obs.unsqueeze(0), state)
         return features[0], state
 
-    def unroll(self, obs: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+    def unroll(self, obs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         """T steps without a break: (T, N, trial_obs_dim) -> features (T, N, feature_dim), last state."""
         encoding = torch.tanh(self.encoder(self.normaliser(obs)))  # (T, N, hidden)
         output, state = self._remember(encoding, state)
@@ -117,23 +116,28 @@ class RecurrentActorCritic(nn.Module):
         values: Tensor = self.value_head(features)
         return values.squeeze(-1)
 
-    def _remember(self, encoding: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        if self.spec.memory:
-            output, (hidden, cell) = self.lstm(encoding, (state.hidden.unsqueeze(0), state.cell.unsqueeze(0)))
-            return output, LSTMState(hidden[0], cell[0])
-        output, _ = self.lstm(encoding.reshape(1, -1, encoding.shape[-1]))
-        return output.view_as(encoding), state
+    def _remember(self, encoding: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+        if not self.spec.memory:
+            output, _ = self.recurrent(encoding.reshape(1, -1, encoding.shape[-1]))
+            return output.view_as(encoding), state
+        layers = tuple(part.unsqueeze(0) for part in state)  # (1, N, hidden)
+        if self.spec.cell == "gru":
+            output, last = self.recurrent(encoding, *layers)
+            return output, (last[0],)
+        output, (hidden, cell) = self.recurrent(encoding, layers)
+        return output, (hidden[0], cell[0])
 
     def _initialise(self) -> None:
         """Orthogonal weights: small for the policy, so that it starts near zero actions.
 
-        The forget gate starts open, so that early training already remembers over an episode:
-        Jozefowicz et al., "An empirical exploration of recurrent network architectures" (2015).
+        The gate that keeps the old starts open, so that early training already remembers over an episode:
+        Jozefowicz et al., "An empirical exploration of recurrent network architectures" (2015). It is
+        the second of both cells' gates: an LSTM's forget gate, a GRU's update gate.
         """
-        forget = slice(self.spec.hidden_size, 2 * self.spec.hidden_size)
+        keep = slice(self.spec.hidden_size, 2 * self.spec.hidden_size)
         with torch.no_grad():
-            self.lstm.get_parameter("bias_ih_l0")[forget] = FORGET_BIAS
-            self.lstm.get_parameter("bias_hh_l0")[forget] = 0.0
+            self.recurrent.get_parameter("bias_ih_l0")[keep] = FORGET_BIAS
+            self.recurrent.get_parameter("bias_hh_l0")[keep] = 0.0
         for layer, gain in ((self.encoder, math.sqrt(2)), (self.action_head, 0.01), (self.value_head, 1.0)):
             nn.init.orthogonal_(layer.weight, gain)
             nn.init.zeros_(layer.bias)

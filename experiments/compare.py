@@ -1,7 +1,7 @@
 """Compares methods on one family: trains each, cell by cell, and tells what they returned on the same tasks."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +25,18 @@ LOOKS = 8
 """At a policy while it is being trained."""
 TASK_SEED = 0
 """Which held-out tasks; not the seed of training."""
+CONSUMED = (1, 2, 4, 10, 20)
+"""Episodes after which those that adapt by gradient steps are looked at."""
 RESULTS, PAGE, CELLS = "results.json", "index.html", "cells"
+
+
+@dataclass(frozen=True)
+class Consumed:
+    """What gradient steps made of a policy after so many episodes of each held-out task."""
+
+    episodes: int
+    returns: list[float]
+    """Of the episode after them, one for each task."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,8 @@ class Cell:
     """At held-out tasks, in the order of training; the last one at the end of the budget."""
     splits: dict[str, list[list[float]]]
     """Trial x episode returns of the policy that came of it, by split."""
+    consumed: list[Consumed] = field(default_factory=list)
+    """Of a method that adapts by gradient steps."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     """The command. Returns the directory of the results."""
     console = console or Console()
     family = make_family(config.family, config.variant).with_train_tasks(config.train_tasks)
-    methods = checked_methods(config.methods)
+    methods = checked_methods(config, family)
     check_writable(config.out / RESULTS)
     about = what_is_compared(config, family)
     check_same(config.out, about)
@@ -83,15 +96,18 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     return config.out
 
 
-def checked_methods(names: Sequence[str]) -> list[str]:
+def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:
     """The methods asked for, each once, and random actions."""
-    for name in names:
+    episodes = config.episodes or family.episodes_per_trial
+    for name in config.methods:
         if name not in METHODS:
             raise InputError(f"method is {name!r}, expected some of {', '.join(METHODS)}")
         needed = METHODS[name].needs
         if needed and not find_spec(needed):
             raise InputError(f"method {name} needs {needed}: pip install 'limbshift[rivals]'")
-    return list(dict.fromkeys((*names, "random")))
+        if episodes < METHODS[name].min_episodes:
+            raise InputError(f"episodes is {episodes}, expected at least {METHODS[name].min_episodes} for {name}")
+    return list(dict.fromkeys((*config.methods, "random")))
 
 
 def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any]:
@@ -106,6 +122,8 @@ def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any
         "horizon": config.horizon or family.horizon,
         "tasks": config.tasks,
         "train_tasks": config.train_tasks,
+        "cell": config.cell,
+        "hide_reward": config.hide_reward,
     }
 
 
@@ -124,7 +142,8 @@ def cell_of(method: str, seed: int, config: CompareConfig, family: TaskFamily, c
     path = config.out / CELLS / f"{method}-{seed}.json"
     if path.is_file():
         content = read_json(path)
-        return Cell(**{**content, "looks": [Look(**look) for look in content["looks"]]})
+        looks = [Look(**look) for look in content["looks"]]
+        return Cell(**{**content, "looks": looks, "consumed": [Consumed(**each) for each in content["consumed"]]})
     cell = train_cell(method, seed, config, family)
     write_json(path, asdict(cell))
     final = finals([cell]).mean()
@@ -138,15 +157,20 @@ def train_cell(name: str, seed: int, config: CompareConfig, family: TaskFamily) 
     method = METHODS[name]
     episodes, horizon = config.episodes or family.episodes_per_trial, config.horizon or family.horizon
 
-    def trials(split: str) -> TrialEnv:
+    def trials(split: str, episodes: int = episodes) -> TrialEnv:
         return TrialEnv(family, config.tasks, episodes, horizon, split, TASK_SEED, method.observes_task)
 
     heldout = trials("heldout")
     watch = Watch(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS)
-    make_act = method.train(Setting(family, seed, config.num_envs, episodes, horizon), watch)
+    setting = Setting(family, seed, config.num_envs, episodes, horizon, config.cell, config.hide_reward)
+    make_act = method.train(setting, watch)
     heldout.close()
     returns = {split: split_returns(trials(split), make_act) for split in family.tasks.splits}
-    return Cell(name, seed, watch.looks, returns)
+    consumed = [
+        Consumed(count, [trial[-1] for trial in split_returns(trials("heldout", count + 1), make_act)])
+        for count in (CONSUMED if method.by_gradient else ())
+    ]
+    return Cell(name, seed, watch.looks, returns, consumed)
 
 
 def split_returns(env: TrialEnv, make_act: MakeAct) -> list[list[float]]:

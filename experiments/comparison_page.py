@@ -17,7 +17,10 @@ from meta.comparison import Score
 if TYPE_CHECKING:
     from experiments.compare import Cell, MethodResult
 
-COLOURS = ("#1f5fa8", "#c46a1b", "#2e7d4f", "#7a4fa3", "#b03a48", "#4a9aa5", "#8a8a8a", "#c2a200")
+COLOURS = (
+    "#1f5fa8", "#c46a1b", "#2e7d4f", "#7a4fa3", "#b03a48", "#4a9aa5", "#8a8a8a", "#c2a200", "#d77fb3", "#5c4033"
+)  # fmt: skip
+"""One for each method there is."""
 
 TEMPLATE = Path(__file__).with_name("comparison.html.jinja")
 FEW_SEEDS = 5
@@ -37,6 +40,9 @@ def write_page(path: Path, about: dict[str, Any], methods: Sequence["MethodResul
         worst=lambda score: "-" if score is None else f"{score.worst10:.2f}",
         training=drawn((2, 1), lambda axes: plot_training(axes, methods, cells)),
         adaptation=drawn((1, 1), lambda axes: plot_adaptation(axes[0], methods, cells, few)),
+        gradient=drawn((1, 1), lambda axes: plot_consumed(axes[0], methods, cells))
+        if any(cell.consumed for cell in cells)
+        else None,
     )
     with replacing(path) as temporary:
         temporary.write_text(page)
@@ -90,5 +96,24 @@ def plot_adaptation(axes: Axes, methods: Sequence["MethodResult"], cells: Sequen
         if few:
             axes.plot(episodes, curves.T, ".", color=colour, ms=4, alpha=0.7)
     axes.set(xlabel="episode of the trial", ylabel="mean return", xticks=range(1, curves.shape[1] + 1))
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def plot_consumed(axes: Axes, methods: Sequence["MethodResult"], cells: Sequence["Cell"]) -> None:
+    """Those that adapt by gradient steps, a line for each seed; the others' last episode is a level."""
+    for colour, method in zip(COLOURS, methods, strict=False):
+        own = [cell for cell in cells if cell.method == method.method]
+        if not own[0].consumed:
+            level = np.mean([np.array(cell.splits["heldout"])[:, -1] for cell in own])
+            axes.axhline(float(level), color=colour, ls=":", lw=1, label=method.method)
+            continue
+        for cell in own:
+            episodes = [each.episodes for each in cell.consumed]
+            values = [np.mean(each.returns) for each in cell.consumed]
+            axes.plot(episodes, values, color=colour, marker="o", label=method.method if cell is own[0] else None)
+    axes.set(xlabel="episodes consumed", ylabel="mean return of the next", xscale="log")
+    axes.set_xticks(ticks := [each.episodes for cell in cells for each in cell.consumed], [str(tick) for tick in ticks])
+    axes.minorticks_off()
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize=8)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
+from agents.recurrent import Cell
 from envs.errors import InputError
 from envs.physics import Engine, EngineName
 from experiments.loggers import WandbMode
@@ -65,7 +66,9 @@ class TrainConfig:
     gamma: float | None = None
     """Discount; by default the family's."""
     hidden_size: int = 128
-    """Width of the encoder and of the LSTM."""
+    """Width of the encoder and of the recurrent cell."""
+    cell: Cell = "lstm"
+    """What remembers: an LSTM, or a GRU, which is smaller."""
     eval_minutes: float = 2.0
     """Training minutes between looks at held-out tasks."""
     video_minutes: float = 10.0
@@ -240,7 +243,8 @@ class CompareConfig:
     out: Path
     """Directory of the results; an interrupted comparison in it goes on."""
     methods: tuple[str, ...] = ("rl2", "no-memory", "oracle", "ppo", "recurrent-ppo")
-    """rl2, no-memory, oracle, ceiling, ppo, sac, recurrent-ppo; random actions are added in any case."""
+    """rl2, no-memory, oracle, ceiling, maml, ppo, sac, recurrent-ppo, finetune; random actions are added in any
+    case."""
     variant: str = "default"
     """Variant of the family."""
     minutes: float = 2.0
@@ -257,6 +261,10 @@ class CompareConfig:
     """Held-out tasks, the same for all."""
     train_tasks: int | None = None
     """Tasks to train on; by default the family's own. Fewer show how training overfits to them."""
+    cell: Cell = "lstm"
+    """What remembers in rl2 and its oracles."""
+    hide_reward: bool = False
+    """Keep the reward from rl2 and its oracles."""
 
     def __post_init__(self) -> None:
         for name in ("minutes", "seeds", "num_envs", "episodes", "horizon", "tasks", "train_tasks"):

@@ -6,12 +6,18 @@ from typing import NamedTuple
 import torch
 
 from agents.actor import PolicyActor
+from agents.feedforward import FeedforwardActorCritic
+from agents.recurrent import Cell
 from envs.family import TaskFamily
 from envs.trial_env import TrialEnv
 from experiments.configs import TrainConfig
 from experiments.train import make_trainer
 from experiments.watch import MakeAct, Watch
 from meta.adaptation import Act, random_actor
+from meta.maml import MAML, MAMLConfig
+
+HIDDEN = 128
+"""Width of layers and of the recurrent cell, in all methods."""
 
 
 class Setting(NamedTuple):
@@ -22,6 +28,8 @@ class Setting(NamedTuple):
     num_envs: int
     episodes: int
     horizon: int
+    cell: Cell = "lstm"
+    hide_reward: bool = False
 
 
 class Method(NamedTuple):
@@ -35,6 +43,10 @@ class Method(NamedTuple):
     """In units of the common one."""
     needs: str = ""
     """A package of the extra `rivals`."""
+    by_gradient: bool = False
+    """Whether it adapts by gradient steps after each episode, which go on as long as there are episodes."""
+    min_episodes: int = 1
+    """In a trial."""
 
 
 def train_ours(setting: Setting, watch: Watch, memory: bool = True, observe_task: bool = False) -> MakeAct:
@@ -47,6 +59,9 @@ def train_ours(setting: Setting, watch: Watch, memory: bool = True, observe_task
         seed=setting.seed,
         no_memory=not memory,
         observe_task=observe_task,
+        hidden_size=HIDDEN,
+        cell=setting.cell,
+        hide_reward=setting.hide_reward,
     )
     trainer = make_trainer(config, setting.family, torch.device("cpu"))
 
@@ -58,6 +73,25 @@ def train_ours(setting: Setting, watch: Watch, memory: bool = True, observe_task
     while watch(trainer.progress.steps, make_act):
         trainer.iterate(watch.share)
     trainer.env.close()
+    return make_act
+
+
+def train_maml(setting: Setting, watch: Watch) -> MakeAct:
+    """Each task's own copy of a policy, which is improved after each of its episodes."""
+    env = TrialEnv(setting.family, setting.num_envs, setting.episodes, setting.horizon, seed=setting.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(setting.seed)
+        policy = FeedforwardActorCritic.of_size(env.tasks.obs_dim, env.tasks.action_dim, HIDDEN)
+    maml = MAML(env, policy, MAMLConfig(), setting.family.gamma, setting.seed)
+
+    def make_act(env: TrialEnv) -> Act:
+        return maml.actor(env, torch.Generator().manual_seed(setting.seed))
+
+    watch.begin()
+    maml.iterate(watch.share)
+    while watch(maml.steps, make_act):
+        maml.iterate(watch.share)
+    env.close()
     return make_act
 
 
@@ -83,7 +117,7 @@ def train_rival(name: str) -> Callable[[Setting, Watch], MakeAct]:
 
 
 METHODS: Mapping[str, Method] = {
-    "rl2": Method("LSTM and PPO over trials: ours", train_ours),
+    "rl2": Method("a recurrent policy and PPO over trials: ours", train_ours),
     "no-memory": Method(
         "ours without state, previous action and reward",
         lambda setting, watch: train_ours(setting, watch, memory=False),
@@ -99,6 +133,9 @@ METHODS: Mapping[str, Method] = {
         observes_task=True,
         budget=3.0,
     ),
+    "maml": Method(
+        "a start from which a few policy gradient steps suit each task", train_maml, by_gradient=True, min_episodes=2
+    ),
     "ppo": Method(
         "Stable-Baselines3's PPO over the task distribution, no memory", train_rival("ppo"), needs="stable_baselines3"
     ),
@@ -107,6 +144,12 @@ METHODS: Mapping[str, Method] = {
     ),
     "recurrent-ppo": Method(
         "sb3-contrib's RecurrentPPO over the same trials", train_rival("recurrent-ppo"), needs="sb3_contrib"
+    ),
+    "finetune": Method(
+        "Stable-Baselines3's PPO over the task distribution, then gradient steps on each task",
+        train_rival("finetune"),
+        needs="stable_baselines3",
+        by_gradient=True,
     ),
     "random": Method("random actions", train_random),
 }

@@ -9,24 +9,28 @@ from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
-from torch import Tensor
+from torch import Tensor, nn
 
+from agents.feedforward import FeedforwardActorCritic
+from agents.normaliser import InputNormaliser
 from agents.recurrent import INITIAL_LOG_STD
 from envs.gymnasium_api import make_sb3
 from envs.trial_env import TrialEnv
-from experiments.methods import Setting
+from experiments.methods import HIDDEN, Setting
 from experiments.watch import MakeAct, Watch
 from meta.adaptation import Act
+from meta.gradient_adaptation import AdaptingActor, GradientSteps
 from meta.ppo import PPOConfig
 
 UNLIMITED = 10**12
 """Steps that no budget of time reaches."""
-HIDDEN = 128
-"""Width of layers and of the LSTM, as ours."""
 OURS = PPOConfig()
 SAC_GRADIENT_STEPS = 8
 """After each step of all envs; one for each env's step would leave the simulator idle."""
+FINETUNE_RATE, FINETUNE_STEPS = 0.1, 4
+"""Of a task's own copy of PPO's policy, after each of its episodes."""
 
 
 class WatchCallback(BaseCallback):
@@ -82,9 +86,33 @@ def acting(algorithm: BaseAlgorithm, env: VecNormalize, trials: bool) -> MakeAct
     return make_act
 
 
-def learn(algorithm: BaseAlgorithm, env: VecNormalize, watch: Watch, trials: bool) -> MakeAct:
+def finetuning(algorithm: PPO, env: VecNormalize, setting: Setting) -> MakeAct:
+    """Each task's own copy of the algorithm's policy, which is improved after each of its episodes."""
+
+    def make_act(played: TrialEnv) -> Act:
+        steps = GradientSteps(as_ours(algorithm, env), FINETUNE_RATE, FINETUNE_STEPS, OURS.clip_coef)
+        generator = torch.Generator().manual_seed(setting.seed)
+        reward_scale = torch.tensor((env.ret_rms.var + env.epsilon) ** -0.5, dtype=torch.float32)
+        return AdaptingActor(steps, played, generator, reward_scale, algorithm.gamma, OURS.gae_lambda)
+
+    return make_act
+
+
+def as_ours(algorithm: PPO, env: VecNormalize) -> FeedforwardActorCritic:
+    """The algorithm's policy and value, weights and all, with the env's normalisation."""
+    theirs, seen = algorithm.policy, env.obs_rms
+    assert isinstance(seen, RunningMeanStd)  # of one array, not of a dictionary
+    normaliser = InputNormaliser(len(seen.mean), torch.empty(0))
+    normaliser.mean.copy_(torch.from_numpy(seen.mean))
+    normaliser.var.copy_(torch.from_numpy(seen.var))
+    normaliser.set_scale()
+    mean = nn.Sequential(*theirs.mlp_extractor.policy_net, theirs.action_net)
+    value = nn.Sequential(*theirs.mlp_extractor.value_net, theirs.value_net)
+    return FeedforwardActorCritic(normaliser, mean, value, theirs.log_std)
+
+
+def learn(algorithm: BaseAlgorithm, env: VecNormalize, watch: Watch, make_act: MakeAct) -> MakeAct:
     """Until the watch says stop."""
-    make_act = acting(algorithm, env, trials)
     algorithm.learn(UNLIMITED, callback=WatchCallback(watch, make_act))
     env.close()
     return make_act
@@ -107,17 +135,30 @@ def ppo_settings(setting: Setting) -> dict[str, Any]:
     }
 
 
-def train_ppo(setting: Setting, watch: Watch) -> MakeAct:
+def make_ppo(setting: Setting, env: VecNormalize) -> PPO:
     """Single steps in each batch, of single episodes."""
-    env, settings = normalised_env(setting, trials=False), ppo_settings(setting)
-    algorithm = PPO(
+    settings = ppo_settings(setting)
+    return PPO(
         "MlpPolicy",
         env,
         batch_size=setting.num_envs * settings["n_steps"] // OURS.num_minibatches,
         policy_kwargs={"net_arch": [HIDDEN, HIDDEN], "log_std_init": INITIAL_LOG_STD},
         **settings,
     )
-    return learn(algorithm, env, watch, trials=False)
+
+
+def train_ppo(setting: Setting, watch: Watch) -> MakeAct:
+    """As it is after training, on each task."""
+    env = normalised_env(setting, trials=False)
+    algorithm = make_ppo(setting, env)
+    return learn(algorithm, env, watch, acting(algorithm, env, trials=False))
+
+
+def train_finetune(setting: Setting, watch: Watch) -> MakeAct:
+    """The same PPO, going on by itself on each task."""
+    env = normalised_env(setting, trials=False)
+    algorithm = make_ppo(setting, env)
+    return learn(algorithm, env, watch, finetuning(algorithm, env, setting))
 
 
 def train_sac(setting: Setting, watch: Watch) -> MakeAct:
@@ -133,7 +174,7 @@ def train_sac(setting: Setting, watch: Watch) -> MakeAct:
         device="cpu",
         policy_kwargs={"net_arch": [HIDDEN, HIDDEN]},
     )
-    return learn(algorithm, env, watch, trials=False)
+    return learn(algorithm, env, watch, acting(algorithm, env, trials=False))
 
 
 def train_recurrent_ppo(setting: Setting, watch: Watch) -> MakeAct:
@@ -152,11 +193,12 @@ def train_recurrent_ppo(setting: Setting, watch: Watch) -> MakeAct:
         },
         **settings,
     )
-    return learn(algorithm, env, watch, trials=True)
+    return learn(algorithm, env, watch, acting(algorithm, env, trials=True))
 
 
 TRAIN: Mapping[str, Callable[[Setting, Watch], MakeAct]] = {
     "ppo": train_ppo,
     "sac": train_sac,
     "recurrent-ppo": train_recurrent_ppo,
+    "finetune": train_finetune,
 }

@@ -260,6 +260,7 @@ def make_trainer(config: TrainConfig, family: TaskFamily, device: torch.device) 
         env.tasks.action_dim,
         task_dim=len(family.parameters) if config.observe_task else 0,
         hidden_size=config.hidden_size,
+        cell=config.cell,
         memory=not config.no_memory,
         sees_reward=not config.hide_reward,
     )

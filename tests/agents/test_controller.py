@@ -1,6 +1,7 @@
 """Controllers: their files, and how they act outside training."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,24 +11,25 @@ from safetensors.torch import save_file
 import envs.robots  # noqa: F401  registers the families
 from agents.actor import Forget, PolicyActor
 from agents.controller import Controller, ControllerCard, ControllerError
-from agents.recurrent import PolicySpec, RecurrentActorCritic
+from agents.recurrent import Cell, PolicySpec, RecurrentActorCritic
 from envs.family import make_family
 from envs.trial_env import TrialEnv
 
 CARD = ControllerCard("HalfCheetahLimbs", "default", episodes_per_trial=2, horizon=4)
 
 
-def make_controller(**spec: bool) -> Controller:
+def make_controller(sees_reward: bool = True, cell: Cell = "lstm") -> Controller:
     torch.manual_seed(0)
-    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8, **spec))
+    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8, cell=cell, sees_reward=sees_reward))
     policy.normaliser.update(torch.randn(100, policy.spec.trial_obs_dim))
     with torch.no_grad():
         policy.action_head.weight.mul_(100)  # actions that reach the motors' bounds
     return Controller(policy, CARD, -torch.ones(6), torch.ones(6))
 
 
-def test_it_acts_as_in_training() -> None:
-    controller, env = make_controller(), TrialEnv(make_family("HalfCheetahLimbs"), 3, 2, 4, "heldout")
+@pytest.mark.parametrize("cell", get_args(Cell))
+def test_it_acts_as_in_training(cell: Cell) -> None:
+    controller, env = make_controller(cell=cell), TrialEnv(make_family("HalfCheetahLimbs"), 3, 2, 4, "heldout")
     controller.reset(3)
     actor, obs, layout = PolicyActor(controller.policy, 3), env.reset(), env.layout
     clipped = 0

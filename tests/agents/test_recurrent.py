@@ -1,12 +1,13 @@
 """The LSTM actor-critic, against the textbook and against itself."""
 
 import math
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
-from agents.recurrent import FORGET_BIAS, Gaussian, LSTMState, PolicySpec, RecurrentActorCritic
+from agents.recurrent import Cell, Gaussian, PolicySpec, RecurrentActorCritic
 
 SPEC = PolicySpec(obs_dim=3, action_dim=2, hidden_size=8)
 ACTION, REWARD, BOUNDARY = slice(3, 5), 5, 6
@@ -28,8 +29,9 @@ def features(policy: RecurrentActorCritic, obs: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("memory", [True, False])
-def test_step_and_unroll_agree(memory: bool) -> None:
-    policy = make_policy(PolicySpec(3, 2, hidden_size=8, memory=memory))
+@pytest.mark.parametrize("cell", get_args(Cell))
+def test_step_and_unroll_agree(cell: Cell, memory: bool) -> None:
+    policy = make_policy(PolicySpec(3, 2, hidden_size=8, cell=cell, memory=memory))
     obs = trial_obs()
     state = policy.initial_state(4)
     stepped = []
@@ -44,10 +46,10 @@ def test_step_and_unroll_agree(memory: bool) -> None:
 def test_the_lstm_is_the_textbooks() -> None:
     """Hochreiter and Schmidhuber (1997) with forget gates, in PyTorch's order: input, forget, candidate, output."""
     policy = make_policy()
-    lstm = policy.lstm
+    lstm = policy.recurrent
     obs = trial_obs(steps=3)
     hidden, cell = torch.randn(2, 4, 8, generator=torch.Generator().manual_seed(2))
-    output, state = policy.unroll(obs, LSTMState(hidden, cell))
+    output, state = policy.unroll(obs, (hidden, cell))
     weights_in = lstm.get_parameter("weight_ih_l0").chunk(4)
     weights_back = lstm.get_parameter("weight_hh_l0").chunk(4)
     biases = (lstm.get_parameter("bias_ih_l0") + lstm.get_parameter("bias_hh_l0")).chunk(4)
@@ -58,7 +60,7 @@ def test_the_lstm_is_the_textbooks() -> None:
         cell = keep_old * cell + keep_new * torch.tanh(gates[2])
         hidden = show * torch.tanh(cell)
         torch.testing.assert_close(output[t], torch.cat([hidden, x], dim=-1))
-    torch.testing.assert_close(state, LSTMState(hidden, cell))
+    torch.testing.assert_close(state, (hidden, cell))
 
 
 def test_one_lstm_step_worked_by_hand() -> None:
@@ -69,19 +71,42 @@ def test_one_lstm_step_worked_by_hand() -> None:
     """
     policy = make_policy(PolicySpec(1, 1, hidden_size=1))
     with torch.no_grad():
-        for name, parameter in policy.lstm.named_parameters():
+        for name, parameter in policy.recurrent.named_parameters():
             parameter.fill_(1.0 if "weight" in name else 0.0)
-        output, (_, cell) = policy.lstm(
+        output, (_, cell) = policy.recurrent(
             torch.full((1, 1, 1), 0.5), (torch.full((1, 1, 1), 0.2), torch.full((1, 1, 1), 0.4))
         )
     assert cell.item() == pytest.approx(0.671106, abs=1e-6)
     assert output.item() == pytest.approx(0.391362, abs=1e-6)
 
 
-def test_an_untrained_lstm_keeps_its_cell() -> None:
-    lstm = make_policy().lstm
-    bias = lstm.get_parameter("bias_ih_l0") + lstm.get_parameter("bias_hh_l0")
-    assert torch.equal(bias[8:16], torch.full((8,), FORGET_BIAS))
+def test_one_gru_step_worked_by_hand() -> None:
+    """One unit, all weights 1, biases 0, input x = 0.5, h = 0.2: both gates see 0.7, sigmoid(0.7) = 0.668188.
+
+    The candidate is tanh(0.5 + 0.668188 * 0.2) = tanh(0.633638) = 0.560552;
+    h' = (1 - 0.668188) 0.560576 + 0.668188 * 0.2 = 0.319636 (Cho et al., 2014, in PyTorch's form).
+    """
+    policy = make_policy(PolicySpec(1, 1, hidden_size=1, cell="gru"))
+    with torch.no_grad():
+        for name, parameter in policy.recurrent.named_parameters():
+            parameter.fill_(1.0 if "weight" in name else 0.0)
+        output, _ = policy.recurrent(torch.full((1, 1, 1), 0.5), torch.full((1, 1, 1), 0.2))
+    assert output.item() == pytest.approx(0.319636, abs=1e-6)
+
+
+@pytest.mark.parametrize("cell", get_args(Cell))
+def test_an_untrained_cell_keeps_what_it_remembers(cell: Cell) -> None:
+    """Its candidate silenced, it remembers sigmoid(2) = 0.880797 of what it did."""
+    policy = make_policy(PolicySpec(3, 2, hidden_size=8, cell=cell))
+    with torch.no_grad():
+        for name, parameter in policy.recurrent.named_parameters():
+            if "weight" in name:
+                parameter.zero_()
+            else:
+                parameter[16:24] = 0.0  # the candidate's
+        remembered = tuple(torch.ones(1, 8) for _ in policy.initial_state(1))
+        _, state = policy.step(torch.zeros(1, policy.spec.trial_obs_dim), remembered)
+    torch.testing.assert_close(state[-1], torch.full((1, 8), 0.880797))
 
 
 def changed(obs: Tensor, where: int | slice) -> Tensor:

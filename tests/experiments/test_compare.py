@@ -60,7 +60,7 @@ def test_the_page_needs_nothing_beside_it(results: Path) -> None:
     page = (results / "index.html").read_text()
     for name in METHODS:
         assert f"<b>{name}</b>" in page
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 3
     assert not any(word in page for word in ("<script", "<link", "<img", " src="))
 
 
