@@ -24,13 +24,16 @@ from experiments.configs import (
     RegressionConfig,
     RenderConfig,
     TrainConfig,
+    TuneConfig,
 )
 from experiments.demo import run_demo
 from experiments.evaluate import run_evaluate
 from experiments.listing import run_families
+from experiments.presets import preset_arguments
 from experiments.regression import run_regression
 from experiments.render import run_render
 from experiments.train import run_training
+from experiments.tune import run_tune
 
 assert robots  # imported for the families that it registers
 
@@ -42,6 +45,7 @@ Command = (
     | Annotated[FamiliesConfig, tyro.conf.subcommand("families")]
     | Annotated[BenchConfig, tyro.conf.subcommand("bench")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
+    | Annotated[TuneConfig, tyro.conf.subcommand("tune")]
     | Annotated[RegressionConfig, tyro.conf.subcommand("regression")]
 )
 DESCRIPTION = "Meta-reinforcement learning for robots that meet bodies and goals they have never seen."
@@ -64,6 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str]) -> object:
+    """The chosen command's configuration, with a preset's settings where it names one."""
+    config = parse_once(arguments)
+    if isinstance(config, TrainConfig) and config.preset:
+        command, *given = arguments
+        return parse_once(
+            [command, *preset_arguments(config.preset), *given]
+        )  # of an option given twice the last counts
+    return config
+
+
+def parse_once(arguments: Sequence[str]) -> object:
     """The chosen command's configuration; InputError with tyro's message, on one line."""
     printed = io.StringIO()
     try:
@@ -106,6 +121,8 @@ def run(config: object) -> None:
             run_bench(config)
         case CompareConfig():
             run_compare(config)
+        case TuneConfig():
+            run_tune(config)
         case RegressionConfig():
             run_regression(config)
         case _:

@@ -17,6 +17,7 @@ from meta.ppo import PPOConfig
 DEFAULT_MINUTES = 10.0
 
 Device = Literal["auto", "cpu", "cuda"]
+Algorithm = Literal["lstm", "gru", "no-memory"]
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
 
 
@@ -31,6 +32,8 @@ class TrainConfig:
     """MJCF file of a robot of your own."""
     variant: str = "default"
     """Variant of the family."""
+    preset: Path | None = None
+    """File of settings, as `limbshift tune` writes it; options that are given beside it go before."""
     minutes: float | None = None
     """Stop after this much training (10 where --steps is not given either). With --resume, in all."""
     steps: int | None = None
@@ -269,6 +272,40 @@ class CompareConfig:
     def __post_init__(self) -> None:
         for name in ("minutes", "seeds", "num_envs", "episodes", "horizon", "tasks", "train_tasks"):
             require_positive(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """Search settings of training on a family, and write the best as a preset for `train --preset`."""
+
+    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
+    """Task family."""
+    minutes: float = 60.0
+    """Begin no training after this much time; it takes at least eight trainings to find anything."""
+    trial_minutes: float = 2.0
+    """Training by each of the settings tried, unless it is given up."""
+    algorithms: tuple[Algorithm, ...] = ("lstm",)
+    """lstm, gru, no-memory: where more than one is given, which of them is searched too."""
+    variant: str = "default"
+    """Variant of the family."""
+    seed: int = 0
+    """Makes the search, and everything in each training."""
+    num_envs: int = 64
+    """Trials side by side."""
+    episodes: int | None = None
+    """Episodes in a trial; by default the family's."""
+    horizon: int | None = None
+    """Steps in an episode; by default the family's."""
+    tasks: int = 64
+    """Tasks that settings are judged by: of the training range, so that those held out stay unseen."""
+    out: Path = Path("preset.json")
+    """The preset, which is written anew whenever better settings are found."""
+
+    def __post_init__(self) -> None:
+        for name in ("minutes", "trial_minutes", "num_envs", "episodes", "horizon", "tasks"):
+            require_positive(name, getattr(self, name))
+        if not self.algorithms:
+            raise InputError("algorithms is empty, expected some of lstm, gru, no-memory")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from agents.actor import PolicyActor
 from agents.controller import Controller, ControllerCard
 from agents.files import replacing
 from agents.recurrent import PolicySpec, RecurrentActorCritic
+from envs.errors import InputError
 from envs.family import TaskFamily, make_family
 from envs.own_robot import OwnFamily, OwnRobot
 from envs.trial_env import TrialEnv
@@ -44,15 +45,19 @@ OWN_DEFAULT = "Limbs"
 """The family of a robot of the user's own, unless another is named."""
 SAVE_SECONDS = 30.0
 """Training time between checkpoints."""
-CHANGEABLE = ("minutes", "steps", "run_dir", "robot", "resume", "device", "wandb", "eval_minutes", "video_minutes")
+CHANGEABLE = (
+    "preset", "minutes", "steps", "run_dir", "robot", "resume", "device", "wandb", "eval_minutes", "video_minutes"
+)  # fmt: skip
 """Settings that a resumed run may change."""
 
 
 def train(family: str | TaskFamily = "", **settings: Any) -> Path:
-    """Meta-train a controller; settings are those of TrainConfig. Returns the run directory.
+    """Meta-train a controller; settings are those of TrainConfig but preset. Returns the run directory.
 
     A family of the caller's own is given as an object.
     """
+    if "preset" in settings:
+        raise InputError("preset is for the command line, expected its settings as arguments")
     if isinstance(family, str):
         return run_training(TrainConfig(family=family, **settings))
     return run_training(TrainConfig(family=family.name, variant=family.variant, **settings), family)
@@ -108,7 +113,8 @@ def resumed_config(config: TrainConfig, saved: dict[str, Any]) -> TrainConfig:
 
 def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:
     """The configuration without paths that JSON could not hold."""
-    return {**asdict(config), "run_dir": str(run), "robot": str(config.robot) if config.robot else None}
+    paths = {name: str(path) if path else None for name, path in (("robot", config.robot), ("preset", config.preset))}
+    return {**asdict(config), "run_dir": str(run), **paths}
 
 
 def budget_spent(config: TrainConfig, trainer: Trainer) -> float:
