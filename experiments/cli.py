@@ -23,6 +23,7 @@ from experiments.configs import (
     FamiliesConfig,
     RegressionConfig,
     RenderConfig,
+    ResultsConfig,
     TrainConfig,
     TuneConfig,
 )
@@ -32,6 +33,7 @@ from experiments.listing import run_families
 from experiments.presets import preset_arguments
 from experiments.regression import run_regression
 from experiments.render import run_render
+from experiments.results import run_results
 from experiments.train import run_training
 from experiments.tune import run_tune
 
@@ -45,6 +47,7 @@ Command = (
     | Annotated[FamiliesConfig, tyro.conf.subcommand("families")]
     | Annotated[BenchConfig, tyro.conf.subcommand("bench")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
+    | Annotated[ResultsConfig, tyro.conf.subcommand("results")]
     | Annotated[TuneConfig, tyro.conf.subcommand("tune")]
     | Annotated[RegressionConfig, tyro.conf.subcommand("regression")]
 )
@@ -121,6 +124,8 @@ def run(config: object) -> None:
             run_bench(config)
         case CompareConfig():
             run_compare(config)
+        case ResultsConfig():
+            run_results(config)
         case TuneConfig():
             run_tune(config)
         case RegressionConfig():

@@ -27,7 +27,7 @@ TASK_SEED = 0
 """Which held-out tasks; not the seed of training."""
 CONSUMED = (1, 2, 4, 10, 20)
 """Episodes after which those that adapt by gradient steps are looked at."""
-RESULTS, PAGE, CELLS = "results.json", "index.html", "cells"
+ABOUT, RESULTS, PAGE, CELLS = "comparison.json", "results.json", "index.html", "cells"
 
 
 @dataclass(frozen=True)
@@ -76,24 +76,38 @@ class MethodResult:
 def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     """The command. Returns the directory of the results."""
     console = console or Console()
-    family = make_family(config.family, config.variant).with_train_tasks(config.train_tasks)
+    methods = open_comparison(config)
+    for seed in range(config.seeds):
+        for method in methods:
+            ensure_cell(method, seed, config, console)
+    finish_comparison(config.out)
+    console.print(f"results in {config.out / RESULTS}, page in {config.out / PAGE}", highlight=False, soft_wrap=True)
+    return config.out
+
+
+def open_comparison(config: CompareConfig) -> list[str]:
+    """Check what is asked and what the directory holds, before anything is trained. Returns the methods."""
+    family = family_of(config)
     methods = checked_methods(config, family)
     check_writable(config.out / RESULTS)
     about = what_is_compared(config, family)
     check_same(config.out, about)
-    write_json(config.out / "comparison.json", about)
-    cells = [
-        cell_of(method, seed, config, family, console)
-        for seed in range(config.seeds)
-        for method in methods
-        if seed == 0 or method != "random"
-    ]
+    write_json(config.out / ABOUT, about)
+    return methods
+
+
+def finish_comparison(out: Path) -> None:
+    """Write results and page from all cells there are."""
+    about, cells = read_json(out / ABOUT), read_cells(out)
     results = summarise_methods(cells)
     content = {**about, "methods": [asdict(result) for result in results], "cells": [asdict(cell) for cell in cells]}
-    write_json(config.out / RESULTS, content)
-    write_page(config.out / PAGE, about, results, cells)
-    console.print(f"results in {config.out / RESULTS}, page in {config.out / PAGE}", highlight=False, soft_wrap=True)
-    return config.out
+    write_json(out / RESULTS, content)
+    write_page(out / PAGE, about, results, cells)
+
+
+def family_of(config: CompareConfig) -> TaskFamily:
+    """The family, with the tasks to train on that are asked for."""
+    return make_family(config.family, config.variant).with_train_tasks(config.train_tasks)
 
 
 def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:
@@ -129,27 +143,40 @@ def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any
 
 def check_same(out: Path, about: dict[str, Any]) -> None:
     """InputError where the directory holds another comparison."""
-    if not (out / "comparison.json").is_file():
+    if not (out / ABOUT).is_file():
         return
-    kept = read_json(out / "comparison.json")
+    kept = read_json(out / ABOUT)
     for name, value in about.items():
         if kept.get(name) != value:
             raise InputError(f"{out} holds a comparison whose {name} is {kept.get(name)}, expected {value} as here")
 
 
-def cell_of(method: str, seed: int, config: CompareConfig, family: TaskFamily, console: Console) -> Cell:
-    """Read if it is there, trained if not; a file is written when its cell is complete."""
+def ensure_cell(method: str, seed: int, config: CompareConfig, console: Console | None = None) -> None:
+    """Train a cell if it is not there; its file is written when it is complete. Random actions have one seed."""
     path = config.out / CELLS / f"{method}-{seed}.json"
-    if path.is_file():
-        content = read_json(path)
-        looks = [Look(**look) for look in content["looks"]]
-        return Cell(**{**content, "looks": looks, "consumed": [Consumed(**each) for each in content["consumed"]]})
-    cell = train_cell(method, seed, config, family)
+    if path.is_file() or (method == "random" and seed > 0):
+        return
+    cell = train_cell(method, seed, config, family_of(config))
     write_json(path, asdict(cell))
     final = finals([cell]).mean()
     spent = f"{cell.looks[-1].seconds:.0f} s, {cell.looks[-1].steps:,} steps"
-    console.print(f"{method}, seed {seed}: {spent}, return {final:.1f} in the last episode", highlight=False)
-    return cell
+    where = f"{config.out.name}: {method}, seed {seed}"
+    (console or Console()).print(
+        f"{where}: {spent}, return {final:.1f} in the last episode", highlight=False, soft_wrap=True
+    )
+
+
+def read_cells(out: Path) -> list[Cell]:
+    """All that are complete, by method and seed: of earlier calls too."""
+    cells = []
+    for path in (out / CELLS).glob("[!.]*.json"):
+        content = read_json(path)
+        looks = [Look(**look) for look in content["looks"]]
+        cells.append(
+            Cell(**{**content, "looks": looks, "consumed": [Consumed(**each) for each in content["consumed"]]})
+        )
+    order = list(METHODS)
+    return sorted(cells, key=lambda cell: (order.index(cell.method), cell.seed))
 
 
 def train_cell(name: str, seed: int, config: CompareConfig, family: TaskFamily) -> Cell:

@@ -24,22 +24,21 @@ COLOURS = (
 
 TEMPLATE = Path(__file__).with_name("comparison.html.jinja")
 FEW_SEEDS = 5
-"""Under so many each seed is drawn."""
+"""Under so many each seed is drawn, as a dot."""
 
 
 def write_page(path: Path, about: dict[str, Any], methods: Sequence["MethodResult"], cells: Sequence["Cell"]) -> None:
     """Replace the page."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    few = max(len(method.by_seed) for method in methods) < FEW_SEEDS
     page = environment.from_string(TEMPLATE.read_text()).render(
         about=about,
         methods=methods,
         splits=list(methods[0].by_split),
-        few=few,
+        few=any(len(method.by_seed) < FEW_SEEDS for method in methods),
         interval=interval,
         worst=lambda score: "-" if score is None else f"{score.worst10:.2f}",
         training=drawn((2, 1), lambda axes: plot_training(axes, methods, cells)),
-        adaptation=drawn((1, 1), lambda axes: plot_adaptation(axes[0], methods, cells, few)),
+        adaptation=drawn((1, 1), lambda axes: plot_adaptation(axes[0], methods, cells)),
         gradient=drawn((1, 1), lambda axes: plot_consumed(axes[0], methods, cells))
         if any(cell.consumed for cell in cells)
         else None,
@@ -87,13 +86,13 @@ def plot_training(axes: Sequence[Axes], methods: Sequence["MethodResult"], cells
         panel.grid(alpha=0.25)
 
 
-def plot_adaptation(axes: Axes, methods: Sequence["MethodResult"], cells: Sequence["Cell"], few: bool) -> None:
-    """A line for each method through its mean over seeds."""
+def plot_adaptation(axes: Axes, methods: Sequence["MethodResult"], cells: Sequence["Cell"]) -> None:
+    """A line for each method through its mean over seeds, which are dots where they are few."""
     for place, (colour, method) in enumerate(zip(COLOURS, methods, strict=False)):
         curves = np.array([np.mean(cell.splits["heldout"], axis=0) for cell in cells if cell.method == method.method])
         episodes = np.arange(1, curves.shape[1] + 1) + 0.04 * (place - len(methods) / 2)
         axes.plot(episodes, curves.mean(axis=0), color=colour, marker="o", label=method.method)
-        if few:
+        if len(curves) < FEW_SEEDS:
             axes.plot(episodes, curves.T, ".", color=colour, ms=4, alpha=0.7)
     axes.set(xlabel="episode of the trial", ylabel="mean return", xticks=range(1, curves.shape[1] + 1))
     axes.grid(alpha=0.25)

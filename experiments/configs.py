@@ -93,14 +93,12 @@ class TrainConfig:
             "video_minutes",
         ):
             require_positive(name, getattr(self, name))
+        for name in ("learning_rate", "clip_coef", "max_grad_norm", "update_epochs", "num_minibatches"):
+            require_positive(f"ppo.{name}", getattr(self.ppo, name))
         if self.gamma is not None and not 0 <= self.gamma <= 1:
             raise InputError(f"gamma is {self.gamma}, expected a number from 0 to 1")
         if not 0 <= self.shift_probability <= 1:
             raise InputError(f"shift_probability is {self.shift_probability}, expected a number from 0 to 1")
-        if self.num_envs < self.ppo.num_minibatches:
-            raise InputError(
-                f"num_envs is {self.num_envs}, expected at least {self.ppo.num_minibatches}, one a minibatch"
-            )
 
     @property
     def budget_minutes(self) -> float | None:
@@ -306,6 +304,18 @@ class TuneConfig:
             require_positive(name, getattr(self, name))
         if not self.algorithms:
             raise InputError("algorithms is empty, expected some of lstm, gru, no-memory")
+
+
+@dataclass(frozen=True)
+class ResultsConfig:
+    """Train all comparisons of docs/results.md that are not there yet, one on each core, and write the page."""
+
+    out: Path = Path("runs/results")
+    """Directory of the comparisons; those that are interrupted go on where they were."""
+    page: Path = Path("docs/results.md")
+    """The page; its pictures go into a directory beside it."""
+    page_only: bool = False
+    """Train nothing: write the page from what is there."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,6 @@ LOOK_SEED = 1_000_003
 """Of the tasks that settings are judged by: of the training range, drawn by no training's own seed."""
 UNPRUNED = 3
 """Trainings that are never given up, so that later ones have something to be measured by."""
-MINIBATCHES = (4, 8, 16)
 Settings = dict[str, Any]
 """Options of `limbshift train` by name."""
 
@@ -82,7 +81,6 @@ def default_settings(config: TuneConfig, family: TaskFamily) -> Settings:
 
 def suggest(trial: "Trial", config: TuneConfig, family: TaskFamily) -> Settings:
     """The settings to try next."""
-    minibatches = [count for count in MINIBATCHES if count <= config.num_envs]
     return {
         "algorithm": trial.suggest_categorical("algorithm", config.algorithms),
         "hidden_size": trial.suggest_categorical("hidden_size", (64, 128, 256)),
@@ -92,7 +90,7 @@ def suggest(trial: "Trial", config: TuneConfig, family: TaskFamily) -> Settings:
         "ppo.gae_lambda": trial.suggest_float("ppo.gae_lambda", 0.8, 1.0),
         "ppo.ent_coef": trial.suggest_float("ppo.ent_coef", 1e-4, 2e-2, log=True),
         "ppo.update_epochs": trial.suggest_int("ppo.update_epochs", 2, 8),
-        "ppo.num_minibatches": trial.suggest_categorical("ppo.num_minibatches", minibatches),
+        "ppo.num_minibatches": trial.suggest_categorical("ppo.num_minibatches", (4, 8, 16, 32)),
     }
 
 

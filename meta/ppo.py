@@ -31,8 +31,8 @@ class PPOConfig:
     """Gradients are clipped to this norm."""
     update_epochs: int = 4
     """How often each trial is learnt from."""
-    num_minibatches: int = 4
-    """Parts that the trials of an iteration are split into; a trial stays whole."""
+    num_minibatches: int = 16
+    """Parts that the trials of an iteration are split into, as far as there are trials; a trial stays whole."""
 
 
 class Minibatch(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Self
 import mujoco
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from envs.changes import DIRECTION, HEADING, all_but, mass_factor, motor_lives, motor_signs, place
 from envs.effects import ScaleBodyMass, ScaleLimbMass
@@ -212,10 +213,13 @@ class AntGoal(AntFamily):
     goal_radius = NEAR
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """1 - distance / 4 m + 0.2 (0 where it falls) - 0.01 * sum(a^2);
-        variant "sparse": 1 within 0.5 m, else 0, for 1 - distance / 4 m
+        """approach + 1 - distance / 4 m + 0.2 (0 where it falls) - 0.01 * sum(a^2);
+        approach is the speed towards the goal; variant "sparse": 1 within 0.5 m, else 0, for both
         """
         goal = torch.stack([task["goal_x"], task["goal_y"]], dim=-1)
-        distance = (self.robot.position(motion.physics) - goal).norm(dim=-1)
-        there = (distance < NEAR).to(distance.dtype)
-        return self.paid(there if self.variant == "sparse" else 1 - distance / WORTHLESS, motion)
+        offset = goal - self.robot.position(motion.physics)
+        distance = offset.norm(dim=-1)
+        if self.variant == "sparse":
+            return self.paid((distance < NEAR).to(distance.dtype), motion)
+        approach: Tensor = torch.linalg.vecdot(motion.velocity, normalize(offset, dim=-1))
+        return {**self.paid(approach, motion), "near": 1 - distance / WORTHLESS}

@@ -602,6 +602,17 @@ def test_the_reacher_is_paid_by_its_distance(goal_x: float, goal_y: float, dista
     assert near["distance"].tolist() == [pytest.approx(-distance, abs=1e-7)]
 
 
+def test_an_ant_is_paid_for_being_near_its_goal_and_for_coming_nearer() -> None:
+    """From the origin to (1.5, -2) it is 2.5 m; at (3, 4) m/s it comes nearer by (3 * 1.5 - 4 * 2) / 2.5 = -1.4 m/s."""
+    task = {"goal_x": torch.tensor([1.5]).double(), "goal_y": torch.tensor([-2.0]).double()}
+    dense, sparse = make_family("AntGoal"), make_family("AntGoal", "sparse")
+    motion = worked_motion(dense, 0.0, action=0.5)._replace(velocity=torch.tensor([[3.0, 4.0]]).double())
+    terms = {name: value.item() for name, value in dense.reward(motion, task).items()}
+    assert terms == pytest.approx({"run": -1.4, "near": 1 - 2.5 / 4, "alive": 0.2, "control": -0.01 * 8 * 0.25})
+    there = {"goal_x": torch.tensor([0.3]).double(), "goal_y": torch.tensor([-0.39]).double()}
+    assert [sparse.reward(motion, at)["run"].item() for at in (task, there)] == [0.0, 1.0]
+
+
 def test_a_reacher_that_sees_its_target_is_paid_for_touching_it() -> None:
     family = make_family("ReacherLimbs")
     physics = MujocoPhysics(family.robot.model, 1, derived=family.robot.derived)

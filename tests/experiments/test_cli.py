@@ -114,7 +114,7 @@ def test_families_are_listed_and_told(capsys: pytest.CaptureFixture[str]) -> Non
         (["train", "HalfCheetahDir", "--minutes", "0"], "minutes is 0.0, expected a number above 0"),
         (["train", "HalfCheetahDir", "--steps", "-3"], "steps is -3, expected a number above 0"),
         (["train", "HalfCheetahDir", "--num-envs", "0"], "num_envs is 0, expected a number above 0"),
-        (["train", "HalfCheetahDir", "--num-envs", "3"], "num_envs is 3, expected at least 4, one a minibatch"),
+        (["train", "HalfCheetahDir", "--ppo.num-minibatches", "0"], "ppo.num_minibatches is 0, expected a number"),
         (["train", "HalfCheetahDir", "--device", "gpu"], "invalid choice 'gpu'"),
         (["train", "ReacherGoal", "--variant", "sparse"], "variant of ReacherGoal is 'sparse', expected one of"),
         (["evaluate", "Nobody"], "unknown controller 'Nobody'"),

@@ -1,0 +1,96 @@
+"""The evidence of docs/results.md: trains what is missing of it, one training on each core, and writes the page."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import envs.robots  # noqa: F401  registers the families in processes of their own too
+from experiments.compare import CELLS, ensure_cell, open_comparison
+from experiments.configs import CompareConfig, TrainConfig
+from experiments.train import run_training
+from meta.checkpoint import CHECKPOINT
+
+Job = Callable[[], object]
+DONE = "done"
+"""A file in the run directory of a training that is over."""
+
+
+class Comparison(NamedTuple):
+    """Methods on a family, some with more seeds than others."""
+
+    family: str
+    minutes: float
+    """On one core, each method and seed."""
+    seeds: Mapping[str, int]
+    """By method."""
+    train_tasks: int | None = None
+
+    def directory(self, out: Path) -> Path:
+        return out / (self.family if self.train_tasks is None else f"{self.family}-{self.train_tasks}-tasks")
+
+    def begun(self, out: Path) -> bool:
+        """Whether there is anything to tell: random actions, by which the rest is measured, are played first."""
+        return (self.directory(out) / CELLS / "random-0.json").is_file()
+
+    def jobs(self, out: Path) -> list[Job]:
+        """Seed by seed, so that half of them too are a comparison."""
+        config = CompareConfig(
+            self.family, self.directory(out), tuple(self.seeds), minutes=self.minutes, train_tasks=self.train_tasks
+        )
+        open_comparison(config)
+        seeds = {"random": 1, **self.seeds}
+        return [
+            partial(ensure_cell, method, seed, config)
+            for seed in range(max(seeds.values()))
+            for method, count in seeds.items()
+            if seed < count
+        ]
+
+
+class Milestone(NamedTuple):
+    """What trials of 2 x 200 steps are to return after so many env steps of training."""
+
+    family: str
+    steps: int
+    goal: float
+    """Mean return of an episode, over both of held-out trials."""
+
+    def directory(self, out: Path) -> Path:
+        return out / f"{self.family}-{self.steps / 1e6:g}M-steps"
+
+    def done(self, out: Path) -> bool:
+        return (self.directory(out) / DONE).is_file()
+
+    def job(self, out: Path) -> Job:
+        return partial(train_to, self, self.directory(out))
+
+
+def train_to(milestone: Milestone, run: Path) -> None:
+    """Train, or go on where that was interrupted."""
+    if (run / DONE).is_file():
+        return
+    run_training(
+        TrainConfig(
+            milestone.family,
+            steps=milestone.steps,
+            episodes=2,
+            horizon=200,
+            run_dir=run,
+            resume=(run / CHECKPOINT).is_file(),
+            wandb="disabled",
+        )
+    )
+    (run / DONE).touch()
+
+
+FIVE = {"rl2": 5, "no-memory": 5, "ppo": 5, "recurrent-ppo": 5}
+TWO = {"oracle": 2, "ceiling": 2, "maml": 2, "sac": 2, "finetune": 2}
+FEW = {"rl2": 2, "oracle": 2, "ppo": 2, "recurrent-ppo": 2}
+COMPARISONS = (
+    *(Comparison(family, 4.0, {**FIVE, **TWO}) for family in ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal")),
+    *(Comparison(family, 6.0, FEW) for family in ("HalfCheetahVel", "AntDirForwardBack", "Walker2dRandParams")),
+)
+OVERFITTING = tuple(Comparison("HalfCheetahLimbsDir", 4.0, {"rl2": 2}, count) for count in (2, 8, 32, 128, None))
+"""How training on few tasks tells on others."""
+MILESTONES = (Milestone("HalfCheetahVel", 5_000_000, -50.0), Milestone("HalfCheetahDir", 10_000_000, 1400.0))

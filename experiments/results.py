@@ -1,0 +1,53 @@
+"""Trains what is missing of the evidence, one training on each core, and writes docs/results.md."""
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.queues import Queue
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from experiments.compare import finish_comparison
+from experiments.configs import ResultsConfig
+from experiments.evidence import COMPARISONS, MILESTONES, OVERFITTING, Job
+from experiments.results_page import write_results
+
+
+def run_results(config: ResultsConfig, console: Console | None = None) -> Path:
+    """The command. Returns the page's path."""
+    console = console or Console()
+    comparisons = (*COMPARISONS, *OVERFITTING)
+    if not config.page_only:
+        jobs = [job for comparison in comparisons for job in comparison.jobs(config.out)]
+        run_side_by_side([*jobs, *(milestone.job(config.out) for milestone in MILESTONES)])
+    for comparison in comparisons:
+        if comparison.begun(config.out):
+            finish_comparison(comparison.directory(config.out))
+    write_results(config.out, config.page)
+    console.print(f"page in {config.page}", highlight=False, soft_wrap=True)
+    return config.page
+
+
+def run_side_by_side(jobs: Sequence[Job]) -> None:
+    """Each job in turn, on whichever core is free: alone on it, so that none takes another's time."""
+    context = multiprocessing.get_context("spawn")
+    cores = sorted(os.sched_getaffinity(0))
+    free: Queue[int] = context.Queue()
+    for core in cores:
+        free.put(core)
+    with ProcessPoolExecutor(len(cores), context, initializer=stay_on_one, initargs=(free,)) as pool:
+        try:
+            for job in as_completed([pool.submit(job) for job in jobs]):
+                job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def stay_on_one(free: "Queue[int]") -> None:
+    """A worker's beginning: it takes a core for itself."""
+    os.sched_setaffinity(0, {free.get()})
+    torch.set_num_threads(1)
