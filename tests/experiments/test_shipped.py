@@ -11,7 +11,7 @@ RETURNS = {
     "AntDirForwardBack": 400,
     "ArmJointFriction": -28,
     "ArmPayload": -12,
-    "HalfCheetahDir": 1100,
+    "HalfCheetahDir": 1350,
     "HalfCheetahHardware": 400,
     "HalfCheetahVel": -75,
     "HalfCheetahLimbs": 680,
