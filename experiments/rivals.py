@@ -29,7 +29,7 @@ UNLIMITED = 10**12
 OURS = PPOConfig()
 SAC_GRADIENT_STEPS = 8
 """After each step of all envs; one for each env's step would leave the simulator idle."""
-FINETUNE_RATE, FINETUNE_STEPS = 0.1, 4
+FINETUNE_RATE, FINETUNE_STEPS = 0.1, 16
 """Of a task's own copy of PPO's policy, after each of its episodes."""
 
 

@@ -15,7 +15,7 @@ from meta.gradient_adaptation import AdaptingActor, Episode, GradientSteps, copi
 class MAMLConfig:
     """How a policy is meta-trained."""
 
-    learner_rate: float = 0.1
+    learner_rate: float = 0.3
     """Step size of a task's own copy."""
     inner_steps: int = 1
     """Gradient steps of a copy after each episode."""
@@ -37,7 +37,7 @@ class MAMLConfig:
     """Gradients are clipped to this norm."""
     update_epochs: int = 4
     """How often an iteration's trials are learnt from."""
-    num_minibatches: int = 4
+    num_minibatches: int = 16
     """Parts that the trials of an iteration are split into; a trial stays whole."""
 
 
