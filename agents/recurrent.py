@@ -16,7 +16,7 @@ FORGET_BIAS = 2.0
 """sigmoid(2) = 0.88 of what is remembered is kept at each step of an untrained LSTM or GRU."""
 
 
-Cell = Literal["lstm", "gru"]
+RecurrentCell = Literal["lstm", "gru"]
 RecurrentState = tuple[Tensor, ...]
 """What is remembered, (N, hidden) each: output and cell of an LSTM, output of a GRU."""
 
@@ -50,7 +50,7 @@ class PolicySpec:
     task_dim: int = 0
     """Number of task parameters that it sees; above 0 for the oracle alone."""
     hidden_size: int = 128
-    cell: Cell = "lstm"
+    cell: RecurrentCell = "lstm"
     memory: bool = True
     """Without it every step is met as the first of a trial: zero state, no previous action or reward."""
     sees_reward: bool = True

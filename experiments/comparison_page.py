@@ -112,7 +112,8 @@ def plot_consumed(axes: Axes, methods: Sequence["MethodResult"], cells: Sequence
             values = [np.mean(each.returns) for each in cell.consumed]
             axes.plot(episodes, values, color=colour, marker="o", label=method.method if cell is own[0] else None)
     axes.set(xlabel="episodes consumed", ylabel="mean return of the next", xscale="log")
-    axes.set_xticks(ticks := [each.episodes for cell in cells for each in cell.consumed], [str(tick) for tick in ticks])
+    ticks = sorted({each.episodes for cell in cells for each in cell.consumed})
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize=8)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from agents.recurrent import Cell
+from agents.recurrent import RecurrentCell
 from envs.errors import InputError
 from envs.physics import Engine, EngineName
 from experiments.loggers import WandbMode
@@ -70,7 +70,7 @@ class TrainConfig:
     """Discount; by default the family's."""
     hidden_size: int = 128
     """Width of the encoder and of the recurrent cell."""
-    cell: Cell = "lstm"
+    cell: RecurrentCell = "lstm"
     """What remembers: an LSTM, or a GRU, which is smaller."""
     eval_minutes: float = 2.0
     """Training minutes between looks at held-out tasks."""
@@ -262,7 +262,7 @@ class CompareConfig:
     """Held-out tasks, the same for all."""
     train_tasks: int | None = None
     """Tasks to train on; by default the family's own. Fewer show how training overfits to them."""
-    cell: Cell = "lstm"
+    cell: RecurrentCell = "lstm"
     """What remembers in rl2 and its oracles."""
     hide_reward: bool = False
     """Keep the reward from rl2 and its oracles."""

@@ -1,4 +1,4 @@
-"""The evidence of docs/results.md: trains what is missing of it, one training on each core, and writes the page."""
+"""What docs/results.md tells of: which comparisons, and which trainings of our own."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -7,7 +7,7 @@ import torch
 
 from agents.actor import PolicyActor
 from agents.feedforward import FeedforwardActorCritic
-from agents.recurrent import Cell
+from agents.recurrent import RecurrentCell
 from envs.family import TaskFamily
 from envs.trial_env import TrialEnv
 from experiments.configs import TrainConfig
@@ -28,7 +28,7 @@ class Setting(NamedTuple):
     num_envs: int
     episodes: int
     horizon: int
-    cell: Cell = "lstm"
+    cell: RecurrentCell = "lstm"
     hide_reward: bool = False
 
 
@@ -68,10 +68,7 @@ def train_ours(setting: Setting, watch: Watch, memory: bool = True, observe_task
     def make_act(env: TrialEnv) -> Act:
         return PolicyActor(trainer.policy, env.num_envs)
 
-    watch.begin()
-    trainer.iterate(watch.share)
-    while watch(trainer.progress.steps, make_act):
-        trainer.iterate(watch.share)
+    watch.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
     trainer.env.close()
     return make_act
 
@@ -87,10 +84,7 @@ def train_maml(setting: Setting, watch: Watch) -> MakeAct:
     def make_act(env: TrialEnv) -> Act:
         return maml.actor(env, torch.Generator().manual_seed(setting.seed))
 
-    watch.begin()
-    maml.iterate(watch.share)
-    while watch(maml.steps, make_act):
-        maml.iterate(watch.share)
+    watch.run(maml.iterate, lambda: maml.steps, make_act)
     env.close()
     return make_act
 

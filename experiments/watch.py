@@ -47,6 +47,13 @@ class Watch:
         """Training starts now: what was set up before is not counted."""
         self._resumed = self.clock()
 
+    def run(self, iterate: Callable[[float], object], steps: Callable[[], int], make_act: MakeAct) -> None:
+        """Train until the budget is spent: iterations, given the share that is, and the env steps so far."""
+        self.begin()
+        iterate(self.share)
+        while self(steps(), make_act):
+            iterate(self.share)
+
     @property
     def share(self) -> float:
         """Of the budget that is spent."""

@@ -11,14 +11,14 @@ from safetensors.torch import save_file
 import envs.robots  # noqa: F401  registers the families
 from agents.actor import Forget, PolicyActor
 from agents.controller import Controller, ControllerCard, ControllerError
-from agents.recurrent import Cell, PolicySpec, RecurrentActorCritic
+from agents.recurrent import PolicySpec, RecurrentActorCritic, RecurrentCell
 from envs.family import make_family
 from envs.trial_env import TrialEnv
 
 CARD = ControllerCard("HalfCheetahLimbs", "default", episodes_per_trial=2, horizon=4)
 
 
-def make_controller(sees_reward: bool = True, cell: Cell = "lstm") -> Controller:
+def make_controller(sees_reward: bool = True, cell: RecurrentCell = "lstm") -> Controller:
     torch.manual_seed(0)
     policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8, cell=cell, sees_reward=sees_reward))
     policy.normaliser.update(torch.randn(100, policy.spec.trial_obs_dim))
@@ -27,8 +27,8 @@ def make_controller(sees_reward: bool = True, cell: Cell = "lstm") -> Controller
     return Controller(policy, CARD, -torch.ones(6), torch.ones(6))
 
 
-@pytest.mark.parametrize("cell", get_args(Cell))
-def test_it_acts_as_in_training(cell: Cell) -> None:
+@pytest.mark.parametrize("cell", get_args(RecurrentCell))
+def test_it_acts_as_in_training(cell: RecurrentCell) -> None:
     controller, env = make_controller(cell=cell), TrialEnv(make_family("HalfCheetahLimbs"), 3, 2, 4, "heldout")
     controller.reset(3)
     actor, obs, layout = PolicyActor(controller.policy, 3), env.reset(), env.layout

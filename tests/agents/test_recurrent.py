@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.recurrent import Cell, Gaussian, PolicySpec, RecurrentActorCritic
+from agents.recurrent import Gaussian, PolicySpec, RecurrentActorCritic, RecurrentCell
 
 SPEC = PolicySpec(obs_dim=3, action_dim=2, hidden_size=8)
 ACTION, REWARD, BOUNDARY = slice(3, 5), 5, 6
@@ -29,8 +29,8 @@ def features(policy: RecurrentActorCritic, obs: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("memory", [True, False])
-@pytest.mark.parametrize("cell", get_args(Cell))
-def test_step_and_unroll_agree(cell: Cell, memory: bool) -> None:
+@pytest.mark.parametrize("cell", get_args(RecurrentCell))
+def test_step_and_unroll_agree(cell: RecurrentCell, memory: bool) -> None:
     policy = make_policy(PolicySpec(3, 2, hidden_size=8, cell=cell, memory=memory))
     obs = trial_obs()
     state = policy.initial_state(4)
@@ -94,8 +94,8 @@ def test_one_gru_step_worked_by_hand() -> None:
     assert output.item() == pytest.approx(0.319636, abs=1e-6)
 
 
-@pytest.mark.parametrize("cell", get_args(Cell))
-def test_an_untrained_cell_keeps_what_it_remembers(cell: Cell) -> None:
+@pytest.mark.parametrize("cell", get_args(RecurrentCell))
+def test_an_untrained_cell_keeps_what_it_remembers(cell: RecurrentCell) -> None:
     """Its candidate silenced, it remembers sigmoid(2) = 0.880797 of what it did."""
     policy = make_policy(PolicySpec(3, 2, hidden_size=8, cell=cell))
     with torch.no_grad():
