@@ -151,9 +151,14 @@ def check_same(out: Path, about: dict[str, Any]) -> None:
             raise InputError(f"{out} holds a comparison whose {name} is {kept.get(name)}, expected {value} as here")
 
 
+def cell_file(out: Path, method: str, seed: int) -> Path:
+    """Where a cell is kept."""
+    return out / CELLS / f"{method}-{seed}.json"
+
+
 def ensure_cell(method: str, seed: int, config: CompareConfig, console: Console | None = None) -> None:
     """Train a cell if it is not there; its file is written when it is complete. Random actions have one seed."""
-    path = config.out / CELLS / f"{method}-{seed}.json"
+    path = cell_file(config.out, method, seed)
     if path.is_file() or (method == "random" and seed > 0):
         return
     cell = train_cell(method, seed, config, family_of(config))

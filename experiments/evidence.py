@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import envs.robots  # noqa: F401  registers the families in processes of their own too
-from experiments.compare import CELLS, ensure_cell, open_comparison
+from experiments.compare import cell_file, ensure_cell, open_comparison
 from experiments.configs import CompareConfig, TrainConfig
 from experiments.train import run_training
 from meta.checkpoint import CHECKPOINT
@@ -29,23 +29,28 @@ class Comparison(NamedTuple):
     def directory(self, out: Path) -> Path:
         return out / (self.family if self.train_tasks is None else f"{self.family}-{self.train_tasks}-tasks")
 
+    def cells(self) -> list[tuple[str, int]]:
+        """Methods and seeds: random actions first, by which the rest is measured, then seed by seed, so that half of
+        them too are a comparison.
+        """
+        seeds = range(max(self.seeds.values()))
+        return [("random", 0), *((name, seed) for seed in seeds for name, count in self.seeds.items() if seed < count)]
+
+    def files(self, out: Path) -> list[Path]:
+        """Of the cells that are complete, and to be."""
+        return [cell_file(self.directory(out), method, seed) for method, seed in self.cells()]
+
     def begun(self, out: Path) -> bool:
-        """Whether there is anything to tell: random actions, by which the rest is measured, are played first."""
-        return (self.directory(out) / CELLS / "random-0.json").is_file()
+        """Whether there is anything to tell."""
+        return self.files(out)[0].is_file()
 
     def jobs(self, out: Path) -> list[Job]:
-        """Seed by seed, so that half of them too are a comparison."""
+        """One for each cell; those that are complete do nothing."""
         config = CompareConfig(
             self.family, self.directory(out), tuple(self.seeds), minutes=self.minutes, train_tasks=self.train_tasks
         )
         open_comparison(config)
-        seeds = {"random": 1, **self.seeds}
-        return [
-            partial(ensure_cell, method, seed, config)
-            for seed in range(max(seeds.values()))
-            for method, count in seeds.items()
-            if seed < count
-        ]
+        return [partial(ensure_cell, method, seed, config) for method, seed in self.cells()]
 
 
 class Milestone(NamedTuple):

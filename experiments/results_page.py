@@ -2,6 +2,7 @@
 
 import os
 import platform
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,16 +24,15 @@ OURS, GOAL = "rl2", 0.9
 """What our score is to reach on every family."""
 ABOVE_RIVALS = ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal", "HalfCheetahVel", "AntDirForwardBack")
 """Families on which our interval is to lie above those of PPO and RecurrentPPO."""
-INTRODUCTION = """# Results
-
-Written by `limbshift results` from {cells} trainings of `limbshift compare`: nothing here is typed by hand, and what
-was hoped for and missed is told too. Each method and seed is trained for the same time, alone on one of {cores} cores
-({cpu}), with 64 robots side by side, and then meets the same 64 held-out tasks. Return and
-score are those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 % interval of a bootstrap
-that resamples training seeds, and tasks within them. A score of 0 is the mean of random actions, 1 that of the oracle,
-which is shown its task, after as much training. At equal steps: each method at its last look before the slowest one's
-number of env steps. A method that has fewer than five seeds is drawn with a dot for each, and its interval tells little
-of what other seeds would give.
+INTRODUCTION = """\
+Written by `limbshift results` from {cells} of its {planned} trainings{rest}: nothing here is typed by hand, and
+what was hoped for and missed is told too. Each method and seed is trained for the same time, alone on one of
+{cores} cores ({cpu}), with 64 robots side by side, and then meets the same 64 held-out tasks. Return and score are
+those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 % interval of a bootstrap that
+resamples training seeds, and tasks within them. A score of 0 is the mean of random actions, 1 that of the oracle,
+which is shown its task, after as much training. At equal steps: each method at its last look before the slowest
+one's number of env steps. A method that has fewer than five seeds is drawn with a dot for each, and its interval
+tells little of others.
 """
 Results = Mapping[str, Sequence[MethodResult]]
 """By family."""
@@ -45,7 +45,7 @@ def write_results(out: Path, page: Path) -> None:
     results = {family: summarise_methods(own) for family, own in cells.items()}
     pictures = page.parent / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
-    parts = [introduction(sum(map(len, cells.values()))), *hopes(results), *milestones(out)]
+    parts = [introduction(out), *hopes(results), *milestones(out)]
     for comparison in compared:
         family = comparison.family
         draw(pictures / f"{family}.png", results[family], cells[family])
@@ -55,10 +55,16 @@ def write_results(out: Path, page: Path) -> None:
         temporary.write_text("\n".join(parts) + "\n")
 
 
-def introduction(num_cells: int) -> str:
+def introduction(out: Path) -> str:
+    """What was done, how much of what is planned, and on what machine."""
+    everything = (*COMPARISONS, *OVERFITTING)
+    planned = sum(len(comparison.files(out)) for comparison in everything)
+    cells = sum(path.is_file() for comparison in everything for path in comparison.files(out))
+    rest = "" if cells == planned else " (the same command goes on with the rest)"
     names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     cpu = names[0].split(":", 1)[1].strip() if names else platform.machine()
-    return INTRODUCTION.format(cells=num_cells, cores=os.cpu_count(), cpu=cpu)
+    text = INTRODUCTION.format(cells=cells, planned=planned, rest=rest, cores=os.cpu_count(), cpu=cpu)
+    return f"# Results\n\n{textwrap.fill(text, 120)}\n"
 
 
 def hopes(results: Results) -> list[str]:
