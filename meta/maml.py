@@ -9,6 +9,7 @@ from agents.feedforward import FeedforwardActorCritic
 from envs.trial_env import TrialEnv
 from meta.advantages import RewardScaler
 from meta.gradient_adaptation import AdaptingActor, Episode, GradientSteps, copies
+from meta.ppo import anneal
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class MAML:
         """One iteration; `spent` is the share of the budget that is gone. The first one only fills the normalisers."""
         actor, reward, terminated = self._collect()
         if self.steps:
-            self._set_learning_rate(spent)
+            anneal(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, spent)
             self._update(actor.episodes)
         self.scaler.update(reward, terminated)
         for episode in actor.episodes:
@@ -123,8 +124,3 @@ class MAML:
                 loss.backward()
                 nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
                 self.optimizer.step()
-
-    def _set_learning_rate(self, spent: float) -> None:
-        start, end = self.config.learning_rate, self.config.final_learning_rate
-        for group in self.optimizer.param_groups:
-            group["lr"] = start + min(spent, 1.0) * (end - start)

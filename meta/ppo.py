@@ -88,6 +88,12 @@ def minibatches(
         )
 
 
+def anneal(optimizer: torch.optim.Optimizer, start: float, end: float, spent: float) -> None:
+    """Set the step size for the spent share of the budget: from start to end, linearly."""
+    for group in optimizer.param_groups:
+        group["lr"] = start + min(spent, 1.0) * (end - start)
+
+
 class PPO:
     """The policy, its optimiser, and the update of an iteration."""
 
@@ -102,7 +108,7 @@ class PPO:
 
     def update(self, storage: RolloutStorage, advantage: Tensor, progress: float) -> Losses:
         """Learn from an iteration's trials; progress is the spent share of the budget. Mean losses."""
-        self._set_learning_rate(progress)
+        anneal(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, progress)
         history = []
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, advantage, self.config.num_minibatches, self.generator):
@@ -113,8 +119,3 @@ class PPO:
                 self.optimizer.step()
                 history.append(torch.stack(losses).detach())
         return Losses(*torch.stack(history).mean(dim=0))
-
-    def _set_learning_rate(self, progress: float) -> None:
-        start, end = self.config.learning_rate, self.config.final_learning_rate
-        for group in self.optimizer.param_groups:
-            group["lr"] = start + min(progress, 1.0) * (end - start)
