@@ -138,6 +138,7 @@ def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any
         "train_tasks": config.train_tasks,
         "cell": config.cell,
         "hide_reward": config.hide_reward,
+        "first_order": config.first_order,
     }
 
 
@@ -194,7 +195,9 @@ def train_cell(name: str, seed: int, config: CompareConfig, family: TaskFamily) 
 
     heldout = trials("heldout")
     watch = Watch(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS)
-    setting = Setting(family, seed, config.num_envs, episodes, horizon, config.cell, config.hide_reward)
+    setting = Setting(
+        family, seed, config.num_envs, episodes, horizon, config.cell, config.hide_reward, config.first_order
+    )
     make_act = method.train(setting, watch)
     heldout.close()
     returns = {split: split_returns(trials(split), make_act) for split in family.tasks.splits}

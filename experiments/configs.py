@@ -266,6 +266,8 @@ class CompareConfig:
     """What remembers in rl2 and its oracles."""
     hide_reward: bool = False
     """Keep the reward from rl2 and its oracles."""
+    first_order: bool = False
+    """Let maml take its gradient steps on a task for constants: cheaper, and blind to how its start shapes them."""
 
     def __post_init__(self) -> None:
         for name in ("minutes", "seeds", "num_envs", "episodes", "horizon", "tasks", "train_tasks"):

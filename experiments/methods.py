@@ -30,6 +30,7 @@ class Setting(NamedTuple):
     horizon: int
     cell: RecurrentCell = "lstm"
     hide_reward: bool = False
+    first_order: bool = False
 
 
 class Method(NamedTuple):
@@ -79,7 +80,7 @@ def train_maml(setting: Setting, watch: Watch) -> MakeAct:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.seed)
         policy = FeedforwardActorCritic.of_size(env.tasks.obs_dim, env.tasks.action_dim, HIDDEN)
-    maml = MAML(env, policy, MAMLConfig(), setting.family.gamma, setting.seed)
+    maml = MAML(env, policy, MAMLConfig(first_order=setting.first_order), setting.family.gamma, setting.seed)
 
     def make_act(env: TrialEnv) -> Act:
         return maml.actor(env, torch.Generator().manual_seed(setting.seed))

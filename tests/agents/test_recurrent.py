@@ -1,4 +1,4 @@
-"""The LSTM actor-critic, against the textbook and against itself."""
+"""The recurrent actor-critic, against the textbook and against itself."""
 
 import math
 from typing import get_args

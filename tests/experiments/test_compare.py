@@ -15,7 +15,7 @@ from envs.family import make_family
 from envs.trial_env import TrialEnv
 from experiments.cli import main
 from experiments.compare import Cell, look_at, summarise_methods
-from experiments.methods import METHODS
+from experiments.methods import METHODS, Setting
 from experiments.watch import Look, MakeAct, Watch
 from meta.adaptation import random_actor
 
@@ -90,6 +90,22 @@ def test_bad_input_is_one_line(
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("\n") == 1
+
+
+def test_what_ours_and_maml_are_told_reaches_them(tmp_path: Path) -> None:
+    settings = []
+
+    def train(setting: Setting, watch: Watch) -> MakeAct:
+        settings.append(setting)
+        return METHODS["random"].train(setting, watch)
+
+    spied = {**METHODS, "rl2": METHODS["rl2"]._replace(train=train)}
+    with patch.dict("experiments.compare.METHODS", spied):
+        arguments = ["--methods", "rl2", "--cell", "gru", "--hide-reward", "--first-order", "--seeds", "1"]
+        assert compare(tmp_path / "out", *arguments) == 0
+    (setting,) = settings
+    assert (setting.cell, setting.hide_reward, setting.first_order) == ("gru", True, True)
+    assert (setting.num_envs, setting.episodes, setting.horizon) == (4, 2, 5)
 
 
 def cell(method: str, seed: int, *finals: float, steps: int = 100) -> Cell:
