@@ -75,9 +75,8 @@ def parse(arguments: Sequence[str]) -> object:
     config = parse_once(arguments)
     if isinstance(config, TrainConfig) and config.preset:
         command, *given = arguments
-        return parse_once(
-            [command, *preset_arguments(config.preset), *given]
-        )  # of an option given twice the last counts
+        # Of an option that is given twice the last counts.
+        return parse_once([command, *preset_arguments(config.preset), *given])
     return config
 
 

@@ -9,6 +9,7 @@ from torch.func import grad, vmap
 from agents.feedforward import FeedforwardActorCritic, Weights
 from envs.trial_env import Layout, TrialEnv
 from meta.advantages import generalised_advantages
+from meta.ppo import clipped_surrogate
 
 
 class Episode(NamedTuple):
@@ -77,10 +78,8 @@ class GradientSteps:
     def objective(self, weights: Weights, episode: Episode) -> Objective:
         """Of one task: weights without an axis in front, episode (T, ...)."""
         log_ratio = self.policy.actions(weights, episode.obs).log_prob(episode.action) - episode.log_prob
-        ratio = log_ratio.exp()
-        clipped = ratio.clamp(1 - self.clip_coef, 1 + self.clip_coef)
-        loss = -torch.minimum(ratio * episode.advantage, clipped * episode.advantage).mean()
-        return Objective(loss, ((ratio - 1) - log_ratio).mean())
+        loss, _, approx_kl = clipped_surrogate(log_ratio, episode.advantage, self.clip_coef)
+        return Objective(loss, approx_kl)
 
     def objectives(self, weights: Weights, episode: Episode) -> Objective:
         """Of N tasks at once, (N,) each: weights (N, ...), episode (T, N, ...)."""

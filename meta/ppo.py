@@ -56,6 +56,17 @@ class Losses(NamedTuple):
     clip_fraction: Tensor
 
 
+def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_coef: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The policy's loss, a scalar; the probability ratios; and how far the policy has moved, a scalar.
+
+    Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 7.
+    """
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - clip_coef, 1 + clip_coef)
+    loss = -torch.minimum(ratio * advantage, clipped * advantage).mean()
+    return loss, ratio, ((ratio - 1) - log_ratio).mean()
+
+
 def ppo_loss(policy: RecurrentActorCritic, batch: Minibatch, config: PPOConfig) -> Losses:
     """The clipped surrogate loss of whole trials, unrolled from a zero state.
 
@@ -64,13 +75,10 @@ def ppo_loss(policy: RecurrentActorCritic, batch: Minibatch, config: PPOConfig) 
     features, _ = policy.unroll(batch.obs, policy.initial_state(batch.obs.shape[1]))
     actions, value = policy.actions(features), policy.values(features)
     log_ratio = actions.log_prob(batch.action) - batch.log_prob
-    ratio = log_ratio.exp()
-    clipped = ratio.clamp(1 - config.clip_coef, 1 + config.clip_coef)
-    policy_loss = -torch.minimum(ratio * batch.advantage, clipped * batch.advantage).mean()
+    policy_loss, ratio, approx_kl = clipped_surrogate(log_ratio, batch.advantage, config.clip_coef)
     value_loss = 0.5 * (value - batch.returns).square().mean()
     entropy = actions.entropy()
     total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy
-    approx_kl = ((ratio - 1) - log_ratio).mean()
     clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
     return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction)
 
