@@ -244,8 +244,8 @@ class CompareConfig:
     out: Path
     """Directory of the results; an interrupted comparison in it goes on."""
     methods: tuple[str, ...] = ("rl2", "no-memory", "oracle", "ppo", "recurrent-ppo")
-    """rl2, no-memory, oracle, ceiling, maml, ppo, sac, recurrent-ppo, finetune; random actions are added in any
-    case."""
+    """rl2, plain-rl2, no-memory, oracle, ceiling, maml, ppo, sac, recurrent-ppo, finetune; random actions are added in
+    any case."""
     variant: str = "default"
     """Variant of the family."""
     minutes: float = 2.0

@@ -90,7 +90,7 @@ def train_to(milestone: Milestone, run: Path) -> None:
 
 
 FIVE = {"rl2": 5, "no-memory": 5, "ppo": 5, "recurrent-ppo": 5}
-TWO = {"oracle": 2, "ceiling": 2, "maml": 2, "sac": 2, "finetune": 2}
+TWO = {"oracle": 2, "plain-rl2": 2, "ceiling": 2, "maml": 2, "sac": 2, "finetune": 2}
 FEW = {"rl2": 2, "oracle": 2, "ppo": 2, "recurrent-ppo": 2}
 COMPARISONS = (
     *(Comparison(family, 4.0, {**FIVE, **TWO}) for family in ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal")),

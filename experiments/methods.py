@@ -15,6 +15,7 @@ from experiments.train import make_trainer
 from experiments.watch import MakeAct, Watch
 from meta.adaptation import Act, random_actor
 from meta.maml import MAML, MAMLConfig
+from meta.ppo import PPOConfig
 
 HIDDEN = 128
 """Width of layers and of the recurrent cell, in all methods."""
@@ -50,8 +51,10 @@ class Method(NamedTuple):
     """In a trial."""
 
 
-def train_ours(setting: Setting, watch: Watch, memory: bool = True, observe_task: bool = False) -> MakeAct:
-    """RL² as `limbshift train` does it."""
+def train_ours(
+    setting: Setting, watch: Watch, memory: bool = True, observe_task: bool = False, tell_task: bool = True
+) -> MakeAct:
+    """RL² as `limbshift train` does it; or plain, when what is remembered need not tell the task."""
     config = TrainConfig(
         family=setting.family.name,
         num_envs=setting.num_envs,
@@ -63,6 +66,7 @@ def train_ours(setting: Setting, watch: Watch, memory: bool = True, observe_task
         hidden_size=HIDDEN,
         cell=setting.cell,
         hide_reward=setting.hide_reward,
+        ppo=PPOConfig() if tell_task else PPOConfig(task_coef=0.0),
     )
     trainer = make_trainer(config, setting.family, torch.device("cpu"))
 
@@ -112,7 +116,11 @@ def train_rival(name: str) -> Callable[[Setting, Watch], MakeAct]:
 
 
 METHODS: Mapping[str, Method] = {
-    "rl2": Method("a recurrent policy and PPO over trials: ours", train_ours),
+    "rl2": Method("a recurrent policy, PPO over trials, and a memory that learns to tell the task: ours", train_ours),
+    "plain-rl2": Method(
+        "ours without learning to tell the task, from returns alone",
+        lambda setting, watch: train_ours(setting, watch, tell_task=False),
+    ),
     "no-memory": Method(
         "ours without state, previous action and reward",
         lambda setting, watch: train_ours(setting, watch, memory=False),

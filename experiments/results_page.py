@@ -30,7 +30,9 @@ what was hoped for and missed is told too. Each method and seed is trained for t
 {cores} cores ({cpu}), with 64 robots side by side, and then meets the same 64 held-out tasks. Return and score are
 those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 % interval of a bootstrap that
 resamples training seeds, and tasks within them. A score of 0 is the mean of random actions, 1 that of the oracle,
-which is shown its task, after as much training. At equal steps: each method at its last look before the slowest
+which is shown its task, after as much training. `rl2`, `no-memory` and both oracles are trained alike: what the network
+remembers must tell the task too, which the simulator knows while training and no controller is shown later; `plain-rl2`
+is `rl2` without that. At equal steps: each method at its last look before the slowest
 one's number of env steps. A method that has fewer than five seeds is drawn with a dot for each, and its interval
 tells little of others.
 """

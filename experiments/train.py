@@ -257,7 +257,7 @@ def make_trainer(config: TrainConfig, family: TaskFamily, device: torch.device) 
         config.episodes,
         config.horizon,
         seed=config.seed,
-        observe_task=config.observe_task,
+        observe_task=True,  # for the learner; the policy looks at it only where it is the oracle
         shift_probability=config.shift_probability,
         engine=choose_engine(config.physics, device),
     )

@@ -26,7 +26,7 @@ class Collector:
         self.storage = RolloutStorage(
             env.steps_per_trial,
             env.num_envs,
-            policy.spec.trial_obs_dim,
+            env.obs_dim,
             policy.spec.feature_dim,
             policy.spec.action_dim,
             device,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from agents.recurrent import RecurrentActorCritic
 from meta.storage import RolloutStorage
+from meta.task_head import TaskHead
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class PPOConfig:
     """Weight of the value's loss."""
     ent_coef: float = 0.002
     """Weight of the policy's entropy."""
+    task_coef: float = 0.25
+    """Weight of the loss of telling the task from what is remembered; 0 is plain RL²."""
     max_grad_norm: float = 0.5
     """Gradients are clipped to this norm."""
     update_epochs: int = 4
@@ -39,6 +42,7 @@ class Minibatch(NamedTuple):
     """Whole trials: (T, n, ...)."""
 
     obs: Tensor
+    """As the env gave them, with the task."""
     action: Tensor
     log_prob: Tensor
     advantage: Tensor
@@ -54,6 +58,7 @@ class Losses(NamedTuple):
     entropy: Tensor
     approx_kl: Tensor
     clip_fraction: Tensor
+    task: Tensor
 
 
 def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_coef: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -67,8 +72,8 @@ def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_coef: float) ->
     return loss, ratio, ((ratio - 1) - log_ratio).mean()
 
 
-def ppo_loss(policy: RecurrentActorCritic, batch: Minibatch, config: PPOConfig) -> Losses:
-    """The clipped surrogate loss of whole trials, unrolled from a zero state.
+def ppo_loss(policy: RecurrentActorCritic, task_head: TaskHead, batch: Minibatch, config: PPOConfig) -> Losses:
+    """The clipped surrogate loss of whole trials, unrolled from a zero state, and that of telling their tasks.
 
     Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 9.
     """
@@ -78,9 +83,10 @@ def ppo_loss(policy: RecurrentActorCritic, batch: Minibatch, config: PPOConfig) 
     policy_loss, ratio, approx_kl = clipped_surrogate(log_ratio, batch.advantage, config.clip_coef)
     value_loss = 0.5 * (value - batch.returns).square().mean()
     entropy = actions.entropy()
-    total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy
+    task_loss = task_head.loss(features, batch.obs)
+    total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + config.task_coef * task_loss
     clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
-    return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction)
+    return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction, task_loss)
 
 
 def minibatches(
@@ -105,14 +111,20 @@ def anneal(optimizer: torch.optim.Optimizer, start: float, end: float, spent: fl
 class PPO:
     """The policy, its optimiser, and the update of an iteration."""
 
-    def __init__(self, policy: RecurrentActorCritic, config: PPOConfig, generator: torch.Generator) -> None:
+    def __init__(
+        self, policy: RecurrentActorCritic, config: PPOConfig, generator: torch.Generator, task: slice
+    ) -> None:
+        """Task: where an env's observations show it."""
+        device = policy.log_std.device
         self.policy = policy
+        self.task_head = TaskHead(policy.spec, task).to(device)
         self.config = config
         self.generator = generator
         """On the policy's device: the order of trials."""
         # A fused step reads nothing back from a GPU; other devices than these two have none.
-        fused = policy.log_std.device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=fused)
+        fused = device.type in ("cpu", "cuda")
+        self.parameters = [*policy.parameters(), *self.task_head.parameters()]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=fused)
 
     def update(self, storage: RolloutStorage, advantage: Tensor, progress: float) -> Losses:
         """Learn from an iteration's trials; progress is the spent share of the budget. Mean losses."""
@@ -120,10 +132,10 @@ class PPO:
         history = []
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, advantage, self.config.num_minibatches, self.generator):
-                losses = ppo_loss(self.policy, batch, self.config)
+                losses = ppo_loss(self.policy, self.task_head, batch, self.config)
                 self.optimizer.zero_grad()
                 losses.total.backward()
-                nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+                nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
                 self.optimizer.step()
                 history.append(torch.stack(losses).detach())
         return Losses(*torch.stack(history).mean(dim=0))

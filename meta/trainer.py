@@ -58,7 +58,7 @@ class Trainer:
         device = policy.log_std.device
         self.generator = torch.Generator(device).manual_seed(seed)
         self.collector = Collector(env, policy, self.generator)
-        self.ppo = PPO(policy, config, self.generator)
+        self.ppo = PPO(policy, config, self.generator, env.layout.task)
         self.scaler = RewardScaler(gamma, device)
         self.progress = Progress()
         self._update_threads = torch.get_num_threads()
@@ -116,6 +116,7 @@ class Trainer:
         """Tensors, numbers and containers of them, as `torch.load(weights_only=True)` reads them."""
         return {
             "policy": self.policy.state_dict(),
+            "task_head": self.ppo.task_head.state_dict(),
             "optimizer": self.ppo.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "scaler": {"count": self.scaler.count, "moments": self.scaler.moments},
@@ -126,6 +127,7 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
         self.policy.load_state_dict(state["policy"])
+        self.ppo.task_head.load_state_dict(state["task_head"])
         self.ppo.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.scaler.count = state["scaler"]["count"]

@@ -78,7 +78,7 @@ def test_an_interrupted_comparison_goes_on(results: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--methods", "dreamer"], "method is 'dreamer', expected some of rl2, no-memory"),
+        (["--methods", "dreamer"], "method is 'dreamer', expected some of rl2, plain-rl2"),
         (["--minutes", "0.01"], "a comparison whose minutes is 0.02, expected 0.01 as here"),
         (["--seeds", "0"], "seeds is 0, expected a number above 0"),
     ],
@@ -106,6 +106,17 @@ def test_what_ours_and_maml_are_told_reaches_them(tmp_path: Path) -> None:
     (setting,) = settings
     assert (setting.cell, setting.hide_reward, setting.first_order) == ("gru", True, True)
     assert (setting.num_envs, setting.episodes, setting.horizon) == (4, 2, 5)
+
+
+def test_each_of_ours_learns_something_else() -> None:
+    family, shape = make_family("HalfCheetahDir"), (4, 2, 5)
+    returns = {}
+    for name in ("rl2", "plain-rl2", "no-memory", "oracle"):
+        env = TrialEnv(family, *shape, split="heldout", observe_task=METHODS[name].observes_task)
+        watch = Watch(env, 0, seconds=40.0, num_looks=1, clock=map(float, itertools.count()).__next__)
+        METHODS[name].train(Setting(family, 0, *shape), watch)
+        returns[name] = watch.looks[-1].returns
+    assert all(one != other for one, other in itertools.combinations(returns.values(), 2))
 
 
 def cell(method: str, seed: int, *finals: float, steps: int = 100) -> Cell:

@@ -23,7 +23,7 @@ META = torch.device("meta")
 
 def make_trainer(num_envs: int = 8, horizon: int = 6, hidden_size: int = 8, variant: str = "default") -> Trainer:
     family = make_family("InvertedPendulumBody", variant)
-    env = TrialEnv(family, num_envs, 2, horizon, engine=Engine("warp"))
+    env = TrialEnv(family, num_envs, 2, horizon, observe_task=True, engine=Engine("warp"))
     torch.manual_seed(0)
     policy = RecurrentActorCritic(PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=hidden_size))
     return Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.95, seed=0)
@@ -43,12 +43,13 @@ def test_an_iteration_is_not_read_before_it_is_over() -> None:
 
 def test_advantages_loss_and_update_stay_on_their_device() -> None:
     policy = RecurrentActorCritic(PolicySpec(3, 2, hidden_size=4)).to(META)
-    storage = RolloutStorage(5, 4, policy.spec.trial_obs_dim, policy.spec.feature_dim, 2, META)
+    task = slice(policy.spec.trial_obs_dim, policy.spec.trial_obs_dim + 2)
+    storage = RolloutStorage(5, 4, task.stop, policy.spec.feature_dim, 2, META)
     scaler = RewardScaler(0.9, META)
     scaler.update(storage.reward, storage.terminated)
     reward = storage.reward * scaler.scale
     advantage = generalised_advantages(reward, storage.value, storage.terminated, 0.9, 0.95)
-    losses = PPO(policy, PPOConfig(), torch.Generator()).update(storage, advantage, 0.5)
+    losses = PPO(policy, PPOConfig(), torch.Generator(), task).update(storage, advantage, 0.5)
     policy.normaliser.update(storage.obs)
     assert {loss.device for loss in losses} == {META}
     with pytest.raises(RuntimeError):

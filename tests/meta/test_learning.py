@@ -16,7 +16,7 @@ ITERATIONS = 40
 def learn(seed: int) -> tuple[float, float]:
     """Mean return per episode over the first and over the last five iterations, while exploring."""
     family = make_family("ReacherGoal", "dense")
-    env = TrialEnv(family, 32, 2, 20, seed=seed, engine=Engine(num_threads=2))
+    env = TrialEnv(family, 32, 2, 20, seed=seed, observe_task=True, engine=Engine(num_threads=2))
     torch.manual_seed(seed)
     policy = RecurrentActorCritic(PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=32))
     trainer = Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.9, seed=seed)
@@ -26,16 +26,16 @@ def learn(seed: int) -> tuple[float, float]:
 
 def test_the_reacher_learns_to_come_nearer() -> None:
     first, last = learn(seed=0)
-    # Over ten seeds the mean distance fell to 0.73 to 0.80 of what it was; random actions leave it at 1.
+    # Over ten seeds the mean distance fell to 0.71 to 0.80 of what it was; random actions leave it at 1.
     assert last > 0.9 * first
 
 
 def test_the_pendulum_learns_to_stay_up_on_mujoco_warp() -> None:
     family = make_family("InvertedPendulumBody", "as_wired")
-    env = TrialEnv(family, 64, 2, 50, engine=Engine("warp"))
+    env = TrialEnv(family, 64, 2, 50, observe_task=True, engine=Engine("warp"))
     torch.manual_seed(0)
     policy = RecurrentActorCritic(PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=32))
     trainer = Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.95, seed=0)
     falls = [trainer.iterate(0.0).terminations for _ in range(15)]
-    # Over ten seeds falls went down to 0.01 to 0.05 of what they were.
+    # Over ten seeds falls went down to 0.01 to 0.08 of what they were.
     assert sum(falls[-3:]) < 0.2 * sum(falls[:3])

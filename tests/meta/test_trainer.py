@@ -15,14 +15,16 @@ from meta.trainer import Trainer
 
 
 def make_trainer(seed: int = 0) -> Trainer:
-    env = TrialEnv(make_family("HalfCheetahLimbsDir"), 4, 2, 5, seed=seed)
+    env = TrialEnv(make_family("HalfCheetahLimbsDir"), 4, 2, 5, seed=seed, observe_task=True)
     torch.manual_seed(seed)
     policy = RecurrentActorCritic(PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=8))
     return Trainer(env, policy, PPOConfig(), gamma=0.9, seed=seed)
 
 
 def parameters(trainer: Trainer) -> torch.Tensor:
-    return torch.cat([value.flatten().double() for value in trainer.policy.state_dict().values()])
+    """What is learned, the guess at the task with it."""
+    states = (trainer.policy.state_dict(), trainer.ppo.task_head.state_dict())
+    return torch.cat([value.flatten().double() for state in states for value in state.values()])
 
 
 def test_what_is_stored_belongs_together() -> None:
