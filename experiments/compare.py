@@ -1,5 +1,6 @@
 """Compares methods on one family: trains each, cell by cell, and tells what they returned on the same tasks."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -66,7 +67,9 @@ class MethodResult:
     """Of the last episode on held-out tasks."""
     score: Score | None
     score_at_equal_steps: Score | None
-    """When each had taken as many env steps as the slowest in all: read off at its last look before that."""
+    """When it and the first method had both taken as many env steps as the slower of the two in all."""
+    first_at_equal_steps: Score | None
+    """The first method's, then."""
     by_split: dict[str, float]
     """IQM of the last episode."""
     by_seed: list[float]
@@ -221,7 +224,7 @@ def summarise_methods(cells: Sequence[Cell]) -> list[MethodResult]:
     }
     random = finals(by_method["random"])
     oracle = finals(by_method["oracle"]) if "oracle" in by_method else random
-    slowest = min((cell.looks[-1].steps for cell in cells if cell.looks[-1].steps), default=0)
+    first = next(iter(by_method.values()))
 
     def scored(returns: np.ndarray) -> Score | None:
         """None where there is no oracle, or one that has not learned more than random actions."""
@@ -229,16 +232,18 @@ def summarise_methods(cells: Sequence[Cell]) -> list[MethodResult]:
 
     results = []
     for name, own in by_method.items():
-        at_steps = np.array([np.array(look_at(cell, slowest).returns)[:, -1] for cell in own])
+        steps = mean_steps(own)
+        equal_steps = min(steps or math.inf, mean_steps(first))
         results.append(
             MethodResult(
                 name,
                 METHODS[name].description,
-                float(np.mean([cell.looks[-1].steps for cell in own])),
+                steps,
                 float(np.mean([cell.looks[-1].seconds for cell in own])),
                 score(finals(own)),
                 scored(finals(own)),
-                scored(at_steps),
+                scored(finals_at(own, equal_steps)),
+                scored(finals_at(first, equal_steps)),
                 {split: score(finals(own, split)).iqm for split in own[0].splits},
                 [score(finals([cell])).iqm for cell in own],
             )
@@ -246,12 +251,21 @@ def summarise_methods(cells: Sequence[Cell]) -> list[MethodResult]:
     return results
 
 
+def mean_steps(cells: Sequence[Cell]) -> float:
+    """Of training, in all."""
+    return float(np.mean([cell.looks[-1].steps for cell in cells]))
+
+
 def finals(cells: Sequence[Cell], split: str = "heldout") -> np.ndarray:
     """(seeds, tasks) returns of the last episode."""
     return np.array([np.array(cell.splits[split])[:, -1] for cell in cells])
 
 
-def look_at(cell: Cell, steps: int) -> Look:
-    """The last look before so many env steps, or else the first."""
-    before = [look for look in cell.looks if look.steps <= steps]
-    return before[-1] if before else cell.looks[0]
+def finals_at(cells: Sequence[Cell], steps: float) -> np.ndarray:
+    """(seeds, tasks) returns of the last episode on held-out tasks after so many env steps: a straight line between
+    two looks, and level before the first and after the last.
+    """
+    curves = [(cell, np.array([look.returns for look in cell.looks])[:, :, -1]) for cell in cells]
+    return np.array(
+        [[np.interp(steps, [look.steps for look in cell.looks], task) for task in curve.T] for cell, curve in curves]
+    )

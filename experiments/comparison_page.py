@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from experiments.compare import Cell, MethodResult
 
 COLOURS = (
-    "#1f5fa8", "#c46a1b", "#2e7d4f", "#7a4fa3", "#b03a48", "#4a9aa5", "#8a8a8a", "#c2a200", "#d77fb3", "#5c4033"
+    "#1f5fa8", "#c46a1b", "#2e7d4f", "#7a4fa3", "#b03a48", "#4a9aa5", "#8a8a8a", "#c2a200", "#d77fb3", "#5c4033",
+    "#222222",
 )  # fmt: skip
 """One for each method there is."""
 

@@ -30,11 +30,11 @@ what was hoped for and missed is told too. Each method and seed is trained for t
 {cores} cores ({cpu}), with 64 robots side by side, and then meets the same 64 held-out tasks. Return and score are
 those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 % interval of a bootstrap that
 resamples training seeds, and tasks within them. A score of 0 is the mean of random actions, 1 that of the oracle,
-which is shown its task, after as much training. `rl2`, `no-memory` and both oracles are trained alike: what the network
-remembers must tell the task too, which the simulator knows while training and no controller is shown later; `plain-rl2`
-is `rl2` without that. At equal steps: each method at its last look before the slowest
-one's number of env steps. A method that has fewer than five seeds is drawn with a dot for each, and its interval
-tells little of others.
+which is shown its task, after as much training. `rl2`, `no-memory` and both oracles are trained alike: what the
+network remembers must tell the task too, which the simulator knows while training and no controller is shown later;
+`plain-rl2` is `rl2` without that. At equal steps: each method, and `rl2` beside it, read off their curves at the
+slower one's number of env steps. A method that has fewer than five seeds is drawn with a dot for each, and its
+interval tells little of others.
 """
 Results = Mapping[str, Sequence[MethodResult]]
 """By family."""
@@ -123,6 +123,7 @@ def section(comparison: Comparison, methods: Sequence[MethodResult]) -> list[str
         "seeds",
         "score, equal time",
         "equal steps",
+        "`rl2` then",
         "worst tenth",
         "return",
         *splits,
@@ -159,6 +160,7 @@ def cells_of(method: MethodResult, splits: Sequence[str]) -> list[str]:
         str(len(method.by_seed)),
         interval(method.score),
         interval(method.score_at_equal_steps),
+        interval(method.first_at_equal_steps),
         f"{method.score.worst10:.2f}" if method.score else "-",
         interval(method.returns),
         *(f"{method.by_split[split]:.1f}" for split in splits),

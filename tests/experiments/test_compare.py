@@ -14,7 +14,7 @@ import envs.robots  # noqa: F401  registers the families
 from envs.family import make_family
 from envs.trial_env import TrialEnv
 from experiments.cli import main
-from experiments.compare import Cell, look_at, summarise_methods
+from experiments.compare import Cell, finals_at, summarise_methods
 from experiments.methods import METHODS, Setting
 from experiments.watch import Look, MakeAct, Watch
 from meta.adaptation import random_actor
@@ -123,33 +123,35 @@ def cell(method: str, seed: int, *finals: float, steps: int = 100) -> Cell:
     """Whose returns in the last episode are these, at its end, and a tenth of that at 50 steps."""
     returns = [[0.0, value] for value in finals]
     early = [[0.0, value / 10] for value in finals]
-    return Cell(method, seed, [Look(1.0, min(steps, 50), early), Look(2.0, steps, returns)], {"heldout": returns})
+    return Cell(method, seed, [Look(1.0, min(steps // 2, 50), early), Look(2.0, steps, returns)], {"heldout": returns})
 
 
 def test_scores_by_hand() -> None:
-    """Random actions return 0, the oracle 10. At 100 steps, where the slowest ends, rl2 was at a tenth of its end."""
+    """Random actions return 0, the oracle 10. At 50 steps, where the oracle ends, rl2 was at a tenth of its end."""
     cells = [
         cell("rl2", 0, 8.0, 8.0, steps=1000),
-        cell("rl2", 1, 6.0, 6.0, steps=3000),
-        cell("oracle", 0, 10.0, 10.0),
+        cell("rl2", 1, 6.0, 6.0, steps=1000),
+        cell("oracle", 0, 10.0, 10.0, steps=50),
         cell("random", 0, 0.0, 0.0, steps=0),
     ]
     ours, oracle, random = summarise_methods(cells)
-    assert (ours.steps, ours.seconds, ours.by_seed) == (2000.0, 2.0, [8.0, 6.0])
+    assert (ours.steps, ours.seconds, ours.by_seed) == (1000.0, 2.0, [8.0, 6.0])
     assert ours.score is not None
-    assert ours.score_at_equal_steps is not None
     assert (ours.score.iqm, ours.score.worst10, ours.score.ci95) == (0.7, 0.6, (0.6, 0.8))
-    assert ours.score_at_equal_steps.iqm == pytest.approx(0.07)
+    assert ours.score_at_equal_steps == ours.first_at_equal_steps == ours.score
     assert oracle.score is not None
+    assert oracle.first_at_equal_steps is not None
+    assert oracle.score_at_equal_steps == oracle.score
+    assert oracle.first_at_equal_steps.iqm == pytest.approx(0.07)
     assert random.score is not None
     assert (oracle.score.iqm, random.score.iqm) == (1.0, 0.0)
     assert all(method.score is None for method in summarise_methods([cells[0], cells[-1]])), "no oracle, no score"
 
 
-def test_a_look_before_a_number_of_steps() -> None:
-    looks = [Look(float(steps), steps, []) for steps in (10, 20, 30)]
-    own = Cell("rl2", 0, looks, {})
-    assert [look_at(own, steps).steps for steps in (5, 20, 29, 99)] == [10, 20, 20, 30]
+def test_returns_between_looks_lie_on_a_line() -> None:
+    own = cell("rl2", 0, 8.0, 4.0)  # 0.8 and 0.4 after 50 steps
+    for steps, expected in ((10, (0.8, 0.4)), (50, (0.8, 0.4)), (75, (4.4, 2.2)), (100, (8.0, 4.0)), (999, (8.0, 4.0))):
+        assert finals_at([own], steps)[0] == pytest.approx(expected)
 
 
 def test_looking_takes_no_training_time() -> None:

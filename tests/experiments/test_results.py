@@ -66,7 +66,7 @@ def test_each_page_of_a_comparison_is_written_too(page: Path) -> None:
 
 def method(name: str, low: float, iqm: float, high: float) -> MethodResult:
     score = Score(iqm, 0.0, (low, high))
-    return MethodResult(name, "", 1.0, 1.0, score, score, score, {}, [])
+    return MethodResult(name, "", 1.0, 1.0, score, score, score, score, {}, [])
 
 
 def test_what_was_hoped_for_is_met_or_missed() -> None:
