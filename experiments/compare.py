@@ -1,6 +1,7 @@
 """Compares methods on one family: trains each, cell by cell, and tells what they returned on the same tasks."""
 
 import math
+import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -46,6 +47,8 @@ class Cell:
 
     method: str
     seed: int
+    cpu: str
+    """Model of the processor."""
     looks: list[Look]
     """At held-out tasks, in the order of training; the last one at the end of the budget."""
     splits: dict[str, list[list[float]]]
@@ -166,7 +169,7 @@ def ensure_cell(method: str, seed: int, config: CompareConfig, console: Console 
     if path.is_file() or (method == "random" and seed > 0):
         return
     cell = train_cell(method, seed, config, family_of(config))
-    write_json(path, asdict(cell))
+    write_json(path, asdict(cell), indent=None)
     final = finals([cell]).mean()
     spent = f"{cell.looks[-1].seconds:.0f} s, {cell.looks[-1].steps:,} steps"
     where = f"{config.out.name}: {method}, seed {seed}"
@@ -208,7 +211,14 @@ def train_cell(name: str, seed: int, config: CompareConfig, family: TaskFamily) 
         Consumed(count, [trial[-1] for trial in split_returns(trials("heldout", count + 1), make_act)])
         for count in (CONSUMED if method.by_gradient else ())
     ]
-    return Cell(name, seed, watch.looks, returns, consumed)
+    return Cell(name, seed, cpu_model(), watch.looks, returns, consumed)
+
+
+def cpu_model() -> str:
+    """The name that Linux has for the processor; elsewhere its architecture."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def split_returns(env: TrialEnv, make_act: MakeAct) -> list[list[float]]:

@@ -312,8 +312,8 @@ class TuneConfig:
 class ResultsConfig:
     """Train all comparisons of docs/results.md that are not there yet, one on each core, and write the page."""
 
-    out: Path = Path("runs/results")
-    """Directory of the comparisons; those that are interrupted go on where they were."""
+    out: Path = Path("docs/results")
+    """Directory of the comparisons; those that are in it are not trained again, and interrupted ones go on."""
     page: Path = Path("docs/results.md")
     """The page; its pictures go into a directory beside it."""
     page_only: bool = False

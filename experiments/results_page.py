@@ -1,12 +1,9 @@
 """docs/results.md: what comparisons and milestones gave, in words, tables and pictures."""
 
-import os
-import platform
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from agents.files import replacing
@@ -25,16 +22,16 @@ OURS, GOAL = "rl2", 0.9
 ABOVE_RIVALS = ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal", "HalfCheetahVel", "AntDirForwardBack")
 """Families on which our interval is to lie above those of PPO and RecurrentPPO."""
 INTRODUCTION = """\
-Written by `limbshift results` from {cells} of its {planned} trainings{rest}: nothing here is typed by hand, and
-what was hoped for and missed is told too. Each method and seed is trained for the same time, alone on one of
-{cores} cores ({cpu}), with 64 robots side by side, and then meets the same 64 held-out tasks. Return and score are
-those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 % interval of a bootstrap that
-resamples training seeds, and tasks within them. A score of 0 is the mean of random actions, 1 that of the oracle,
-which is shown its task, after as much training. `rl2`, `no-memory` and both oracles are trained alike: what the
-network remembers must tell the task too, which the simulator knows while training and no controller is shown later;
-`plain-rl2` is `rl2` without that. At equal steps: each method, and `rl2` beside it, read off their curves at the
-slower one's number of env steps. A method that has fewer than five seeds is drawn with a dot for each, and its
-interval tells little of others.
+Written by `limbshift results` from {cells} of its {planned} trainings{rest}, each of which has a file in
+`docs/results`: nothing here is typed by hand, and what was hoped for and missed is told too. Each method and seed
+is trained for the same time, alone on one core ({cpus}), with 64 robots side by side, and then meets the same 64
+held-out tasks. Return and score are those of a trial's last episode: interquartile mean over seeds and tasks, with
+a 95 % interval of a bootstrap that resamples training seeds, and tasks within them. A score of 0 is the mean of
+random actions, 1 that of the oracle, which is shown its task, after as much training. `rl2`, `no-memory` and both
+oracles are trained alike: what the network remembers must tell the task too, which the simulator knows while
+training and no controller is shown later; `plain-rl2` is `rl2` without that. At equal steps: each method, and `rl2`
+beside it, read off their curves at the slower one's number of env steps. A method that has fewer than five seeds is
+drawn with a dot for each, and its interval tells little of others.
 """
 Results = Mapping[str, Sequence[MethodResult]]
 """By family."""
@@ -47,7 +44,8 @@ def write_results(out: Path, page: Path) -> None:
     results = {family: summarise_methods(own) for family, own in cells.items()}
     pictures = page.parent / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
-    parts = [introduction(out), *hopes(results), *milestones(out)]
+    cpus = dict.fromkeys(cell.cpu for own in cells.values() for cell in own)
+    parts = [introduction(out, cpus), *hopes(results), *milestones(out)]
     for comparison in compared:
         family = comparison.family
         draw(pictures / f"{family}.png", results[family], cells[family])
@@ -57,15 +55,13 @@ def write_results(out: Path, page: Path) -> None:
         temporary.write_text("\n".join(parts) + "\n")
 
 
-def introduction(out: Path) -> str:
-    """What was done, how much of what is planned, and on what machine."""
+def introduction(out: Path, cpus: Iterable[str]) -> str:
+    """What was done, how much of what is planned, and on what processors."""
     everything = (*COMPARISONS, *OVERFITTING)
     planned = sum(len(comparison.files(out)) for comparison in everything)
     cells = sum(path.is_file() for comparison in everything for path in comparison.files(out))
     rest = "" if cells == planned else " (the same command goes on with the rest)"
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    cpu = names[0].split(":", 1)[1].strip() if names else platform.machine()
-    text = INTRODUCTION.format(cells=cells, planned=planned, rest=rest, cores=os.cpu_count(), cpu=cpu)
+    text = INTRODUCTION.format(cells=cells, planned=planned, rest=rest, cpus=", ".join(cpus))
     return f"# Results\n\n{textwrap.fill(text, 120)}\n"
 
 
@@ -106,13 +102,13 @@ def milestones(out: Path) -> list[str]:
         "| training | hoped for | found | |",
         "|---|---|---|---|",
     ]
-    done = [milestone for milestone in MILESTONES if milestone.done(out)]
-    for milestone in done:
-        adaptation = evaluate(milestone.directory(out))
-        found = float(np.mean(adaptation.iqm))
-        what = f"{milestone.family}, {milestone.steps / 1e6:g} M steps: return per episode on 64 held-out tasks"
-        lines.append(row(what, f"{milestone.goal:g} or more", f"{found:.1f}", found >= milestone.goal))
-    return [*lines, ""] if done else []
+    rows = []
+    for milestone in MILESTONES:
+        found = milestone.found(out)
+        if found is not None:
+            what = f"{milestone.family}, {milestone.steps / 1e6:g} M steps: return per episode on 64 held-out tasks"
+            rows.append(row(what, f"{milestone.goal:g} or more", f"{found:.1f}", found >= milestone.goal))
+    return [*lines, *rows, ""] if rows else []
 
 
 def section(comparison: Comparison, methods: Sequence[MethodResult]) -> list[str]:

@@ -56,10 +56,10 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a JSON file; a NaN in it is an error of ours."""
+def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 2) -> None:
+    """Replace a JSON file, which is on one line where indent is None; a NaN in it is an error of ours."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        temporary.write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -123,7 +123,8 @@ def cell(method: str, seed: int, *finals: float, steps: int = 100) -> Cell:
     """Whose returns in the last episode are these, at its end, and a tenth of that at 50 steps."""
     returns = [[0.0, value] for value in finals]
     early = [[0.0, value / 10] for value in finals]
-    return Cell(method, seed, [Look(1.0, min(steps // 2, 50), early), Look(2.0, steps, returns)], {"heldout": returns})
+    looks = [Look(1.0, min(steps // 2, 50), early), Look(2.0, steps, returns)]
+    return Cell(method, seed, "a CPU", looks, {"heldout": returns})
 
 
 def test_scores_by_hand() -> None:

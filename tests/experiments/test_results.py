@@ -32,7 +32,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         small = functools.partial(CompareConfig, num_envs=8, episodes=2, horizon=10, tasks=4)
         patch.setattr(evidence, "CompareConfig", small)
         patch.setattr(evidence, "TrainConfig", functools.partial(TrainConfig, num_envs=8))
-        patch.setattr(results_page, "evaluate", functools.partial(evaluate, tasks=8, horizon=20))
+        for module in (evidence, results_page):
+            patch.setattr(module, "evaluate", functools.partial(evaluate, tasks=8, horizon=20))
         arguments = ["results", "--out", str(out / "runs"), "--page", str(out / "docs" / "results.md")]
         assert main(arguments) == 0
         written = (out / "docs" / "results.md").read_text()
