@@ -1,7 +1,8 @@
 """docs/results.md: what comparisons and milestones gave, in words, tables and pictures."""
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -24,14 +25,14 @@ ABOVE_RIVALS = ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal", "HalfCheet
 INTRODUCTION = """\
 Written by `limbshift results` from {cells} of its {planned} trainings{rest}, each of which has a file in
 `docs/results`: nothing here is typed by hand, and what was hoped for and missed is told too. Each method and seed
-is trained for the same time, alone on one core ({cpus}), with 64 robots side by side, and then meets the same 64
-held-out tasks. Return and score are those of a trial's last episode: interquartile mean over seeds and tasks, with
-a 95 % interval of a bootstrap that resamples training seeds, and tasks within them. A score of 0 is the mean of
-random actions, 1 that of the oracle, which is shown its task, after as much training. `rl2`, `no-memory` and both
-oracles are trained alike: what the network remembers must tell the task too, which the simulator knows while
-training and no controller is shown later; `plain-rl2` is `rl2` without that. At equal steps: each method, and `rl2`
-beside it, read off their curves at the slower one's number of env steps. A method that has fewer than five seeds is
-drawn with a dot for each, and its interval tells little of others.
+is trained for the same time, alone on one core, with 64 robots side by side, and then meets the same 64 held-out
+tasks. Return and score are those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 %
+interval of a bootstrap that resamples training seeds, and tasks within them. A score of 0 is the mean of random
+actions, 1 that of the oracle, which is shown its task, after as much training. `rl2`, `no-memory` and both oracles
+are trained alike: what the network remembers must tell the task too, which the simulator knows while training and
+no controller is shown later; `plain-rl2` is `rl2` without that. At equal steps: each method, and `rl2` beside it,
+read off their curves at the slower one's number of env steps. A method that has fewer than five seeds is drawn with
+a dot for each, and its interval tells little of others.
 """
 Results = Mapping[str, Sequence[MethodResult]]
 """By family."""
@@ -44,24 +45,23 @@ def write_results(out: Path, page: Path) -> None:
     results = {family: summarise_methods(own) for family, own in cells.items()}
     pictures = page.parent / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
-    cpus = dict.fromkeys(cell.cpu for own in cells.values() for cell in own)
-    parts = [introduction(out, cpus), *hopes(results), *milestones(out)]
+    parts = [introduction(out), *hopes(results), *milestones(out)]
     for comparison in compared:
         family = comparison.family
         draw(pictures / f"{family}.png", results[family], cells[family])
-        parts += section(comparison, results[family])
+        parts += section(comparison, results[family], cells[family])
     parts += overfitting(out)
     with replacing(page) as temporary:
         temporary.write_text("\n".join(parts) + "\n")
 
 
-def introduction(out: Path, cpus: Iterable[str]) -> str:
-    """What was done, how much of what is planned, and on what processors."""
+def introduction(out: Path) -> str:
+    """What was done, and how much of what is planned."""
     everything = (*COMPARISONS, *OVERFITTING)
     planned = sum(len(comparison.files(out)) for comparison in everything)
     cells = sum(path.is_file() for comparison in everything for path in comparison.files(out))
     rest = "" if cells == planned else " (the same command goes on with the rest)"
-    text = INTRODUCTION.format(cells=cells, planned=planned, rest=rest, cpus=", ".join(cpus))
+    text = INTRODUCTION.format(cells=cells, planned=planned, rest=rest)
     return f"# Results\n\n{textwrap.fill(text, 120)}\n"
 
 
@@ -111,7 +111,7 @@ def milestones(out: Path) -> list[str]:
     return [*lines, *rows, ""] if rows else []
 
 
-def section(comparison: Comparison, methods: Sequence[MethodResult]) -> list[str]:
+def section(comparison: Comparison, methods: Sequence[MethodResult], cells: Sequence[Cell]) -> list[str]:
     """A family's table and picture."""
     family, splits = comparison.family, list(methods[0].by_split)
     columns = [
@@ -129,7 +129,8 @@ def section(comparison: Comparison, methods: Sequence[MethodResult]) -> list[str
     lines = [
         f"## {family}",
         "",
-        f"{comparison.minutes:g} minutes of training on one core; {', '.join(splits)}: return on tasks of each split.",
+        f"{comparison.minutes:g} minutes of training on one core ({processors(cells)}); {', '.join(splits)}: return on"
+        " tasks of each split.",
         "",
         "| " + " | ".join(columns) + " |",
         "|---" * len(columns) + "|",
@@ -148,6 +149,14 @@ def section(comparison: Comparison, methods: Sequence[MethodResult]) -> list[str
         f"![Return by training time, by steps, by episode, and by episodes consumed]({PICTURES}/{family}.png)",
         "",
     ]
+
+
+def processors(cells: Sequence[Cell]) -> str:
+    """Their names; with how many trainings each had, where there are several."""
+    trainings = Counter(cell.cpu for cell in cells)
+    if len(trainings) == 1:
+        return cells[0].cpu
+    return ", ".join(f"{cpu}: {count} of {len(cells)} trainings" for cpu, count in trainings.items())
 
 
 def cells_of(method: MethodResult, splits: Sequence[str]) -> list[str]:

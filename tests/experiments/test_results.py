@@ -8,16 +8,17 @@ import pytest
 
 from experiments import evidence, results, results_page
 from experiments.cli import main
-from experiments.compare import MethodResult
+from experiments.compare import Cell, MethodResult
 from experiments.configs import CompareConfig, TrainConfig
 from experiments.evaluate import evaluate
 from experiments.evidence import Comparison, Milestone
-from experiments.results_page import hopes
+from experiments.results_page import hopes, processors
 from meta.comparison import Score
 
 COMPARISONS = (Comparison("InvertedPendulumBody", 0.04, {"rl2": 1, "oracle": 1, "finetune": 1}),)
 OVERFITTING = (Comparison("InvertedPendulumBody", 0.04, {"rl2": 1}, train_tasks=2),)
 MILESTONES = (Milestone("InvertedPendulumBody", 1, goal=1000.0),)
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,21 @@ def test_what_was_hoped_for_is_met_or_missed() -> None:
         "HalfCheetahDir: score of ppo",
     ]
     assert [line.split("|")[4].strip() for line in found] == ["met", "**missed**", "met", "**missed**"]
+
+
+def test_processors_are_counted_where_there_are_several() -> None:
+    cells = [Cell("rl2", seed, cpu, [], {}) for seed, cpu in enumerate(("an old one", "a new one", "a new one"))]
+    assert processors(cells[1:]) == "a new one"
+    assert processors(cells) == "an old one: 1 of 3 trainings, a new one: 2 of 3 trainings"
+
+
+def test_the_page_in_the_repository_is_of_the_trainings_beside_it() -> None:
+    text = (DOCS / "results.md").read_text()
+    comparisons = (*evidence.COMPARISONS, *evidence.OVERFITTING)
+    there = sum(path.is_file() for comparison in comparisons for path in comparison.files(DOCS / "results"))
+    assert f"from {there} of its 141 trainings" in text.replace("\n", " ")
+    for comparison in evidence.COMPARISONS:
+        assert (f"\n## {comparison.family}\n" in text) == comparison.begun(DOCS / "results")
 
 
 def test_the_evidence_is_what_was_promised() -> None:

@@ -16,10 +16,10 @@ RETURNS = {
     "HalfCheetahVel": -75,
     "HalfCheetahLimbs": 680,
     "HalfCheetahLimbsDir": 750,
-    "HalfCheetahWiring": 340,
+    "HalfCheetahWiring": 950,
     "InvertedPendulumBody": 190,
     "QuadrupedPayload": 305,
-    "ReacherGoal": 36,
+    "ReacherGoal": 40,
     "ReacherLimbs": 34,
     "Walker2dRandParams": 650,
 }
