@@ -1,7 +1,7 @@
 """PPO on whole trials."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -29,7 +29,9 @@ class PPOConfig:
     ent_coef: float = 0.002
     """Weight of the policy's entropy."""
     task_coef: float = 0.25
-    """Weight of the loss of telling the task from what is remembered; 0 is plain RL²."""
+    """Weight, at the start, of the loss of telling the task from what is remembered; 0 is plain RL²."""
+    final_task_coef: float = 0.0
+    """The same at the end of the budget: by then a policy has its memory, and returns alone count."""
     max_grad_norm: float = 0.5
     """Gradients are clipped to this norm."""
     update_epochs: int = 4
@@ -103,9 +105,14 @@ def minibatches(
 
 
 def anneal(optimizer: torch.optim.Optimizer, start: float, end: float, spent: float) -> None:
-    """Set the step size for the spent share of the budget: from start to end, linearly."""
+    """Set the step size for the spent share of the budget."""
     for group in optimizer.param_groups:
-        group["lr"] = start + min(spent, 1.0) * (end - start)
+        group["lr"] = falling(start, end, spent)
+
+
+def falling(start: float, end: float, spent: float) -> float:
+    """From start to end, linearly, with the spent share of the budget."""
+    return start + min(spent, 1.0) * (end - start)
 
 
 class PPO:
@@ -129,10 +136,11 @@ class PPO:
     def update(self, storage: RolloutStorage, advantage: Tensor, progress: float) -> Losses:
         """Learn from an iteration's trials; progress is the spent share of the budget. Mean losses."""
         anneal(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, progress)
+        config = replace(self.config, task_coef=falling(self.config.task_coef, self.config.final_task_coef, progress))
         history = []
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, advantage, self.config.num_minibatches, self.generator):
-                losses = ppo_loss(self.policy, self.task_head, batch, self.config)
+                losses = ppo_loss(self.policy, self.task_head, batch, config)
                 self.optimizer.zero_grad()
                 losses.total.backward()
                 nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)

@@ -21,13 +21,13 @@ def seen_once() -> RolloutStorage:
     return storage
 
 
-def guess_at_the_end(task_coef: float) -> float:
+def guess_at_the_end(task_coef: float, spent: float = 0.0) -> float:
     """Mean squared error after 50 updates of what was 1 before, at the last step."""
     torch.manual_seed(0)
     policy, storage = RecurrentActorCritic(SPEC), seen_once()
     ppo = PPO(policy, PPOConfig(learning_rate=3e-3, task_coef=task_coef), torch.Generator().manual_seed(0), TASK)
     for _ in range(50):
-        ppo.update(storage, torch.zeros(STEPS, TRIALS), 0.0)
+        ppo.update(storage, torch.zeros(STEPS, TRIALS), spent)
     with torch.no_grad():
         features, _ = policy.unroll(storage.obs, policy.initial_state(TRIALS))
         return float((ppo.task_head(features[-1]) - storage.obs[-1][..., TASK]).square().mean())
@@ -36,6 +36,11 @@ def guess_at_the_end(task_coef: float) -> float:
 def test_a_task_that_was_seen_once_is_remembered() -> None:
     assert guess_at_the_end(task_coef=0.25) < 0.05
     assert guess_at_the_end(task_coef=0.0) == 1.0
+
+
+def test_telling_the_task_ends_with_the_budget() -> None:
+    assert guess_at_the_end(task_coef=0.25, spent=0.5) < 0.05
+    assert guess_at_the_end(task_coef=0.25, spent=1.0) == 1.0
 
 
 def test_the_policy_does_not_see_the_task() -> None:
