@@ -29,10 +29,10 @@ is trained for the same time, alone on one core, with 64 robots side by side, an
 tasks. Return and score are those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 %
 interval of a bootstrap that resamples training seeds, and tasks within them. A score of 0 is the mean of random
 actions, 1 that of the oracle, which is shown its task, after as much training. `rl2`, `no-memory` and both oracles
-are trained alike: what the network remembers must tell the task too, which the simulator knows while training and
-no controller is shown later; `plain-rl2` is `rl2` without that. At equal steps: each method, and `rl2` beside it,
-read off their curves at the slower one's number of env steps. A method that has fewer than five seeds is drawn with
-a dot for each, and its interval tells little of others.
+are trained alike: what the network remembers must tell the task too, less and less as the budget goes, which the
+simulator knows while training and no controller is shown later; `plain-rl2` is `rl2` without that. At equal steps:
+each method, and `rl2` beside it, read off their curves at the slower one's number of env steps. A method that has
+fewer than five seeds is drawn with a dot for each, and its interval tells little of others.
 """
 Results = Mapping[str, Sequence[MethodResult]]
 """By family."""
