@@ -13,7 +13,7 @@ RETURNS = {
     "ArmPayload": -12,
     "HalfCheetahDir": 1350,
     "HalfCheetahHardware": 400,
-    "HalfCheetahVel": -75,
+    "HalfCheetahVel": -45,
     "HalfCheetahLimbs": 680,
     "HalfCheetahLimbsDir": 750,
     "HalfCheetahWiring": 950,
