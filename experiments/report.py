@@ -91,6 +91,11 @@ def plot_adaptation(result: Adaptation, path: Path) -> None:
         figure.savefig(temporary)
 
 
+def legend_above(axes: Axes) -> None:
+    """Where it hides no line."""
+    axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+
+
 def _plot_returns(axes: Axes, result: Adaptation) -> None:
     curves: dict[str, Figures] = {"controller": result, **result.controls}
     for place, (name, figures) in enumerate(curves.items()):
@@ -106,7 +111,7 @@ def _plot_returns(axes: Axes, result: Adaptation) -> None:
     axes.set_xlabel("episode of the trial")
     axes.set_ylabel("return (interquartile mean, 95 % interval)")
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, frameon=False)
+    legend_above(axes)
 
 
 def _plot_steps(axes: Axes, result: Adaptation) -> None:
@@ -121,4 +126,4 @@ def _plot_steps(axes: Axes, result: Adaptation) -> None:
     axes.set_xlabel("robot time in the episode (s)")
     axes.set_ylabel("mean reward per step")
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, frameon=False)
+    legend_above(axes)
