@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from agents.normaliser import InputNormaliser
-from agents.recurrent import INITIAL_LOG_STD, Gaussian
+from agents.recurrent import Gaussian
 
 Weights = dict[str, Tensor]
 """Of a policy, by name; with an axis in front, (N, ...), where each of N tasks has its own."""
@@ -25,13 +25,15 @@ class FeedforwardActorCritic(nn.Module):
         self.log_std = nn.Parameter(log_std)
 
     @classmethod
-    def of_size(cls, obs_dim: int, action_dim: int, hidden_size: int) -> "FeedforwardActorCritic":
+    def of_size(
+        cls, obs_dim: int, action_dim: int, hidden_size: int, initial_log_std: float = 0.0
+    ) -> "FeedforwardActorCritic":
         """Policy and value of two hidden layers each; the policy starts near zero actions."""
         return cls(
             InputNormaliser(obs_dim, torch.empty(0)),
             _two_layers(obs_dim, action_dim, hidden_size, last_gain=0.01),
             _two_layers(obs_dim, 1, hidden_size, last_gain=1.0),
-            torch.full((action_dim,), INITIAL_LOG_STD),
+            torch.full((action_dim,), initial_log_std),
         )
 
     @property

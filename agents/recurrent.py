@@ -11,7 +11,6 @@ from agents.normaliser import InputNormaliser
 
 REWARD_SCALE = 1.0
 """The previous reward is seen times this, to be of the order of 1."""
-INITIAL_LOG_STD = -0.5
 FORGET_BIAS = 2.0
 """sigmoid(2) = 0.88 of what is remembered is kept at each step of an untrained LSTM or GRU."""
 
@@ -79,7 +78,7 @@ class RecurrentActorCritic(nn.Module):
     Source: Duan et al., "RL²: fast reinforcement learning via slow reinforcement learning" (2016).
     """
 
-    def __init__(self, spec: PolicySpec) -> None:
+    def __init__(self, spec: PolicySpec, initial_log_std: float = 0.0) -> None:
         super().__init__()
         self.spec = spec
         size = spec.hidden_size
@@ -88,7 +87,7 @@ class RecurrentActorCritic(nn.Module):
         self.recurrent: nn.LSTM | nn.GRU = nn.LSTM(size, size) if spec.cell == "lstm" else nn.GRU(size, size)
         self.action_head = nn.Linear(spec.feature_dim, spec.action_dim)
         self.value_head = nn.Linear(spec.feature_dim, 1)
-        self.log_std = nn.Parameter(torch.full((spec.action_dim,), INITIAL_LOG_STD))
+        self.log_std = nn.Parameter(torch.full((spec.action_dim,), initial_log_std))
         self._initialise()
 
     def initial_state(self, num_envs: int) -> RecurrentState:

@@ -124,6 +124,8 @@ class TaskFamily(ABC):
     """Control steps in an episode."""
     gamma: float = 0.98
     """Discount at which the family is learnt, unless another is asked for."""
+    initial_log_std: float = -0.5
+    """Logarithm of the deviation of an untrained policy's actions, which end at -1 and 1; likewise."""
 
     def __init__(self, variant: str = "default") -> None:
         if variant not in self.variants:

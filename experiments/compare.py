@@ -272,10 +272,12 @@ def finals(cells: Sequence[Cell], split: str = "heldout") -> np.ndarray:
 
 
 def finals_at(cells: Sequence[Cell], steps: float) -> np.ndarray:
-    """(seeds, tasks) returns of the last episode on held-out tasks after so many env steps: a straight line between
-    two looks, and level before the first and after the last.
-    """
-    curves = [(cell, np.array([look.returns for look in cell.looks])[:, :, -1]) for cell in cells]
-    return np.array(
-        [[np.interp(steps, [look.steps for look in cell.looks], task) for task in curve.T] for cell, curve in curves]
-    )
+    """(seeds, tasks) returns of the last episode on held-out tasks after so many env steps."""
+    return np.array([final_at(cell, steps) for cell in cells])
+
+
+def final_at(cell: Cell, steps: float) -> np.ndarray:
+    """(tasks,): a straight line between two looks, and level before the first and after the last."""
+    looked_after = [look.steps for look in cell.looks]
+    curves = np.array([look.returns for look in cell.looks])[:, :, -1].T
+    return np.array([np.interp(steps, looked_after, curve) for curve in curves])

@@ -68,6 +68,8 @@ class TrainConfig:
     """Share of trials whose task changes once, unannounced, at a random step."""
     gamma: float | None = None
     """Discount; by default the family's."""
+    initial_log_std: float | None = None
+    """Logarithm of the deviation of an untrained policy's actions; by default the family's."""
     hidden_size: int = 128
     """Width of the encoder and of the recurrent cell."""
     cell: RecurrentCell = "lstm"
@@ -97,6 +99,8 @@ class TrainConfig:
             require_positive(f"ppo.{name}", getattr(self.ppo, name))
         if self.gamma is not None and not 0 <= self.gamma <= 1:
             raise InputError(f"gamma is {self.gamma}, expected a number from 0 to 1")
+        if self.initial_log_std is not None and not -5 <= self.initial_log_std <= 2:
+            raise InputError(f"initial_log_std is {self.initial_log_std}, expected a number from -5 to 2")
         if not 0 <= self.shift_probability <= 1:
             raise InputError(f"shift_probability is {self.shift_probability}, expected a number from 0 to 1")
 

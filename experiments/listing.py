@@ -68,9 +68,8 @@ def print_family(family: TaskFamily, console: Console) -> None:
     console.print(f"robot {family.robot.name}, {obs_dim} observations, {action_dim} actions", highlight=False)
     console.print(f"reward = {' '.join((family.reward.__doc__ or '').split())}", highlight=False)
     steps = f"{family.episodes_per_trial} episodes of {family.horizon} steps of {family.robot.control_timestep:g} s"
-    console.print(
-        f"a trial is {steps}; discount {family.gamma:g}; variants {', '.join(family.variants)}", highlight=False
-    )
+    learning = f"discount {family.gamma:g}, initial log std {family.initial_log_std:g}"
+    console.print(f"a trial is {steps}; {learning}; variants {', '.join(family.variants)}", highlight=False)
     table = Table("parameter", "unit", "range", "scale", "nominal", "extrapolation", "meaning")
     for parameter in family.parameters:
         table.add_row(*parameter_row(parameter))

@@ -83,7 +83,9 @@ def train_maml(setting: Setting, watch: Watch) -> MakeAct:
     env = TrialEnv(setting.family, setting.num_envs, setting.episodes, setting.horizon, seed=setting.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.seed)
-        policy = FeedforwardActorCritic.of_size(env.tasks.obs_dim, env.tasks.action_dim, HIDDEN)
+        policy = FeedforwardActorCritic.of_size(
+            env.tasks.obs_dim, env.tasks.action_dim, HIDDEN, setting.family.initial_log_std
+        )
     maml = MAML(env, policy, MAMLConfig(first_order=setting.first_order), setting.family.gamma, setting.seed)
 
     def make_act(env: TrialEnv) -> Act:

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from experiments.compare import finish_comparison
 from experiments.configs import ResultsConfig
 from experiments.evidence import COMPARISONS, MILESTONES, OVERFITTING, Job
 from experiments.results_page import write_results
@@ -19,13 +18,9 @@ from experiments.results_page import write_results
 def run_results(config: ResultsConfig, console: Console | None = None) -> Path:
     """The command. Returns the page's path."""
     console = console or Console()
-    comparisons = (*COMPARISONS, *OVERFITTING)
     if not config.page_only:
-        jobs = [job for comparison in comparisons for job in comparison.jobs(config.out)]
+        jobs = [job for comparison in (*COMPARISONS, *OVERFITTING) for job in comparison.jobs(config.out)]
         run_side_by_side([*jobs, *(milestone.job(config.out) for milestone in MILESTONES)])
-    for comparison in comparisons:
-        if comparison.begun(config.out):
-            finish_comparison(comparison.directory(config.out))
     write_results(config.out, config.page)
     console.print(f"page in {config.page}", highlight=False, soft_wrap=True)
     return config.page

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from agents.files import replacing
 from experiments.compare import Cell, MethodResult, finals, read_cells, summarise_methods
-from experiments.comparison_page import interval, plot_adaptation, plot_consumed, plot_training
+from experiments.comparison_page import interval, name_methods, plot_adaptation, plot_consumed, plot_training
 from experiments.evaluate import evaluate
 from experiments.evidence import COMPARISONS, MILESTONES, OVERFITTING, Comparison
 from experiments.shipped import load_controller
@@ -177,14 +177,14 @@ def cells_of(method: MethodResult, splits: Sequence[str]) -> list[str]:
 def draw(path: Path, methods: Sequence[MethodResult], cells: Sequence[Cell]) -> None:
     """Training by time and by steps, adaptation by episode, and by gradient steps where there are any."""
     by_gradient = any(cell.consumed for cell in cells)
-    figure = Figure(figsize=(10, 7.2), dpi=90, layout="constrained")
-    panels = list(figure.subplots(2, 2).flat)
+    down, across = (2, 2) if by_gradient else (1, 3)
+    figure = Figure(figsize=(5 * across, 3.8 * down), dpi=90, layout="constrained")
+    panels = list(figure.subplots(down, across).flat)
     plot_training(panels[:2], methods, cells)
     plot_adaptation(panels[2], methods, cells)
     if by_gradient:
         plot_consumed(panels[3], methods, cells)
-    else:
-        panels[3].axis("off")
+    name_methods(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from agents.feedforward import FeedforwardActorCritic
 from agents.normaliser import InputNormaliser
-from agents.recurrent import INITIAL_LOG_STD
 from envs.gymnasium_api import make_sb3
 from envs.trial_env import TrialEnv
 from experiments.methods import HIDDEN, Setting
@@ -142,7 +141,7 @@ def make_ppo(setting: Setting, env: VecNormalize) -> PPO:
         "MlpPolicy",
         env,
         batch_size=setting.num_envs * settings["n_steps"] // OURS.num_minibatches,
-        policy_kwargs={"net_arch": [HIDDEN, HIDDEN], "log_std_init": INITIAL_LOG_STD},
+        policy_kwargs={"net_arch": [HIDDEN, HIDDEN], "log_std_init": setting.family.initial_log_std},
         **settings,
     )
 
@@ -189,7 +188,7 @@ def train_recurrent_ppo(setting: Setting, watch: Watch) -> MakeAct:
             "lstm_hidden_size": HIDDEN,
             "shared_lstm": True,
             "enable_critic_lstm": False,
-            "log_std_init": INITIAL_LOG_STD,
+            "log_std_init": setting.family.initial_log_std,
         },
         **settings,
     )

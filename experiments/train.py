@@ -272,7 +272,8 @@ def make_trainer(config: TrainConfig, family: TaskFamily, device: torch.device) 
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        policy = RecurrentActorCritic(spec).to(device)
+        log_std = family.initial_log_std if config.initial_log_std is None else config.initial_log_std
+        policy = RecurrentActorCritic(spec, log_std).to(device)
     gamma = family.gamma if config.gamma is None else config.gamma
     return Trainer(env, policy, config.ppo, gamma, config.seed)
 

@@ -155,6 +155,7 @@ class HalfCheetahLimbsDir(RunEitherWay):
 class HalfCheetahWiring(HalfCheetahFamily):
     """Run forward with motors of which any may be wired the wrong way round."""
 
+    initial_log_std = -0.85
     parameters = motor_signs(MOTORS)
     members = all_but(tuple(product((-1.0, 1.0), repeat=len(MOTORS))), wirings(HELDOUT_WIRINGS))
 

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -117,6 +118,21 @@ def test_each_of_ours_learns_something_else() -> None:
         METHODS[name].train(Setting(family, 0, *shape), watch)
         returns[name] = watch.looks[-1].returns
     assert all(one != other for one, other in itertools.combinations(returns.values(), 2))
+
+
+@pytest.mark.parametrize("name", ["rl2", "maml", "ppo", "recurrent-ppo", "finetune"])
+def test_all_explore_as_the_family_asks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    family = make_family("AntDirForwardBack")
+    assert family.initial_log_std != make_family("HalfCheetahDir").initial_log_std
+    explored = []
+
+    class NoTime(Watch):
+        def run(self, iterate: Any, *_: object) -> None:
+            explored.append(iterate.__self__.policy.log_std)  # of a trainer or of MAML
+
+    monkeypatch.setattr("experiments.rivals.learn", lambda algorithm, *_: explored.append(algorithm.policy.log_std))
+    METHODS[name].train(Setting(family, 0, 4, 2, 5), NoTime(TrialEnv(family, 4, 2, 5, split="heldout"), 0, 1.0, 1))
+    assert explored[0].tolist() == pytest.approx([family.initial_log_std] * 8)
 
 
 def cell(method: str, seed: int, *finals: float, steps: int = 100) -> Cell:

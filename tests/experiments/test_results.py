@@ -58,14 +58,6 @@ def test_the_page_tells_of_all_that_was_trained(page: Path) -> None:
     assert difference == pytest.approx(met - unmet, abs=1)
 
 
-def test_each_page_of_a_comparison_is_written_too(page: Path) -> None:
-    runs = page.parent.parent / "runs"
-    assert sorted(path.parent.name for path in runs.glob("*/index.html")) == [
-        "InvertedPendulumBody",
-        "InvertedPendulumBody-2-tasks",
-    ]
-
-
 def method(name: str, low: float, iqm: float, high: float) -> MethodResult:
     score = Score(iqm, 0.0, (low, high))
     return MethodResult(name, "", 1.0, 1.0, score, score, score, score, {}, [])

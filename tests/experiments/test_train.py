@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
+from envs.family import make_family
+from experiments.configs import TrainConfig
 from experiments.evaluate import evaluate
-from experiments.train import train
+from experiments.train import make_trainer, train
 
 STEPS = 900_000
 """90 seconds at 10,000 env steps a second."""
@@ -17,6 +20,13 @@ def heldout_return(run_dir: Path, family: str, steps: int, no_memory: bool = Fal
     train(family, steps=steps, no_memory=no_memory, seed=seed, run_dir=run_dir, wandb="disabled", **shape)
     result = evaluate(run_dir)
     return sum(result.mean) / len(result.mean)
+
+
+def test_exploration_starts_as_the_family_asks_or_as_one_is_told() -> None:
+    for family, asked, expected in (("HalfCheetahDir", None, -0.5), ("AntDir", None, -1.2), ("AntDir", -2.0, -2.0)):
+        config = TrainConfig(family, num_envs=1, initial_log_std=asked)
+        trainer = make_trainer(config, make_family(family), torch.device("cpu"))
+        assert trainer.policy.log_std.tolist() == pytest.approx([expected] * trainer.policy.spec.action_dim)
 
 
 @pytest.mark.slow

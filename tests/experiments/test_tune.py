@@ -63,8 +63,8 @@ def test_the_best_settings_become_a_preset(
     out = tmp_path / "preset.json"
     assert main(["tune", "HalfCheetahDir", "--out", str(out), *SHAPE]) == 0
     assert tried[0] == {
-        "algorithm": "lstm", "hidden_size": 128, "gamma": 0.98, "ppo.learning_rate": 7e-4, "ppo.clip_coef": 0.2,
-        "ppo.gae_lambda": 0.95, "ppo.ent_coef": 0.002, "ppo.update_epochs": 4,
+        "algorithm": "lstm", "hidden_size": 128, "gamma": 0.98, "initial_log_std": -0.5, "ppo.learning_rate": 7e-4,
+        "ppo.clip_coef": 0.2, "ppo.gae_lambda": 0.95, "ppo.ent_coef": 0.002, "ppo.update_epochs": 4,
         "ppo.num_minibatches": PPOConfig.num_minibatches,
     }, "the defaults come first"  # fmt: skip
     best = max((settings for number, settings in enumerate(tried) if number != 1), key=off)
@@ -74,7 +74,9 @@ def test_the_best_settings_become_a_preset(
     expected = {"cell": "lstm", "no_memory": False, **best}
     assert content["settings"] == {name: value for name, value in expected.items() if name != "algorithm"}
     printed = capsys.readouterr().out
-    assert printed.startswith("1: return -30.0, algorithm lstm, hidden_size 128, gamma 0.98, learning_rate 0.0007,")
+    assert printed.startswith(
+        "1: return -30.0, algorithm lstm, hidden_size 128, gamma 0.98, initial_log_std -0.5, learning_rate"
+    )
     assert "\n2: given up at -1000.0, " in printed
 
 

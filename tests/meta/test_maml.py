@@ -15,7 +15,7 @@ from tests.envs.sled import Sledding
 def make_maml(config: MAMLConfig, num_envs: int = 4, horizon: int = 5, seed: int = 0, size: int = 4) -> MAML:
     env = TrialEnv(Sledding("free"), num_envs, 2, horizon, seed=seed, engine=Engine(num_threads=1))
     torch.manual_seed(seed)
-    policy = FeedforwardActorCritic.of_size(env.tasks.obs_dim, env.tasks.action_dim, size)
+    policy = FeedforwardActorCritic.of_size(env.tasks.obs_dim, env.tasks.action_dim, size, initial_log_std=-0.5)
     return MAML(env, policy, config, gamma=0.9, seed=seed)
 
 
