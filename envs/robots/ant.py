@@ -37,7 +37,7 @@ RESET_NOISE = 0.1
 """Half width of the initial positions (m, rad), deviation of the initial velocities."""
 HEALTHY_HEIGHT = (0.2, 1.0)
 """Heights of the torso, m, at which Gymnasium's has not fallen, were it on its back."""
-INITIAL_LOG_STD = -1.2
+INITIAL_LOG_STD = -1.5
 """Of the actions' deviation: larger noise throws so strong a robot about, and it learns to stand before it walks."""
 NEAR = 0.5
 """How close to a goal counts as there, m."""
