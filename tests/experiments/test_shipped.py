@@ -8,7 +8,7 @@ from experiments.evaluate import evaluate
 from experiments.shipped import SHIPPED, load_controller, shipped_names
 
 RETURNS = {
-    "AntDirForwardBack": 400,
+    "AntDirForwardBack": 600,
     "ArmJointFriction": -28,
     "ArmPayload": -12,
     "HalfCheetahDir": 1350,
