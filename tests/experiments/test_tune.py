@@ -75,7 +75,7 @@ def test_the_best_settings_become_a_preset(
     assert content["settings"] == {name: value for name, value in expected.items() if name != "algorithm"}
     printed = capsys.readouterr().out
     assert printed.startswith(
-        "1: return -30.0, algorithm lstm, hidden_size 128, gamma 0.98, initial_log_std -0.5, learning_rate"
+        "1: return -30.0, algorithm lstm, hidden_size 128, gamma 0.98, initial_log_std -0.5, learning_rate 0.0007,"
     )
     assert "\n2: given up at -1000.0, " in printed
 
