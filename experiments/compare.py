@@ -1,27 +1,25 @@
 """Compares methods on one family: trains each, cell by cell, and tells what they returned on the same tasks."""
 
-import math
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from agents.files import check_writable
 from envs.errors import InputError
 from envs.family import TaskFamily, make_family
 from envs.trial_env import TrialEnv
+from experiments.cells import Cell, Consumed, cell_file, finals, read_cells
 from experiments.comparison_page import write_page
 from experiments.configs import CompareConfig
 from experiments.methods import METHODS, Setting
-from experiments.watch import Look, MakeAct, Watch, returns_on
+from experiments.summary import summarise_methods
+from experiments.watch import MakeAct, Watch, returns_on
 from meta.checkpoint import read_json, write_json
-from meta.comparison import Score, normalised, score
 
 LOOKS = 8
 """At a policy while it is being trained."""
@@ -29,54 +27,7 @@ TASK_SEED = 0
 """Which held-out tasks; not the seed of training."""
 CONSUMED = (1, 2, 4, 10, 20)
 """Episodes after which those that adapt by gradient steps are looked at."""
-ABOUT, RESULTS, PAGE, CELLS = "comparison.json", "results.json", "index.html", "cells"
-
-
-@dataclass(frozen=True)
-class Consumed:
-    """What gradient steps made of a policy after so many episodes of each held-out task."""
-
-    episodes: int
-    returns: list[float]
-    """Of the episode after them, one for each task."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training of one method."""
-
-    method: str
-    seed: int
-    cpu: str
-    """Model of the processor."""
-    looks: list[Look]
-    """At held-out tasks, in the order of training; the last one at the end of the budget."""
-    splits: dict[str, list[list[float]]]
-    """Trial x episode returns of the policy that came of it, by split."""
-    consumed: list[Consumed] = field(default_factory=list)
-    """Of a method that adapts by gradient steps."""
-
-
-@dataclass(frozen=True)
-class MethodResult:
-    """What is told of a method; scores are None where there is no oracle to measure by."""
-
-    method: str
-    description: str
-    steps: float
-    """Env steps of training, mean over seeds."""
-    seconds: float
-    returns: Score
-    """Of the last episode on held-out tasks."""
-    score: Score | None
-    score_at_equal_steps: Score | None
-    """When it and the first method had both taken as many env steps as the slower of the two in all."""
-    first_at_equal_steps: Score | None
-    """The first method's, then."""
-    by_split: dict[str, float]
-    """IQM of the last episode."""
-    by_seed: list[float]
-    """IQM of the last episode on held-out tasks, one for each seed."""
+ABOUT, RESULTS, PAGE = "comparison.json", "results.json", "index.html"
 
 
 def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
@@ -158,11 +109,6 @@ def check_same(out: Path, about: dict[str, Any]) -> None:
             raise InputError(f"{out} holds a comparison whose {name} is {kept.get(name)}, expected {value} as here")
 
 
-def cell_file(out: Path, method: str, seed: int) -> Path:
-    """Where a cell is kept."""
-    return out / CELLS / f"{method}-{seed}.json"
-
-
 def ensure_cell(method: str, seed: int, config: CompareConfig, console: Console | None = None) -> None:
     """Train a cell if it is not there; its file is written when it is complete. Random actions have one seed."""
     path = cell_file(config.out, method, seed)
@@ -176,19 +122,6 @@ def ensure_cell(method: str, seed: int, config: CompareConfig, console: Console 
     (console or Console()).print(
         f"{where}: {spent}, return {final:.1f} in the last episode", highlight=False, soft_wrap=True
     )
-
-
-def read_cells(out: Path) -> list[Cell]:
-    """All that are complete, by method and seed: of earlier calls too."""
-    cells = []
-    for path in (out / CELLS).glob("[!.]*.json"):
-        content = read_json(path)
-        looks = [Look(**look) for look in content["looks"]]
-        cells.append(
-            Cell(**{**content, "looks": looks, "consumed": [Consumed(**each) for each in content["consumed"]]})
-        )
-    order = list(METHODS)
-    return sorted(cells, key=lambda cell: (order.index(cell.method), cell.seed))
 
 
 def train_cell(name: str, seed: int, config: CompareConfig, family: TaskFamily) -> Cell:
@@ -225,59 +158,3 @@ def split_returns(env: TrialEnv, make_act: MakeAct) -> list[list[float]]:
     returns: list[list[float]] = returns_on(env, TASK_SEED, make_act).tolist()
     env.close()
     return returns
-
-
-def summarise_methods(cells: Sequence[Cell]) -> list[MethodResult]:
-    """In the order of the cells."""
-    by_method = {
-        name: [cell for cell in cells if cell.method == name] for name in dict.fromkeys(cell.method for cell in cells)
-    }
-    random = finals(by_method["random"])
-    oracle = finals(by_method["oracle"]) if "oracle" in by_method else random
-    first = next(iter(by_method.values()))
-
-    def scored(returns: np.ndarray) -> Score | None:
-        """None where there is no oracle, or one that has not learned more than random actions."""
-        return score(normalised(returns, random, oracle)) if oracle.mean() > random.mean() else None
-
-    results = []
-    for name, own in by_method.items():
-        steps = mean_steps(own)
-        equal_steps = min(steps or math.inf, mean_steps(first))
-        results.append(
-            MethodResult(
-                name,
-                METHODS[name].description,
-                steps,
-                float(np.mean([cell.looks[-1].seconds for cell in own])),
-                score(finals(own)),
-                scored(finals(own)),
-                scored(finals_at(own, equal_steps)),
-                scored(finals_at(first, equal_steps)),
-                {split: score(finals(own, split)).iqm for split in own[0].splits},
-                [score(finals([cell])).iqm for cell in own],
-            )
-        )
-    return results
-
-
-def mean_steps(cells: Sequence[Cell]) -> float:
-    """Of training, in all."""
-    return float(np.mean([cell.looks[-1].steps for cell in cells]))
-
-
-def finals(cells: Sequence[Cell], split: str = "heldout") -> np.ndarray:
-    """(seeds, tasks) returns of the last episode."""
-    return np.array([np.array(cell.splits[split])[:, -1] for cell in cells])
-
-
-def finals_at(cells: Sequence[Cell], steps: float) -> np.ndarray:
-    """(seeds, tasks) returns of the last episode on held-out tasks after so many env steps."""
-    return np.array([final_at(cell, steps) for cell in cells])
-
-
-def final_at(cell: Cell, steps: float) -> np.ndarray:
-    """(tasks,): a straight line between two looks, and level before the first and after the last."""
-    looked_after = [look.steps for look in cell.looks]
-    curves = np.array([look.returns for look in cell.looks])[:, :, -1].T
-    return np.array([np.interp(steps, looked_after, curve) for curve in curves])

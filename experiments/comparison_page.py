@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -12,11 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agents.files import replacing
+from experiments.cells import Cell, by_method
 from experiments.methods import METHODS
+from experiments.summary import MethodResult
 from meta.comparison import Score
-
-if TYPE_CHECKING:
-    from experiments.compare import Cell, MethodResult
 
 COLOURS = dict(
     zip(
@@ -35,7 +34,7 @@ FEW_SEEDS = 5
 """Under so many each seed is drawn, as a dot."""
 
 
-def write_page(path: Path, about: dict[str, Any], methods: Sequence["MethodResult"], cells: Sequence["Cell"]) -> None:
+def write_page(path: Path, about: dict[str, Any], methods: Sequence[MethodResult], cells: Sequence[Cell]) -> None:
     """Replace the page."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string(TEMPLATE.read_text()).render(
@@ -45,9 +44,9 @@ def write_page(path: Path, about: dict[str, Any], methods: Sequence["MethodResul
         few=any(len(method.by_seed) < FEW_SEEDS for method in methods),
         interval=interval,
         worst=lambda score: "-" if score is None else f"{score.worst10:.2f}",
-        training=drawn((2, 1), lambda axes: plot_training(axes, methods, cells)),
-        adaptation=drawn((1, 1), lambda axes: plot_adaptation(axes[0], methods, cells)),
-        gradient=drawn((1, 1), lambda axes: plot_consumed(axes[0], methods, cells))
+        training=drawn((2, 1), lambda axes: plot_training(axes, cells)),
+        adaptation=drawn((1, 1), lambda axes: plot_adaptation(axes[0], cells)),
+        gradient=drawn((1, 1), lambda axes: plot_consumed(axes[0], cells))
         if any(cell.consumed for cell in cells)
         else None,
     )
@@ -82,9 +81,9 @@ def name_methods(figure: Figure) -> None:
     figure.legend(handles, labels, loc="outside upper center", ncols=6, frameon=False, fontsize=8)
 
 
-def plot_training(axes: Sequence[Axes], methods: Sequence["MethodResult"], cells: Sequence["Cell"]) -> None:
+def plot_training(axes: Sequence[Axes], cells: Sequence[Cell]) -> None:
     """By time, and by steps, a line for each seed; what is not trained is a level."""
-    for name, own in by_method(methods, cells):
+    for name, own in by_method(cells).items():
         for cell in own:
             style: dict[str, Any] = {"color": COLOURS[name], "label": name if cell is own[0] else None}
             values = [np.mean(np.array(look.returns)[:, -1]) for look in cell.looks]
@@ -100,9 +99,10 @@ def plot_training(axes: Sequence[Axes], methods: Sequence["MethodResult"], cells
         panel.grid(alpha=0.25)
 
 
-def plot_adaptation(axes: Axes, methods: Sequence["MethodResult"], cells: Sequence["Cell"]) -> None:
+def plot_adaptation(axes: Axes, cells: Sequence[Cell]) -> None:
     """A line for each method through its mean over seeds, which are dots where they are few."""
-    for place, (name, own) in enumerate(by_method(methods, cells)):
+    methods = by_method(cells)
+    for place, (name, own) in enumerate(methods.items()):
         curves = np.array([np.mean(cell.splits["heldout"], axis=0) for cell in own])
         episodes = np.arange(1, curves.shape[1] + 1) + 0.04 * (place - len(methods) / 2)
         axes.plot(episodes, curves.mean(axis=0), color=COLOURS[name], marker="o", label=name)
@@ -112,9 +112,9 @@ def plot_adaptation(axes: Axes, methods: Sequence["MethodResult"], cells: Sequen
     axes.grid(alpha=0.25)
 
 
-def plot_consumed(axes: Axes, methods: Sequence["MethodResult"], cells: Sequence["Cell"]) -> None:
+def plot_consumed(axes: Axes, cells: Sequence[Cell]) -> None:
     """Those that adapt by gradient steps, a line for each seed; the others' last episode is a level."""
-    for name, own in by_method(methods, cells):
+    for name, own in by_method(cells).items():
         if not own[0].consumed:
             level = np.mean([np.array(cell.splits["heldout"])[:, -1] for cell in own])
             axes.axhline(float(level), color=COLOURS[name], ls=":", lw=1, label=name)
@@ -128,8 +128,3 @@ def plot_consumed(axes: Axes, methods: Sequence["MethodResult"], cells: Sequence
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
     axes.grid(alpha=0.25)
-
-
-def by_method(methods: Sequence["MethodResult"], cells: Sequence["Cell"]) -> list[tuple[str, list["Cell"]]]:
-    """Each method's cells."""
-    return [(each.method, [cell for cell in cells if cell.method == each.method]) for each in methods]

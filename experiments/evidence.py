@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 import envs.robots  # noqa: F401  registers the families in processes of their own too
-from experiments.compare import cell_file, ensure_cell, open_comparison
+from experiments.cells import cell_file
+from experiments.compare import ensure_cell, open_comparison
 from experiments.configs import CompareConfig, TrainConfig
 from experiments.evaluate import evaluate
 from experiments.train import run_training

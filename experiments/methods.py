@@ -151,7 +151,7 @@ METHODS: Mapping[str, Method] = {
         "sb3-contrib's RecurrentPPO over the same trials", train_rival("recurrent-ppo"), needs="sb3_contrib"
     ),
     "finetune": Method(
-        "Stable-Baselines3's PPO over the task distribution, then gradient steps on each task",
+        "Stable-Baselines3's PPO over the task distribution, then steps of Adam on each task",
         train_rival("finetune"),
         needs="stable_baselines3",
         by_gradient=True,

@@ -8,11 +8,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from agents.files import replacing
-from experiments.compare import Cell, MethodResult, finals, read_cells, summarise_methods
+from experiments.cells import Cell, finals, read_cells
 from experiments.comparison_page import interval, name_methods, plot_adaptation, plot_consumed, plot_training
 from experiments.evaluate import evaluate
 from experiments.evidence import COMPARISONS, MILESTONES, OVERFITTING, Comparison
 from experiments.shipped import load_controller
+from experiments.summary import MethodResult, summarise_methods
 from meta.comparison import Score
 from meta.statistics import interquartile_mean
 
@@ -48,7 +49,7 @@ def write_results(out: Path, page: Path) -> None:
     parts = [introduction(out), *hopes(results), *milestones(out)]
     for comparison in compared:
         family = comparison.family
-        draw(pictures / f"{family}.png", results[family], cells[family])
+        draw(pictures / f"{family}.png", cells[family])
         parts += section(comparison, results[family], cells[family])
     parts += overfitting(out)
     with replacing(page) as temporary:
@@ -174,16 +175,16 @@ def cells_of(method: MethodResult, splits: Sequence[str]) -> list[str]:
     ]
 
 
-def draw(path: Path, methods: Sequence[MethodResult], cells: Sequence[Cell]) -> None:
+def draw(path: Path, cells: Sequence[Cell]) -> None:
     """Training by time and by steps, adaptation by episode, and by gradient steps where there are any."""
     by_gradient = any(cell.consumed for cell in cells)
     down, across = (2, 2) if by_gradient else (1, 3)
     figure = Figure(figsize=(5 * across, 3.8 * down), dpi=90, layout="constrained")
     panels = list(figure.subplots(down, across).flat)
-    plot_training(panels[:2], methods, cells)
-    plot_adaptation(panels[2], methods, cells)
+    plot_training(panels[:2], cells)
+    plot_adaptation(panels[2], cells)
     if by_gradient:
-        plot_consumed(panels[3], methods, cells)
+        plot_consumed(panels[3], cells)
     name_methods(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")

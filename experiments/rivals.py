@@ -28,8 +28,8 @@ UNLIMITED = 10**12
 OURS = PPOConfig()
 SAC_GRADIENT_STEPS = 8
 """After each step of all envs; one for each env's step would leave the simulator idle."""
-FINETUNE_RATE, FINETUNE_STEPS = 0.1, 16
-"""Of a task's own copy of PPO's policy, after each of its episodes."""
+FINETUNE_RATE, FINETUNE_STEPS = 5e-4, 16
+"""Of Adam on a task's own copy of PPO's policy, after each of its episodes."""
 
 
 class WatchCallback(BaseCallback):
@@ -92,7 +92,9 @@ def finetuning(algorithm: PPO, env: VecNormalize, setting: Setting) -> MakeAct:
         steps = GradientSteps(as_ours(algorithm, env), FINETUNE_RATE, FINETUNE_STEPS, OURS.clip_coef)
         generator = torch.Generator().manual_seed(setting.seed)
         reward_scale = torch.tensor((env.ret_rms.var + env.epsilon) ** -0.5, dtype=torch.float32)
-        return AdaptingActor(steps, played, generator, reward_scale, algorithm.gamma, OURS.gae_lambda)
+        return AdaptingActor(
+            steps.policy, steps.adapt_by_adam, played, generator, reward_scale, algorithm.gamma, OURS.gae_lambda
+        )
 
     return make_act
 

@@ -1,5 +1,6 @@
 """Adaptation by gradient: each task takes its own copy of a policy, and improves it after each of its episodes."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -58,6 +59,10 @@ def episode_of(
     return Episode(physical[:-1], action[:-1], log_prob[:-1], normalised, advantage + value[:-1])
 
 
+Adapt = Callable[[Weights, Episode], tuple[Weights, Tensor]]
+"""N tasks' weights after an episode, and how far those before were from the ones that acted, (N,)."""
+
+
 class GradientSteps:
     """What a task's copy of the policy does to itself after an episode: steps along the policy gradient.
 
@@ -87,10 +92,9 @@ class GradientSteps:
         return objectives
 
     def adapt(self, weights: Weights, episode: Episode, first_order: bool = False) -> tuple[Weights, Tensor]:
-        """N tasks' weights after an episode, and how far those before were from the ones that acted, (N,).
+        """By plain steps; what comes of them can be differentiated with respect to the weights before.
 
-        Both can be differentiated with respect to the weights before. first_order takes the steps
-        for constants.
+        first_order takes the steps for constants.
         """
         slopes_and_kl = vmap(grad(self.objective, has_aux=True), in_dims=(0, 1))
         drift = []
@@ -101,6 +105,23 @@ class GradientSteps:
             weights = {name: weight - self.learner_rate * slopes[name] for name, weight in weights.items()}
             drift.append(approx_kl)
         return weights, drift[0]
+
+    def adapt_by_adam(self, weights: Weights, episode: Episode) -> tuple[Weights, Tensor]:
+        """By steps of Adam, anew after each episode; what comes of them is detached.
+
+        Plain steps grow as a policy's deviation shrinks, and so one rate of them does not suit all
+        policies; Adam's do not.
+        """
+        own = {name: weight.detach().clone().requires_grad_() for name, weight in weights.items()}
+        optimizer = torch.optim.Adam(own.values(), self.learner_rate)
+        drift = []
+        for _ in range(self.num_steps):
+            objectives = self.objectives(own, episode)
+            optimizer.zero_grad()
+            objectives.loss.sum().backward()
+            optimizer.step()
+            drift.append(objectives.approx_kl.detach())
+        return {name: weight.detach() for name, weight in own.items()}, drift[0]
 
 
 def copies(weights: Weights, count: int) -> Weights:
@@ -116,7 +137,8 @@ class AdaptingActor:
 
     def __init__(
         self,
-        steps: GradientSteps,
+        policy: FeedforwardActorCritic,
+        adapt: Adapt,
         env: TrialEnv,
         generator: torch.Generator,
         reward_scale: Tensor,
@@ -124,7 +146,8 @@ class AdaptingActor:
         gae_lambda: float,
         explore_last: bool = False,
     ) -> None:
-        self.steps = steps
+        self.policy = policy
+        self.adapt = adapt
         self.layout = env.layout
         self.horizon = env.horizon
         self.generator = generator
@@ -134,7 +157,7 @@ class AdaptingActor:
         self.exploring = env.episodes_per_trial - (not explore_last)
         """Number of episodes with sampled actions."""
         self.adapting = env.episodes_per_trial - 1
-        self.weights = {name: weight.detach() for name, weight in copies(steps.policy.weights, env.num_envs).items()}
+        self.weights = {name: weight.detach() for name, weight in copies(policy.weights, env.num_envs).items()}
         """(N, ...): what each task has made of them."""
         self.episodes: list[Episode] = []
         self._slot: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -144,7 +167,7 @@ class AdaptingActor:
             self.end_episode()
         physical = obs[:, self.layout.obs]
         with torch.no_grad():
-            actions = vmap(self.steps.policy.actions)(self.weights, physical)
+            actions = vmap(self.policy.actions)(self.weights, physical)
             action = actions.mean
             if len(self.episodes) < self.exploring:
                 noise = torch.randn(action.shape, generator=self.generator, device=action.device)
@@ -158,9 +181,9 @@ class AdaptingActor:
         obs, action, log_prob = (torch.stack(part) for part in zip(*self._slot, strict=True))
         self._slot = []
         episode = episode_of(
-            self.steps.policy, obs, action, log_prob, self.layout, self.reward_scale, self.gamma, self.gae_lambda
+            self.policy, obs, action, log_prob, self.layout, self.reward_scale, self.gamma, self.gae_lambda
         )
         if len(self.episodes) < self.adapting:
-            adapted, _ = self.steps.adapt(self.weights, episode)
+            adapted, _ = self.adapt(self.weights, episode)
             self.weights = {name: weight.detach() for name, weight in adapted.items()}
         self.episodes.append(episode)

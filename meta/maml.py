@@ -71,7 +71,14 @@ class MAML:
     def actor(self, env: TrialEnv, generator: torch.Generator, explore_last: bool = False) -> AdaptingActor:
         """Adapts in an env's trials, from the start as it is now."""
         return AdaptingActor(
-            self.gradient_steps, env, generator, self.scaler.scale, self.gamma, self.config.gae_lambda, explore_last
+            self.policy,
+            self.gradient_steps.adapt,
+            env,
+            generator,
+            self.scaler.scale,
+            self.gamma,
+            self.config.gae_lambda,
+            explore_last,
         )
 
     def iterate(self, spent: float) -> None:

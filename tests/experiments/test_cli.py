@@ -115,6 +115,7 @@ def test_families_are_listed_and_told(capsys: pytest.CaptureFixture[str]) -> Non
         (["train", "HalfCheetahDir", "--steps", "-3"], "steps is -3, expected a number above 0"),
         (["train", "HalfCheetahDir", "--num-envs", "0"], "num_envs is 0, expected a number above 0"),
         (["train", "HalfCheetahDir", "--ppo.num-minibatches", "0"], "ppo.num_minibatches is 0, expected a number"),
+        (["train", "HalfCheetahDir", "--initial-log-std", "9"], "initial_log_std is 9.0, expected a number from"),
         (["train", "HalfCheetahDir", "--device", "gpu"], "invalid choice 'gpu'"),
         (["train", "ReacherGoal", "--variant", "sparse"], "variant of ReacherGoal is 'sparse', expected one of"),
         (["evaluate", "Nobody"], "unknown controller 'Nobody'"),

@@ -14,9 +14,10 @@ import pytest
 import envs.robots  # noqa: F401  registers the families
 from envs.family import make_family
 from envs.trial_env import TrialEnv
+from experiments.cells import Cell, finals_at
 from experiments.cli import main
-from experiments.compare import Cell, finals_at, summarise_methods
 from experiments.methods import METHODS, Setting
+from experiments.summary import summarise_methods
 from experiments.watch import Look, MakeAct, Watch
 from meta.adaptation import random_actor
 

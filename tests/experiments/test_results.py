@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from experiments import evidence, results, results_page
+from experiments.cells import Cell
 from experiments.cli import main
-from experiments.compare import Cell, MethodResult
 from experiments.configs import CompareConfig, TrainConfig
 from experiments.evaluate import evaluate
 from experiments.evidence import Comparison, Milestone
 from experiments.results_page import hopes, processors
+from experiments.summary import MethodResult
 from meta.comparison import Score
 
 COMPARISONS = (Comparison("InvertedPendulumBody", 0.04, {"rl2": 1, "oracle": 1, "finetune": 1}),)

@@ -1,5 +1,7 @@
 """Gradient steps: what they learn from, what they do, and for whom."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -54,18 +56,32 @@ def test_credit_ends_at_a_fall() -> None:
     assert episode.returns.flatten().tolist() == [5.0, 3.0, 1.0]
 
 
-def test_a_step_worked_by_hand() -> None:
-    """Mean 0.5 x at x = 2, action 3, advantage 1.5: the log probability's slope in the weight is (3 - 1) 2 = 4.
-
-    The weight goes to 0.5 + 0.1 * 1.5 * 4 = 1.1, log_std to 0.1 * 1.5 * (2² - 1) = 0.45.
-    """
+def hand_worked() -> tuple[FeedforwardActorCritic, Episode]:
+    """Mean 0.5 x at x = 2, action 3, advantage 1.5."""
     policy = one_weight(0.5)
     obs, action = torch.tensor([[[2.0]]]), torch.tensor([[[3.0]]])
     log_prob = policy.actions(policy.weights, obs).log_prob(action).detach()
-    episode = Episode(obs, action, log_prob, torch.tensor([[1.5]]), torch.tensor([[0.0]]))
+    return policy, Episode(obs, action, log_prob, torch.tensor([[1.5]]), torch.tensor([[0.0]]))
+
+
+def test_a_step_worked_by_hand() -> None:
+    """The log probability's slope in the weight is (3 - 1) 2 = 4.
+
+    The weight goes to 0.5 + 0.1 * 1.5 * 4 = 1.1, log_std to 0.1 * 1.5 * (2² - 1) = 0.45.
+    """
+    policy, episode = hand_worked()
     adapted, approx_kl = GradientSteps(policy, learner_rate=0.1).adapt(copies(policy.weights, 1), episode)
     assert adapted["weight"].item() == pytest.approx(1.1)
     assert adapted["log_std"].item() == pytest.approx(0.45)
+    assert approx_kl.item() == pytest.approx(0.0, abs=1e-7)
+
+
+def test_a_step_of_adam_worked_by_hand() -> None:
+    """Adam's first step is the rate in the slope's direction, however steep it is: 0.5 + 0.1, and 0 + 0.1."""
+    policy, episode = hand_worked()
+    adapted, approx_kl = GradientSteps(policy, learner_rate=0.1).adapt_by_adam(copies(policy.weights, 1), episode)
+    assert adapted["weight"].item() == pytest.approx(0.6)
+    assert adapted["log_std"].item() == pytest.approx(0.1)
     assert approx_kl.item() == pytest.approx(0.0, abs=1e-7)
 
 
@@ -80,18 +96,19 @@ def random_episode(policy: FeedforwardActorCritic, steps: int, tasks: int) -> Ep
     return Episode(obs, action, log_prob, advantage, torch.zeros(steps, tasks))
 
 
-def test_each_task_adapts_by_itself() -> None:
+@pytest.mark.parametrize("how", [GradientSteps.adapt, GradientSteps.adapt_by_adam])
+def test_each_task_adapts_by_itself(how: Callable[..., tuple[Weights, Tensor]]) -> None:
     """What a batch of tasks makes of its weights, each makes of them alone; two steps are not one of twice the size."""
     torch.manual_seed(0)
     policy = FeedforwardActorCritic.of_size(3, 2, 8)
     episode = random_episode(policy, 5, 4)
     steps = GradientSteps(policy, learner_rate=0.3, num_steps=2)
-    together, _ = steps.adapt(copies(policy.weights, 4), episode)
+    together, _ = how(steps, copies(policy.weights, 4), episode)
     for task in range(4):
         own = Episode(*(part[:, [task]] for part in episode))
-        alone, _ = steps.adapt(copies(policy.weights, 1), own)
+        alone, _ = how(steps, copies(policy.weights, 1), own)
         torch.testing.assert_close({name: weight[[task]] for name, weight in together.items()}, alone)
-    once, _ = GradientSteps(policy, learner_rate=0.6).adapt(copies(policy.weights, 4), episode)
+    once, _ = how(GradientSteps(policy, learner_rate=0.6), copies(policy.weights, 4), episode)
     assert not torch.allclose(once["0.weight"], together["0.weight"])
 
 
@@ -102,7 +119,7 @@ def played(
     torch.manual_seed(0)
     env, policy = TrialEnv(Sledding("free"), 3, episodes, 4), FeedforwardActorCritic.of_size(2, 1, 8)
     steps = GradientSteps(policy, learner_rate)
-    actor = AdaptingActor(steps, env, torch.Generator().manual_seed(1), ONE, 0.9, 0.95, explore_last)
+    actor = AdaptingActor(policy, steps.adapt, env, torch.Generator().manual_seed(1), ONE, 0.9, 0.95, explore_last)
     start, actions, obs = dict(actor.weights), [], env.reset()
     for _ in range(env.steps_per_trial):
         actions.append(actor(obs))
@@ -115,7 +132,7 @@ def test_the_last_episode_shows_what_was_learnt() -> None:
     assert len(actor.episodes) == 2
     first, second = actor.episodes
     assert first.obs.shape == (3, 3, 2)
-    step = actor.steps.adapt(actor.steps.adapt(start, first)[0], second)[0]
+    step = actor.adapt(actor.adapt(start, first)[0], second)[0]
     torch.testing.assert_close(actor.weights, {name: weight.detach() for name, weight in step.items()})
     assert not torch.equal(actor.weights["0.weight"][0], actor.weights["0.weight"][1])
 
