@@ -9,6 +9,7 @@ from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor, nn
@@ -114,6 +115,7 @@ def as_ours(algorithm: PPO, env: VecNormalize) -> FeedforwardActorCritic:
 
 def learn(algorithm: BaseAlgorithm, env: VecNormalize, watch: Watch, make_act: MakeAct) -> MakeAct:
     """Until the watch says stop."""
+    algorithm.set_logger(Logger(None, []))  # its own would leave an empty directory in the system's temporary one
     algorithm.learn(UNLIMITED, callback=WatchCallback(watch, make_act))
     env.close()
     return make_act
