@@ -8,7 +8,7 @@ GET_EGL := apt-get -qq update && apt-get -qq install -y --no-install-recommends 
 # MuJoCo Warp's kernels, which are compiled once for each robot
 export WARP_CACHE_PATH := $(CURDIR)/.cache/warp
 
-.PHONY: demo test check-slow results bench clean gl
+.PHONY: demo test check-slow check-gpu results bench clean gl
 
 demo: .venv/.installed gl
 	.venv/bin/limbshift demo
@@ -21,6 +21,9 @@ test: .venv/.installed gl
 
 check-slow: .venv/.installed gl
 	.venv/bin/pytest -m slow
+
+check-gpu: .venv/.installed # where PyTorch sees a CUDA device
+	.venv/bin/pytest -m gpu tests/gpu
 
 results: .venv/.installed # hours; it goes on where it was interrupted
 	.venv/bin/limbshift results

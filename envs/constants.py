@@ -13,6 +13,9 @@ class Constant:
         self._values = torch.tensor(np.asarray(values))
         self._placed: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
+    def __len__(self) -> int:
+        return len(self._values)
+
     def like(self, tensor: Tensor) -> Tensor:
         """The array on the tensor's device and, where it holds no integers, in its dtype; not to be written to."""
         dtype = tensor.dtype if self._values.is_floating_point() else self._values.dtype

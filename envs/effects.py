@@ -91,10 +91,10 @@ class ScaleLimbMass(Effect):
     fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        factor = _where(mask, values).unsqueeze(-1)
-        limb = list(self.shown_on(physics))
-        physics.parameter("body_mass")[:, limb] *= factor
-        physics.parameter("body_inertia")[:, limb] *= factor.unsqueeze(-1)
+        factor = _where(mask, values)
+        for body in self.shown_on(physics):  # a list of indices would be sent to the device, which waits for it
+            physics.parameter("body_mass")[:, body] *= factor
+            physics.parameter("body_inertia")[:, body] *= factor.unsqueeze(-1)
 
     def shown_on(self, physics: Physics) -> tuple[int, ...]:
         limb = [int(find(physics, "body", self.root).id)]
@@ -122,7 +122,9 @@ class ScaleCapsuleLength(Effect):
         physics.parameter("geom_size")[:, geom, 1:2] *= factor
         physics.parameter("geom_pos")[:, geom] *= factor
         physics.parameter("body_ipos")[:, body] *= factor
-        physics.parameter("body_pos")[:, physics.model.body_parentid == body] *= factor.unsqueeze(-1)
+        for child, parent in enumerate(physics.model.body_parentid.tolist()):
+            if parent == body:
+                physics.parameter("body_pos")[:, child] *= factor
         nominal = torch.full_like(factor, half_length)
         ratio = capsule_inertia(radius, factor * half_length) / capsule_inertia(radius, nominal)
         physics.parameter("body_inertia")[:, body] *= ratio

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from envs.constants import Constant
 from envs.errors import InputError
 from envs.physics import Physics
 from envs.random import RandomStream
@@ -86,8 +89,7 @@ class TaskParameter:
     def spread(self, uniform: Tensor, intervals: tuple[tuple[float, float], ...]) -> Tensor:
         """Values spread evenly, on the parameter's scale, over the intervals; uniform is in (0, 1)."""
         if self.choices:
-            choices = torch.tensor(self.choices, dtype=uniform.dtype, device=uniform.device)
-            return choices[(uniform * len(self.choices)).long()]
+            return self._choices.like(uniform)[(uniform * len(self.choices)).long()]
         bounds = [(self._to_scale(low), self._to_scale(high)) for low, high in intervals]
         rest = uniform * sum(high - low for low, high in bounds)
         values = torch.full_like(uniform, bounds[-1][1])
@@ -104,6 +106,10 @@ class TaskParameter:
         low, high = self._to_scale(self.low), self._to_scale(self.high)
         values = values.log() if self.scale == "log" else values
         return 2 * (values - low) / (high - low) - 1 if high > low else values - low
+
+    @cached_property
+    def _choices(self) -> Constant:
+        return Constant(self.choices)
 
     def _to_scale(self, value: float) -> float:
         return math.log(value) if self.scale == "log" else value
@@ -159,7 +165,7 @@ class TaskSpace:
         Turn 1 gives each number another task, for a change in the midst of a trial.
         """
         if split in self.members:
-            return self._pick_members(self.members[split], stream, index, turn)
+            return self._pick_members(self._members[split], stream, index, turn)
         uniform = stream.uniform(index, torch.full_like(index, turn), len(self.parameters))
         columns = {}
         for position, parameter in enumerate(self.parameters):
@@ -191,14 +197,15 @@ class TaskSpace:
         columns = [parameter.to_unit(values[:, i]) for i, parameter in enumerate(self.parameters)]
         return torch.stack(columns, dim=-1)
 
-    def _pick_members(
-        self, rows: tuple[tuple[float, ...], ...], stream: RandomStream, index: Tensor, turn: int
-    ) -> Tensor:
-        members = torch.tensor(rows, dtype=torch.float64, device=index.device)
-        rounds = index // len(rows)
-        order = stream.uniform(rounds, torch.zeros_like(rounds), len(rows)).argsort(dim=-1)  # (N, members)
-        place = ((index + turn) % len(rows)).unsqueeze(-1)
-        return members[order.gather(1, place).squeeze(-1)]
+    @cached_property
+    def _members(self) -> Mapping[str, Constant]:
+        return {split: Constant(np.array(rows, dtype=np.float64)) for split, rows in self.members.items()}
+
+    def _pick_members(self, rows: Constant, stream: RandomStream, index: Tensor, turn: int) -> Tensor:
+        count, rounds = len(rows), index // len(rows)
+        order = stream.uniform(rounds, torch.zeros_like(rounds), count)  # (N, members)
+        place = ((index + turn) % count).unsqueeze(-1)
+        return rows.like(order)[order.argsort(dim=-1).gather(1, place).squeeze(-1)]
 
     def _spread_disc(self, first: str, second: str, uniform: Tensor) -> dict[str, Tensor]:
         radius = self.parameters[self.names.index(first)].high

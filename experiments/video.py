@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -328,6 +327,8 @@ class _Encoder:
 
 def _ffmpeg() -> str:
     try:
+        import imageio_ffmpeg  # where training runs without videos it may be missing
+
         return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
+    except (ImportError, RuntimeError) as error:
         raise VideoError("no ffmpeg: install imageio-ffmpeg again, or set IMAGEIO_FFMPEG_EXE") from error

@@ -52,12 +52,13 @@ def lifted(model: mujoco.MjModel, qpos: Tensor) -> Tensor:
 
 def begun(family: TaskFamily, engine: Engine, sims: int = SIMS) -> Physics:
     """Simulations of held-out tasks in the air, all with the family's initial states and random controls."""
-    index, every = torch.arange(sims), torch.ones(sims, dtype=torch.bool)
+    index = torch.arange(sims, device=engine.device)
+    every = torch.ones_like(index, dtype=torch.bool)
     model = family.robot.model
     physics = engine.simulate(model, sims, family.fields, family.robot.derived)
     family.apply(physics, family.tasks.sample("heldout", RandomStream("tasks"), index), every)
     uniform = RandomStream("states").uniform(index, torch.zeros_like(index), model.nq + model.nv)
-    low, high = family.robot.action_bounds()
+    low, high = (bound.to(engine.device) for bound in family.robot.action_bounds())
     share = RandomStream("actions").uniform(index, torch.zeros_like(index), len(low))
     physics.reset(every)
     qpos, qvel = family.robot.initial_state(uniform)

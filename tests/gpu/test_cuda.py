@@ -1,0 +1,145 @@
+"""Physics, network and update on a CUDA device, against MuJoCo on the CPU; `make check-gpu` runs these."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mujoco
+import mujoco_warp
+import pytest
+import torch
+from torch import Tensor
+
+from agents.recurrent import PolicySpec, RecurrentActorCritic
+from envs import warp_physics
+from envs.family import families, make_family
+from envs.physics import CPU, CapacityError, Engine
+from envs.trial_env import TrialEnv
+from envs.warp_physics import WarpPhysics
+from experiments.cli import main
+from meta.ppo import PPOConfig
+from meta.trainer import Trainer
+from tests.envs.test_warp_physics import HEAP, REFUSED, SUBSTEPS, begun
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+CUDA = torch.device("cuda", 0)
+WARP = Engine("warp", CUDA)
+TINY = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
+ROBOTS = {make_family(name).robot.name: name for name in families() if name not in REFUSED}
+"""A family of each robot: others of the same robot run the same kernels."""
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """A context in which torch raises where the host would wait for the device."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("name", ROBOTS.values())
+def test_it_moves_as_mujoco_does(name: str) -> None:
+    """Under per-world dynamics, robots in the air; a float32 robot in hard contact parts from a float64 one."""
+    family = make_family(name)
+    expected, actual = begun(family, CPU), begun(family, WARP)
+    for _ in range(SUBSTEPS):
+        for physics in (expected, actual):
+            assert not physics.step(1).any()
+        torch.testing.assert_close(actual.state("qpos").cpu().double(), expected.state("qpos"), rtol=0, atol=1e-4)
+        for derived in family.robot.derived:
+            live = actual.derived(derived).cpu().double()
+            torch.testing.assert_close(live, expected.derived(derived), rtol=0, atol=1e-4)
+    actual.check()
+
+
+def test_a_replayed_step_is_the_step() -> None:
+    replayed, eager = (begun(make_family("HalfCheetahLimbs"), WARP, 8) for _ in range(2))
+    assert isinstance(replayed, WarpPhysics)
+    assert isinstance(eager, WarpPhysics)
+    on_device, data = eager.on_device, eager._data
+    for _ in range(6):
+        replayed.step(2)
+        for _ in range(2):
+            eager._launch(lambda: mujoco_warp.step(on_device, data))
+    torch.testing.assert_close(replayed.state("qpos"), eager.state("qpos"), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [1e15, float("nan"), float("inf")])
+def test_a_divergence_is_seen_alone(bad: float) -> None:
+    physics = begun(make_family("InvertedPendulumBody"), WARP, 3)
+    physics.state("qvel")[1, 0] = bad
+    assert physics.step(5).tolist() == [False, True, False]
+    assert physics.state("qpos").isfinite().all()
+    assert physics.step(5).tolist() == [False, False, False]
+
+
+def test_too_little_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warp_physics, "MOST_CONSTRAINTS", 8)
+    crowded = WARP.simulate(mujoco.MjModel.from_xml_string(HEAP), 2)
+    crowded.step(1)
+    with pytest.raises(CapacityError, match=r"ran out of room \(NEFC\)"):
+        crowded.check()
+
+
+def play(env: TrialEnv) -> Tensor:
+    """(T, N, trial_obs_dim) observations of two trials, on the CPU, under the same actions every time."""
+    seen, generator = [], torch.Generator().manual_seed(3)
+    shape = (env.steps_per_trial, env.num_envs, env.tasks.action_dim)
+    actions = (2 * torch.rand(shape, generator=generator) - 1).to(env.tasks.device) * env.tasks.action_high
+    for _ in range(2):
+        seen.append(env.reset())
+        seen += [env.step(action).obs.clone() for action in actions]
+    return torch.stack(seen).cpu()
+
+
+@pytest.mark.parametrize("name", ["InvertedPendulumBody", "HalfCheetahHardware", "HalfCheetahWiring"])
+def test_a_trial_is_the_same_trial_on_both_engines(name: str) -> None:
+    family = make_family(name)
+    expected, actual = (play(TrialEnv(family, 4, 2, 10, seed=5, engine=engine)) for engine in (CPU, WARP))
+    torch.testing.assert_close(actual, expected, rtol=2e-2, atol=2e-2)
+
+
+def make_trainer(name: str) -> Trainer:
+    env = TrialEnv(make_family(name), 16, 2, 6, observe_task=True, shift_probability=0.5, engine=WARP)
+    spec = PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=8)
+    return Trainer(env, RecurrentActorCritic(spec).to(CUDA), PPOConfig(), gamma=0.95, seed=0)
+
+
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")  # torch says so of the check itself
+@pytest.mark.parametrize(
+    "name", ["InvertedPendulumBody", "HalfCheetahDir", "HalfCheetahHardware", "AntLimbs", "ReacherLimbs"]
+)
+def test_an_iteration_never_waits_for_the_device(name: str) -> None:
+    trainer = make_trainer(name)
+    for _ in range(2):  # captures what is replayed, and makes the optimiser's state
+        trainer.iterate(0.0)
+    with no_waiting():
+        losses = trainer.learn(trainer.collector.collect(), 0.2)
+    assert losses is not None
+    assert all(loss.isfinite() for loss in losses)
+
+
+def test_a_run_is_resumed_and_its_controller_acts_on_the_cpu(tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out.json"
+    command = ["train", "InvertedPendulumBody", "--physics", "warp", "--device", "cuda", "--run-dir", str(run)]
+    assert main([*command, "--steps", "80", *TINY]) == 0
+    assert main(["train", "--run-dir", str(run), "--resume", "--steps", "160", "--wandb", "disabled"]) == 0
+    config = json.loads((run / "config.json").read_text())
+    assert (config["physics"], config["device"]) == ("warp", "cuda")
+    for physics, device in (("mujoco", "cpu"), ("warp", "cuda"), ("mujoco", "cuda")):
+        asked = ["--physics", physics, "--device", device, "--tasks", "3", "--json", str(out)]
+        assert main(["evaluate", str(run), *asked]) == 0
+        assert json.loads(out.read_text())["device"] == device
+
+
+def test_physics_on_the_cpu_trains_a_network_on_the_gpu(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = ["train", "HalfCheetahDir", "--device", "cuda", "--run-dir", str(run), "--steps", "120"]
+    assert main([*command, *TINY]) == 0
+    assert (run / "controller.safetensors").is_file()
