@@ -26,7 +26,7 @@ check-gpu: .venv/.installed # where PyTorch sees a CUDA device
 	.venv/bin/pytest -m gpu tests/gpu
 
 results: .venv/.installed # hours; it goes on where it was interrupted
-	.venv/bin/limbshift results
+	.venv/bin/python -m limbshift.experiments.published.run
 
 bench: .venv/.installed
 	.venv/bin/limbshift bench

@@ -5,7 +5,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from agents.recurrent import RecurrentActorCritic
+from limbshift.agents.recurrent import RecurrentActorCritic
 
 
 class Forget(Enum):

@@ -11,10 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from agents.actor import PolicyActor
-from agents.files import replacing
-from agents.recurrent import PolicySpec, RecurrentActorCritic
-from envs.errors import InputError
+from limbshift.agents.actor import PolicyActor
+from limbshift.agents.atomic_write import replacing
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
+from limbshift.envs.errors import InputError
 
 Array = TypeVar("Array", np.ndarray, Tensor)
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from agents.normaliser import InputNormaliser
-from agents.recurrent import Gaussian
+from limbshift.agents.gaussian import Gaussian
+from limbshift.agents.normaliser import InputNormaliser
 
 Weights = dict[str, Tensor]
 """Of a policy, by name; with an axis in front, (N, ...), where each of N tasks has its own."""

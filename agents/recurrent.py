@@ -2,42 +2,21 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from agents.normaliser import InputNormaliser
+from limbshift.agents.gaussian import Gaussian
+from limbshift.agents.normaliser import InputNormaliser
 
 REWARD_SCALE = 1.0
 """The previous reward is seen times this, to be of the order of 1."""
 FORGET_BIAS = 2.0
 """sigmoid(2) = 0.88 of what is remembered is kept at each step of an untrained LSTM or GRU."""
-
-
 RecurrentCell = Literal["lstm", "gru"]
 RecurrentState = tuple[Tensor, ...]
 """What is remembered, (N, hidden) each: output and cell of an LSTM, output of a GRU."""
-
-
-class Gaussian(NamedTuple):
-    """A diagonal normal distribution over actions."""
-
-    mean: Tensor
-    """(..., A)"""
-    log_std: Tensor
-    """(A,)"""
-
-    def log_prob(self, action: Tensor) -> Tensor:
-        """(...,)"""
-        scaled = (action - self.mean) * (-self.log_std).exp()
-        constant = self.log_std.sum() + 0.5 * math.log(2 * math.pi) * action.shape[-1]
-        squares: Tensor = torch.linalg.vecdot(scaled, scaled)
-        return -0.5 * squares - constant
-
-    def entropy(self) -> Tensor:
-        """A scalar, in nats."""
-        return self.log_std.sum() + 0.5 * (1 + math.log(2 * math.pi)) * len(self.log_std)
 
 
 @dataclass(frozen=True)

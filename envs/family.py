@@ -12,11 +12,12 @@ import mujoco
 import torch
 from torch import Tensor
 
-from envs.constants import Constant
-from envs.errors import InputError
-from envs.parameters import TaskParameter, TaskSpace
-from envs.physics import Physics, load_model
-from envs.random import RandomStream
+from limbshift.envs.errors import InputError
+from limbshift.envs.physics.device_array import Constant
+from limbshift.envs.physics.models import load_model
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.tasks.parameter import TaskParameter, TaskSpace
+from limbshift.envs.tasks.streams import RandomStream
 
 
 class FamilyError(InputError):

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from envs.family import Robot, TaskFamily
-from envs.parameters import TaskParameter
-from envs.physics import Physics
+from limbshift.envs.family import Robot, TaskFamily
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.tasks.parameter import TaskParameter
 
 Color = tuple[float, float, float]
 """Red, green and blue in [0, 1]."""

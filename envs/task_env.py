@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envs.errors import InputError
-from envs.family import Motion, TaskFamily
-from envs.interface import INTERFACE, Interface
-from envs.parameters import Task, TaskError
-from envs.physics import CPU, Engine
-from envs.random import RandomStream
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import Motion, TaskFamily
+from limbshift.envs.hardware import INTERFACE, Interface
+from limbshift.envs.physics.engine import CPU, Engine
+from limbshift.envs.tasks.parameter import Task, TaskError
+from limbshift.envs.tasks.streams import RandomStream
 
 
 class ActionError(InputError):

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from envs.errors import InputError
-from envs.family import TaskFamily
-from envs.physics import CPU, Engine
-from envs.random import RandomStream
-from envs.task_env import TaskEnv
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics.engine import CPU, Engine
+from limbshift.envs.task_env import TaskEnv
+from limbshift.envs.tasks.streams import RandomStream
 
 
 class TrialStep(NamedTuple):

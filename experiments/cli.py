@@ -9,13 +9,20 @@ from typing import Annotated
 
 import tyro
 
-from envs import robots
-from envs.errors import InputError
-from envs.physics import CapacityError, SimulationError
-from envs.rendering import RenderingError
-from experiments.bench import run_bench
-from experiments.compare import run_compare
-from experiments.configs import (
+from limbshift.envs import robots
+from limbshift.envs.errors import InputError
+from limbshift.envs.physics.mujoco_batch import SimulationError
+from limbshift.envs.physics.protocol import CapacityError
+from limbshift.envs.rendering import RenderingError
+from limbshift.experiments.commands.bench import run_bench
+from limbshift.experiments.commands.demo import run_demo
+from limbshift.experiments.commands.evaluate import run_evaluate
+from limbshift.experiments.commands.families import run_families
+from limbshift.experiments.commands.render import run_render
+from limbshift.experiments.commands.train import run_training
+from limbshift.experiments.commands.tune import run_tune
+from limbshift.experiments.comparison.compare import run_compare
+from limbshift.experiments.configs import (
     BenchConfig,
     CompareConfig,
     DemoConfig,
@@ -23,19 +30,11 @@ from experiments.configs import (
     FamiliesConfig,
     RegressionConfig,
     RenderConfig,
-    ResultsConfig,
     TrainConfig,
     TuneConfig,
 )
-from experiments.demo import run_demo
-from experiments.evaluate import run_evaluate
-from experiments.listing import run_families
-from experiments.presets import preset_arguments
-from experiments.regression import run_regression
-from experiments.render import run_render
-from experiments.results import run_results
-from experiments.train import run_training
-from experiments.tune import run_tune
+from limbshift.experiments.examples.regression_command import run_regression
+from limbshift.experiments.runs.presets import preset_arguments
 
 assert robots  # imported for the families that it registers
 
@@ -47,7 +46,6 @@ Command = (
     | Annotated[FamiliesConfig, tyro.conf.subcommand("families")]
     | Annotated[BenchConfig, tyro.conf.subcommand("bench")]
     | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
-    | Annotated[ResultsConfig, tyro.conf.subcommand("results")]
     | Annotated[TuneConfig, tyro.conf.subcommand("tune")]
     | Annotated[RegressionConfig, tyro.conf.subcommand("regression")]
 )
@@ -123,8 +121,6 @@ def run(config: object) -> None:
             run_bench(config)
         case CompareConfig():
             run_compare(config)
-        case ResultsConfig():
-            run_results(config)
         case TuneConfig():
             run_tune(config)
         case RegressionConfig():

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from agents.recurrent import RecurrentCell
-from envs.errors import InputError
-from envs.physics import Engine, EngineName
-from experiments.loggers import WandbMode
-from meta.ppo import PPOConfig
+from limbshift.agents.recurrent import RecurrentCell
+from limbshift.envs.errors import InputError
+from limbshift.envs.physics.engine import Engine, EngineName
+from limbshift.experiments.runs.loggers import WandbMode
+from limbshift.meta.rl2.ppo import PPOConfig
 
 DEFAULT_MINUTES = 10.0
 
@@ -310,18 +310,6 @@ class TuneConfig:
             require_positive(name, getattr(self, name))
         if not self.algorithms:
             raise InputError("algorithms is empty, expected some of lstm, gru, no-memory")
-
-
-@dataclass(frozen=True)
-class ResultsConfig:
-    """Train all comparisons of docs/results.md that are not there yet, one on each core, and write the page."""
-
-    out: Path = Path("docs/results")
-    """Directory of the comparisons; those that are in it are not trained again, and interrupted ones go on."""
-    page: Path = Path("docs/results.md")
-    """The page; its pictures go into a directory beside it."""
-    page_only: bool = False
-    """Train nothing: write the page from what is there."""
 
 
 @dataclass(frozen=True)

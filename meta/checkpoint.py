@@ -1,76 +1,15 @@
-"""A run's directory: what is in it, who may write to it, and how it is read."""
+"""Training states in files: tensors, numbers and containers of them, nothing that could be executed."""
 
-import fcntl
-import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from agents.files import replacing
-from envs.errors import InputError
+from limbshift.agents.atomic_write import replacing
+from limbshift.envs.errors import InputError
 
-CONFIG = "config.json"
 CHECKPOINT = "checkpoint.pt"
-CONTROLLER = "controller.safetensors"
-ROBOT = "robot.mjb"
-"""The compiled model of a robot of the user's own, beside the controller."""
-VIDEO = "adaptation.mp4"
-_LOCK = ".lock"
-
-
-class RunError(InputError):
-    """A run directory that cannot be used as asked."""
-
-
-@contextmanager
-def open_run(path: Path, resume: bool) -> Iterator[Path]:
-    """Hold a run directory: a new or empty one, or with resume one that holds a checkpoint."""
-    if resume and not (path / CHECKPOINT).is_file():
-        raise RunError(f"run directory {path} holds no {CHECKPOINT}, expected one to resume from")
-    if path.exists() and not path.is_dir():
-        raise RunError(f"run directory {path} is a file, expected a directory")
-    if not resume and path.is_dir() and any(entry.name != _LOCK for entry in path.iterdir()):
-        raise RunError(f"run directory {path} is not empty, expected a new one, or --resume to go on with it")
-    with _locked(path):
-        yield path
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise RunError(f"run directory {path} cannot be written to: {error.strerror}") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise RunError(f"run directory {path} is in use by another process, expected one that is free") from error
-    else:
-        yield
-    finally:
-        os.close(handle)
-
-
-def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 2) -> None:
-    """Replace a JSON file, which is on one line where indent is None; a NaN in it is an error of ours."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of ours."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}, expected a JSON object") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{path} holds a {type(content).__name__}, expected a JSON object")
-    return content
 
 
 def save_checkpoint(run: Path, state: Mapping[str, Any]) -> None:
@@ -84,5 +23,5 @@ def load_checkpoint(run: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)
     except Exception as error:  # torch names no type for a broken file: zip, pickle and OS errors all occur
-        raise RunError(f"{run / CHECKPOINT} is broken: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{run / CHECKPOINT} is broken: {str(error).splitlines()[0]}") from error
     return state

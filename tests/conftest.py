@@ -1,5 +1,5 @@
-"""Imports envs before a test imports MuJoCo, which reads MUJOCO_GL, a choice of envs, when it is first imported."""
+"""Imports limbshift before a test imports MuJoCo, which reads MUJOCO_GL, our choice, when it is first imported."""
 
-import envs
+import limbshift
 
-__all__ = ["envs"]
+__all__ = ["limbshift"]

@@ -17,7 +17,7 @@ class ValueRead(AssertionError):
 
 @contextmanager
 def none_allowed() -> Iterator[None]:
-    """A context in which every way to a tensor's values raises, and to send some: on a GPU each waits for the device."""
+    """A context in which every way to a tensor's values raises, and to send some: on a GPU each would wait."""
 
     def read(tensor: Tensor, *arguments: Any, **options: Any) -> None:
         raise ValueRead(f"a tensor of shape {tuple(tensor.shape)} was read")

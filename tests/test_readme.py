@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import limbshift
-
-README = Path(limbshift.__file__).with_name("README.md").read_text()
+README = (Path(__file__).parents[1] / "README.md").read_text()
 
 ROBOT = """
 <mujoco>

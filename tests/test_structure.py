@@ -1,51 +1,128 @@
-"""Where the packages lie, and which may import which."""
+"""Where the packages lie, which may import which, and how large they may grow."""
 
 import ast
+from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = ("envs", "agents", "meta", "experiments", "limbshift")
+LAYERS = ("envs", "agents", "meta", "experiments")
 """Each may import itself and those before it."""
+MAX_LINES = 300
+MAX_FILES = 12
+"""Of Python, in a folder; `__init__.py` aside."""
+MAX_FLOORS = 8
 
 
-def imported(path: Path) -> set[str]:
-    """Top-level names of all that a file imports, at its top or inside a function."""
+def sources() -> dict[str, Path]:
+    """All modules of the package by name."""
+    found = {}
+    for layer in LAYERS:
+        for path in sorted((ROOT / layer).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(("limbshift", *(parts[:-1] if parts[-1] == "__init__" else parts)))] = path
+    return found
+
+
+SOURCES = sources()
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
+    """Full names of all that a file imports, at its top or inside a function; not what only type checkers read."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+    tree = ast.parse(path.read_text(), str(path))
+    for_checkers = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_checkers:
+            continue
         if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}:{node.lineno} is a relative import, which would hide its package"
-            names.add((node.module or "").partition(".")[0])
-    return names
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
+    return frozenset(names)
 
 
-@pytest.mark.parametrize("number", range(len(LAYERS) - 1), ids=LAYERS[:-1])
-def test_imports_go_one_way(number: int) -> None:
-    files = sorted((ROOT / LAYERS[number]).rglob("*.py"))
-    assert files
-    later = {*LAYERS[number + 1 :], "tests"}
-    found = {str(path.relative_to(ROOT)): sorted(imported(path) & later) for path in files}
-    assert {path: names for path, names in found.items() if names} == {}
+def needs(name: str) -> set[str]:
+    """The modules of ours that a module imports, itself and packages without code aside."""
+    found = {module for module in imported(SOURCES[name]) if module in SOURCES and module != name}
+    return {module for module in found if SOURCES[module].name != "__init__.py" or module == "limbshift.envs.robots"}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_go_one_way(layer: str) -> None:
+    later = {f"limbshift.{other}" for other in LAYERS[LAYERS.index(layer) + 1 :]} | {"tests"}
+    found = {
+        name: sorted(module for module in imported(path) if module.startswith(tuple(later)))
+        for name, path in SOURCES.items()
+        if name.startswith(f"limbshift.{layer}")
+    }
+    assert found
+    assert {name: modules for name, modules in found.items() if modules} == {}
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " -> ".join((*above[above.index(name) :], name))
+        if name not in done:
+            for other in sorted(needs(name)):
+                visit(other, (*above, name))
+            done.add(name)
+
+    done: set[str] = set()
+    for name in SOURCES:
+        visit(name, ())
 
 
 def test_agents_know_no_simulator() -> None:
-    for path in (ROOT / "agents").rglob("*.py"):
-        assert not imported(path) & {"mujoco", "gymnasium", "warp", "mujoco_warp"}, path
+    simulators = ("mujoco", "gymnasium", "warp", "mujoco_warp")
+    for name, path in SOURCES.items():
+        if name.startswith("limbshift.agents"):
+            assert not {module for module in imported(path) if module.partition(".")[0] in simulators}, name
 
 
-def test_only_the_gpu_engine_imports_warp() -> None:
-    files = [path for layer in LAYERS[:-1] for path in (ROOT / layer).rglob("*.py")]
-    importers = {path.name for path in files if imported(path) & {"warp", "mujoco_warp"}}
-    assert importers <= {"warp_physics.py"}
+@pytest.mark.parametrize(
+    ("packages", "importers"),
+    [
+        ({"warp", "mujoco_warp"}, {"limbshift.envs.physics.warp"}),
+        ({"wandb"}, {"limbshift.experiments.runs.loggers"}),
+        ({"stable_baselines3", "sb3_contrib"}, {"limbshift.envs.adapters.sb3"} | {
+            "limbshift.experiments.comparison.sb3_baselines"
+        }),
+    ],
+    ids=lambda value: "-".join(sorted(value)),
+)  # fmt: skip
+def test_a_package_that_may_be_missing_is_imported_in_one_place(packages: set[str], importers: set[str]) -> None:
+    found = {
+        name for name, path in SOURCES.items() if any(module.partition(".")[0] in packages for module in imported(path))
+    }
+    assert found == importers
 
 
-@pytest.mark.parametrize("name", LAYERS[:-1])
-def test_packages_are_those_of_this_repository(name: str) -> None:
-    """Other distributions use such names too."""
-    file = import_module(name).__file__
+LOADED = "import sys, {module}; print(sorted({{name.split('.')[0] for name in sys.modules}} & {unwanted!r}))"
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_packages_are_those_of_this_checkout(name: str) -> None:
+    file = import_module(f"limbshift.{name}").__file__
     assert file is not None
     assert Path(file).resolve() == ROOT / name / "__init__.py"
+
+
+def test_layers_are_named_in_order() -> None:
+    for lower, upper in pairwise(LAYERS):
+        assert any(
+            module.startswith(f"limbshift.{lower}.")
+            for name, path in SOURCES.items()
+            if name.startswith(f"limbshift.{upper}.")
+            for module in imported(path)
+        )

@@ -1,6 +1,6 @@
 """All robots and their families; importing this registers them."""
 
-from envs.robots import (
+from limbshift.envs.robots import (
     ant,
     arm,
     half_cheetah,

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from envs.changes import DIRECTION, HEADING, all_but, mass_factor, motor_lives, motor_signs, place
-from envs.effects import ScaleBodyMass, ScaleLimbMass
-from envs.family import Motion, Robot, TaskFamily, register
-from envs.parameters import Effect, TaskParameter, drawn_members
-from envs.physics import Physics
-from envs.rewards import alive, along, control_cost
-from envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.tasks.common import DIRECTION, HEADING, all_but, mass_factor, motor_lives, motor_signs, place
+from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleLimbMass
+from limbshift.envs.tasks.parameter import Effect, TaskParameter, drawn_members
+from limbshift.envs.tasks.rewards import alive, along, control_cost
 
 LEGS = {
     "front_left": "front_left_leg",

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from envs.changes import factor, payload
-from envs.constants import Constant
-from envs.effects import ScaleElement
-from envs.family import Motion, Robot, TaskFamily, register
-from envs.physics import Physics
-from envs.rewards import control_cost
+from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.physics.device_array import Constant
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.tasks.common import factor, payload
+from limbshift.envs.tasks.effects import ScaleElement
+from limbshift.envs.tasks.rewards import control_cost
 
 JOINTS = ("shoulder_yaw", "shoulder_pitch", "elbow", "wrist_roll", "wrist_pitch", "hand_roll")
 

@@ -7,7 +7,11 @@ from itertools import combinations, product
 import torch
 from torch import Tensor
 
-from envs.changes import (
+from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.hardware import ACTION_DELAY, INTERFACE
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.tasks.common import (
     DIRECTION,
     TARGET_VELOCITY,
     all_but,
@@ -22,12 +26,8 @@ from envs.changes import (
     slope,
     wirings,
 )
-from envs.family import Motion, Robot, TaskFamily, register
-from envs.interface import ACTION_DELAY, INTERFACE
-from envs.parameters import drawn_members
-from envs.physics import Physics
-from envs.rewards import control_cost
-from envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.tasks.parameter import drawn_members
+from limbshift.envs.tasks.rewards import control_cost
 
 BODIES = ("torso", "bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
 MOTORS = ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from envs.changes import factor, friction, joint_damping, mass_factors, motor_power
-from envs.effects import ScaleAllMass
-from envs.family import register
-from envs.robots.gymnasium_assets import gymnasium_xml
-from envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_variants
+from limbshift.envs.family import register
+from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_variants
+from limbshift.envs.tasks.common import factor, friction, joint_damping, mass_factors, motor_power
+from limbshift.envs.tasks.effects import ScaleAllMass
 
 BODIES = ("torso", "thigh", "leg", "foot")
 JOINTS = ("thigh_joint", "leg_joint", "foot_joint")

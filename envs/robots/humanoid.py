@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import mujoco
 from torch import Tensor
 
-from envs.changes import HEADING
-from envs.family import Motion, Robot, TaskFamily, register
-from envs.physics import Physics
-from envs.rewards import alive, along, control_cost
-from envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.tasks.common import HEADING
+from limbshift.envs.tasks.rewards import alive, along, control_cost
 
 RUN_WEIGHT, ALIVE_WEIGHT, CONTROL_WEIGHT = 1.25, 5.0, 0.1
 """Gymnasium's weights of speed (m/s), of staying upright and of a squared motor force."""

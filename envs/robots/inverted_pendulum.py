@@ -6,12 +6,12 @@ from dataclasses import replace
 import mujoco
 from torch import Tensor
 
-from envs.changes import factor, motor_signs
-from envs.effects import ScaleBodyMass, ScaleCapsuleLength, ScaleMotors
-from envs.family import Motion, Robot, TaskFamily, register
-from envs.physics import Physics
-from envs.rewards import alive
-from envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.tasks.common import factor, motor_signs
+from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleCapsuleLength, ScaleMotors
+from limbshift.envs.tasks.rewards import alive
 
 RESET_NOISE = 0.01
 """Half width of the initial positions (m, rad) and velocities (m/s, rad/s)."""

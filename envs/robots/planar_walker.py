@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import mujoco
 from torch import Tensor
 
-from envs.changes import factor
-from envs.effects import ScaleElement
-from envs.family import Motion, Robot, TaskFamily
-from envs.parameters import Effect, TaskParameter, drawn_members
-from envs.physics import Physics
-from envs.rewards import alive, control_cost
+from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.tasks.common import factor
+from limbshift.envs.tasks.effects import ScaleElement
+from limbshift.envs.tasks.parameter import Effect, TaskParameter, drawn_members
+from limbshift.envs.tasks.rewards import alive, control_cost
 
 POSITION_NOISE = 5e-3
 """Half width of the initial positions (m, rad) and velocities (m/s, rad/s)."""

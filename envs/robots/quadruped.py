@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from envs.changes import TARGET_VELOCITY, dead_motor, factor, friction, payload, slope
-from envs.constants import Constant
-from envs.effects import MoveBody, ScaleActuators
-from envs.family import Motion, Robot, TaskFamily, register
-from envs.parameters import TaskParameter
-from envs.physics import Physics
-from envs.rewards import control_cost
+from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.physics.device_array import Constant
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.tasks.common import TARGET_VELOCITY, dead_motor, factor, friction, payload, slope
+from limbshift.envs.tasks.effects import MoveBody, ScaleActuators
+from limbshift.envs.tasks.parameter import TaskParameter
+from limbshift.envs.tasks.rewards import control_cost
 
 LEGS = ("front_left", "front_right", "back_left", "back_right")
 JOINTS = tuple(f"{leg}_{joint}" for leg in LEGS for joint in ("abduction", "hip_pitch", "knee"))

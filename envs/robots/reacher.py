@@ -8,13 +8,13 @@ import mujoco
 import torch
 from torch import Tensor
 
-from envs.changes import factor, mass_factor, place
-from envs.effects import ScaleBodyMass, ScaleCapsuleLength
-from envs.family import Motion, Robot, TaskFamily, register
-from envs.parameters import TaskParameter
-from envs.physics import Physics
-from envs.rewards import control_cost
-from envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.tasks.common import factor, mass_factor, place
+from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleCapsuleLength
+from limbshift.envs.tasks.parameter import TaskParameter
+from limbshift.envs.tasks.rewards import control_cost
 
 GOAL_RADIUS = 0.05
 """How close to the target counts as there, m."""

@@ -6,12 +6,12 @@ from dataclasses import replace
 import mujoco
 from torch import Tensor
 
-from envs.changes import factor
-from envs.effects import ScaleFluid
-from envs.family import Motion, Robot, TaskFamily, register
-from envs.physics import Physics
-from envs.rewards import control_cost
-from envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.tasks.common import factor
+from limbshift.envs.tasks.effects import ScaleFluid
+from limbshift.envs.tasks.rewards import control_cost
 
 CONTROL_WEIGHT = 1e-4
 """Cost of a squared action, as in Gymnasium."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from envs.changes import TARGET_VELOCITY, friction, joint_damping, mass_factors
-from envs.family import Motion, register
-from envs.robots.gymnasium_assets import gymnasium_xml
-from envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_variants
+from limbshift.envs.family import Motion, register
+from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_variants
+from limbshift.envs.tasks.common import TARGET_VELOCITY, friction, joint_damping, mass_factors
 
 BODIES = ("torso", "thigh", "leg", "foot", "thigh_left", "leg_left", "foot_left")
 JOINTS = tuple(f"{body}_joint" for body in BODIES[1:])

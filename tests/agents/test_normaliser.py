@@ -2,7 +2,7 @@
 
 import torch
 
-from agents.normaliser import CLIP, InputNormaliser
+from limbshift.agents.normaliser import CLIP, InputNormaliser
 
 
 def test_statistics_are_those_of_all_batches_together() -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.recurrent import Gaussian, PolicySpec, RecurrentActorCritic, RecurrentCell
+from limbshift.agents.gaussian import Gaussian
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic, RecurrentCell
 
 SPEC = PolicySpec(obs_dim=3, action_dim=2, hidden_size=8)
 ACTION, REWARD, BOUNDARY = slice(3, 5), 5, 6

@@ -6,10 +6,10 @@ from functools import cached_property
 import mujoco
 from torch import Tensor
 
-from envs.effects import ScaleBodyMass
-from envs.family import Motion, Robot, TaskFamily
-from envs.parameters import TaskParameter
-from envs.physics import Physics
+from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.tasks.effects import ScaleBodyMass
+from limbshift.envs.tasks.parameter import TaskParameter
 
 MJCF = """
 <mujoco>

@@ -10,12 +10,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-import envs.robots  # noqa: F401, registers the families
-from envs.family import make_family
-from envs.parameters import TaskParameter
-from envs.physics import Engine
-from envs.rendering import HIGH, LOW, NEUTRAL, SWITCHED, TaskRenderer, effect_color
-from envs.task_env import TaskEnv
+import limbshift.envs.robots  # noqa: F401, registers the families
+from limbshift.envs.family import make_family
+from limbshift.envs.physics.engine import Engine
+from limbshift.envs.rendering import HIGH, LOW, NEUTRAL, SWITCHED, TaskRenderer, effect_color
+from limbshift.envs.task_env import TaskEnv
+from limbshift.envs.tasks.parameter import TaskParameter
 from tests.gl import needs_gl
 
 WIDTH, HEIGHT = 160, 120
@@ -141,9 +141,9 @@ def test_rendering_leaves_the_simulation_alone(stage: Stage) -> None:
 def test_without_opengl_one_line_says_what_to_do() -> None:
     """In a process of its own: MuJoCo reads MUJOCO_GL once."""
     program = """
-import envs.robots
-from envs.family import make_family
-from envs.rendering import RenderingError, TaskRenderer
+import limbshift.envs.robots
+from limbshift.envs.family import make_family
+from limbshift.envs.rendering import RenderingError, TaskRenderer
 try:
     TaskRenderer(make_family("HalfCheetahDir"))
 except RenderingError as error:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-import envs.robots  # noqa: F401  registers the families
-from envs.errors import InputError
-from envs.family import make_family
-from envs.trial_env import TrialEnv
+import limbshift.envs.robots  # noqa: F401  registers the families
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import make_family
+from limbshift.envs.trial_env import TrialEnv
 
 
 def torso_masses(env: TrialEnv, steps: int) -> torch.Tensor:

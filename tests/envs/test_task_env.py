@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-import envs.robots  # noqa: F401  registers the families
-from envs.family import TaskFamily, families, make_family
-from envs.parameters import TaskError
-from envs.task_env import ActionError, TaskEnv
+import limbshift.envs.robots  # noqa: F401  registers the families
+from limbshift.envs.family import TaskFamily, families, make_family
+from limbshift.envs.task_env import ActionError, TaskEnv
+from limbshift.envs.tasks.parameter import TaskError
 from tests.envs.sled import Sledding
 
 FIRST = torch.tensor([True, False])

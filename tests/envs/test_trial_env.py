@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-import envs.robots  # noqa: F401  registers the families
-from envs.family import TaskFamily, families, make_family
-from envs.trial_env import TrialEnv, TrialStep, trial_layout
-from meta.advantages import generalised_advantages
+import limbshift.envs.robots  # noqa: F401  registers the families
+from limbshift.envs.family import TaskFamily, families, make_family
+from limbshift.envs.trial_env import TrialEnv, TrialStep, trial_layout
+from limbshift.meta.rl2.advantages import generalised_advantages
 from tests.envs.sled import Sledding
 
 SLOT, TRIAL = Sledding.horizon, Sledding.horizon * Sledding.episodes_per_trial

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from experiments.cli import main
-from experiments.loggers import read_metrics
-from experiments.train import make_trainer
+from limbshift.experiments.cli import main
+from limbshift.experiments.runs.loggers import read_metrics
+from limbshift.experiments.runs.session import trainer_of
 
 TINY = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
 TRIAL_STEPS = 4 * 2 * 5
@@ -55,7 +55,7 @@ def test_a_resumed_run_keeps_to_its_few_tasks(tmp_path: Path) -> None:
     command = ["train", "HalfCheetahLimbs", "--run-dir", path, "--train-tasks", "2"]
     assert main([*command, "--steps", "1", *TINY]) == 0
     resumed = ["train", "HalfCheetahLimbs", "--run-dir", path, "--resume", "--steps", "80", "--wandb", "disabled"]
-    with patch("experiments.train.make_trainer", wraps=make_trainer) as made:
+    with patch("limbshift.experiments.runs.session.trainer_of", wraps=trainer_of) as made:
         assert main(resumed) == 0
     assert len(made.call_args.args[1].tasks.members["train"]) == 2
 
@@ -155,7 +155,7 @@ def test_cuda_is_refused_where_there_is_none(
 
 
 def test_a_run_directory_in_use_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from meta.checkpoint import open_run
+    from limbshift.experiments.runs.directory import open_run
 
     with open_run(tmp_path / "run", resume=False):
         assert main(["train", "HalfCheetahDir", "--run-dir", str(tmp_path / "run"), *TINY]) == 2
@@ -173,7 +173,7 @@ def test_ctrl_c_saves_and_exits_cleanly(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "experiments.cli",
+        "limbshift.experiments.cli",
         "train",
         "HalfCheetahDir",
         "--minutes",

@@ -11,16 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.recurrent import PolicySpec, RecurrentActorCritic
-from envs import warp_physics
-from envs.family import families, make_family
-from envs.physics import CPU, CapacityError, Engine
-from envs.trial_env import TrialEnv
-from envs.warp_physics import WarpPhysics
-from experiments.cli import main
-from meta.ppo import PPOConfig
-from meta.trainer import Trainer
-from tests.envs.test_warp_physics import HEAP, REFUSED, SUBSTEPS, begun
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
+from limbshift.envs.family import families, make_family
+from limbshift.envs.physics import warp as warp_physics
+from limbshift.envs.physics.engine import CPU, Engine
+from limbshift.envs.physics.protocol import CapacityError
+from limbshift.envs.physics.warp import WarpPhysics
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.cli import main
+from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.trainer import Trainer
+from tests.envs.physics.test_warp import HEAP, REFUSED, SUBSTEPS, begun
 
 pytestmark = [
     pytest.mark.gpu,

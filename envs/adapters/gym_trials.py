@@ -1,0 +1,89 @@
+"""Whole trials as the episodes of a Gymnasium vector environment."""
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode
+from numpy.typing import ArrayLike, NDArray
+
+import limbshift.envs.robots  # noqa: F401 (makes the families known)
+from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.trial_env import TrialEnv
+
+if TYPE_CHECKING:
+    pass
+from limbshift.envs.adapters.common import Floats, Info, at_least_one, choose_tasks, final_info, seed_of, set_spaces
+
+
+class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
+    """N trials side by side; an episode of this env is a whole trial, as `envs.trial_env` describes it.
+
+    Observations are (N, trial_obs_dim) float32; `layout` says where on the last axis the robot's
+    observation, the previous action, the previous reward and the boundary bit lie. A trial is
+    never terminated: it ends, truncated, after `episodes_per_trial * horizon` steps, all N at once,
+    and the next begins in the same step, on the next tasks, with `final_obs` and `final_info`.
+
+    | info | what, (N,) |
+    |---|---|
+    | "task" | the values of each task parameter |
+    | "fallen" | whether the robot fell or its simulation diverged, and began its slot's next episode |
+    | "diverged" | whether the simulation diverged |
+    """
+
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(
+        self,
+        family: str | TaskFamily,
+        num_envs: int,
+        episodes_per_trial: int | None = None,
+        horizon: int | None = None,
+        split: str = "train",
+        seed: int | None = None,
+        variant: str = "default",
+    ) -> None:
+        super().reset(seed=seed)
+        self.family = make_family(family, variant)
+        self.num_envs = at_least_one("num_envs", num_envs)
+        episodes = self.family.episodes_per_trial if episodes_per_trial is None else episodes_per_trial
+        self.episodes_per_trial = at_least_one("episodes_per_trial", episodes)
+        self.horizon = at_least_one("horizon", self.family.horizon if horizon is None else horizon)
+        self.trials = TrialEnv(self.family, self.num_envs, self.episodes_per_trial, self.horizon, split, seed_of(self))
+        self.layout: dict[str, slice] = self.trials.layout._asdict()
+        del self.layout["task"]  # hidden here, always
+        set_spaces(self, self.trials.tasks, self.trials.obs_dim)
+        self._begun = False
+
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Floats, Info]:
+        """Begin a trial in each env; options as in `TaskFamilyVectorEnv`."""
+        tasks = self.trials.tasks
+        if seed is not None:
+            super().reset(seed=seed)
+            tasks.seed(seed)
+        choose_tasks(tasks, options, may_keep=self._begun)
+        self._begun = True
+        return self.trials.begin_trials().numpy(), {"task": tasks.task_values()}
+
+    def step(self, actions: ArrayLike) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
+        """Execute (N, action_dim) actions: observations, then (N,) rewards, terminated, truncated, and info."""
+        if not self._begun:
+            raise ResetNeeded("step was called before reset, expected reset first")
+        tasks = self.trials.tasks
+        step = self.trials.step(tasks.check_actions(np.array(actions)))
+        obs = step.obs.numpy()
+        infos: Info = {
+            "task": tasks.task_values(),
+            "fallen": step.terminated.numpy().copy(),
+            "diverged": step.diverged.numpy().copy(),
+        }
+        truncated = np.full(self.num_envs, step.trial_over)
+        if step.trial_over:
+            infos |= final_info(obs, infos, truncated)
+            obs = self.trials.reset().numpy()
+            infos["task"] = tasks.task_values()
+        return obs, step.reward.numpy(), np.zeros_like(truncated), truncated, infos
+
+    def close_extras(self, **kwargs: Any) -> None:
+        self.trials.close()

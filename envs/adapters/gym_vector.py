@@ -1,0 +1,115 @@
+"""A task family as a Gymnasium vector environment."""
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode
+from numpy.typing import ArrayLike, NDArray
+
+import limbshift.envs.robots  # noqa: F401 (makes the families known)
+from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.task_env import TaskEnv
+
+if TYPE_CHECKING:
+    pass
+from limbshift.envs.adapters.common import (
+    Floats,
+    Frames,
+    Info,
+    at_least_one,
+    check_render_mode,
+    choose_tasks,
+    final_info,
+    reward_terms,
+    seed_of,
+    set_spaces,
+    with_render_fps,
+)
+
+
+class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
+    """N robots of a family stepped together, each with its own task; what holds for `TaskFamilyEnv` holds here.
+
+    Simulation n takes the tasks n, n + N, n + 2N, ... of the single env's sequence. Values of the
+    option "task" are numbers, for all, or (N,) arrays. An episode that ends begins anew, with the
+    next task, in the same step: `final_obs` and `final_info` tell of the one that ended. Entries of
+    info are (N,) arrays; "task" is the one of the observation, "reward_terms" and "diverged" are
+    the step's.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(
+        self,
+        family: str | TaskFamily,
+        num_envs: int = 1,
+        split: str = "train",
+        variant: str = "default",
+        horizon: int | None = 200,
+        render_mode: str | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().reset(seed=seed)
+        self.family = make_family(family, variant)
+        self.num_envs = at_least_one("num_envs", num_envs)
+        self.horizon = at_least_one("horizon", self.family.horizon if horizon is None else horizon)
+        self.render_mode = check_render_mode(render_mode)
+        self.tasks = TaskEnv(self.family, self.num_envs, split, seed_of(self))
+        set_spaces(self, self.tasks, self.tasks.obs_dim)
+        self.metadata = with_render_fps(self.metadata, self.family)
+        self._frames = Frames(self.tasks)
+        self._steps: NDArray[np.int64] | None = None
+        """(N,) steps since each episode began; None before the first."""
+
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Floats, Info]:
+        """Begin an episode in each env: (N, obs_dim) observations, and info."""
+        if seed is not None:
+            super().reset(seed=seed)
+            self.tasks.seed(seed)
+        choose_tasks(self.tasks, options, may_keep=self._steps is not None)
+        self.tasks.begin_episodes(self.tasks.every)
+        self._steps = np.zeros(self.num_envs, dtype=np.int64)
+        return self.tasks.observe().numpy(), {"task": self.tasks.task_values()}
+
+    def step(self, actions: ArrayLike) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
+        """Execute (N, action_dim) actions: observations, then (N,) rewards, terminated, truncated, and info."""
+        if self._steps is None:
+            raise ResetNeeded("step was called before reset, expected reset first")
+        step = self.tasks.step(self.tasks.check_actions(np.array(actions)))
+        self._steps += 1
+        terms = {name: values.numpy() for name, values in reward_terms(step).items()}
+        infos: Info = {
+            "task": self.tasks.task_values(),
+            "reward_terms": terms,
+            "diverged": step.diverged.numpy().copy(),
+        }
+        terminated, truncated = step.terminated.numpy().copy(), self._steps >= self.horizon
+        ended = terminated | truncated
+        if ended.any():
+            infos |= final_info(self.tasks.observe().numpy(), infos, ended)
+            self._begin(ended)
+            infos["task"] = self.tasks.task_values()
+        return self.tasks.observe().numpy(), step.reward.numpy(), terminated, truncated, infos
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """A frame (H, W, 3) of each env; None without a render mode."""
+        if self.render_mode is None:
+            return None
+        if self._steps is None:
+            raise ResetNeeded("render was called before reset, expected reset first")
+        return tuple(self._frames.of(sim) for sim in range(self.num_envs))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        self._frames.close()
+        self.tasks.close()
+
+    def _begin(self, ended: NDArray[np.bool_]) -> None:
+        """A new task and episode for the envs that ended."""
+        assert self._steps is not None
+        mask = torch.from_numpy(ended)
+        self.tasks.begin_tasks(mask)
+        self.tasks.begin_episodes(mask)
+        self._steps[ended] = 0

@@ -1,0 +1,65 @@
+"""The environments by name: in Gymnasium's registry, and the functions that make them."""
+
+from typing import TYPE_CHECKING
+
+import gymnasium as gym
+
+import limbshift.envs.robots  # noqa: F401 (makes the families known)
+from limbshift.envs.adapters import gym_env, gym_vector
+from limbshift.envs.adapters.gym_trials import TrialVectorEnv
+from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import TaskFamily, families
+
+if TYPE_CHECKING:
+    from limbshift.envs.adapters.sb3 import SB3VecEnv
+
+
+def register_envs() -> None:
+    """Make `limbshift/<Family>-v0` known to `gym.make` and `gym.make_vec`, for all families."""
+    for name in families():
+        env_id = f"limbshift/{name}-v0"
+        if env_id not in gym.registry:
+            gym.register(
+                env_id,
+                entry_point=f"{gym_env.__name__}:TaskFamilyEnv",
+                vector_entry_point=f"{gym_vector.__name__}:TaskFamilyVectorEnv",
+                kwargs={"family": name},
+            )
+
+
+def make_trials(
+    family: str | TaskFamily,
+    num_envs: int,
+    episodes_per_trial: int | None = None,
+    horizon: int | None = None,
+    split: str = "train",
+    seed: int | None = None,
+    variant: str = "default",
+) -> TrialVectorEnv:
+    """A vector env whose episode is a whole trial; the family's own trial shape unless given."""
+    return TrialVectorEnv(family, num_envs, episodes_per_trial, horizon, split, seed, variant)
+
+
+def make_sb3(
+    family: str | TaskFamily,
+    num_envs: int,
+    trials: bool = False,
+    *,
+    split: str = "train",
+    variant: str = "default",
+    episodes_per_trial: int | None = None,
+    horizon: int | None = None,
+    seed: int | None = None,
+) -> "SB3VecEnv":
+    """Stable-Baselines3's VecEnv over a family's tasks: single episodes or, with trials, whole trials.
+
+    The horizon is the family's own unless given. InputError where Stable-Baselines3 is not installed.
+    """
+    try:
+        from limbshift.envs.adapters.sb3 import SB3VecEnv  # an optional extra
+    except ImportError as error:
+        raise InputError(f"{error.name} is not installed: pip install 'limbshift[rivals]'") from error
+    if trials:
+        return SB3VecEnv(TrialVectorEnv(family, num_envs, episodes_per_trial, horizon, split, seed, variant))
+    return SB3VecEnv(TaskFamilyVectorEnv(family, num_envs, split, variant, horizon, seed=seed))

@@ -1,0 +1,41 @@
+"""The choice of a simulator."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import mujoco
+import torch
+
+from limbshift.envs.errors import InputError
+from limbshift.envs.physics.mujoco_batch import MujocoPhysics
+from limbshift.envs.physics.protocol import Physics
+
+EngineName = Literal["mujoco", "warp"]
+
+
+class Engine(NamedTuple):
+    """What simulations run on."""
+
+    name: EngineName = "mujoco"
+    """MuJoCo on CPU threads, or MuJoCo Warp."""
+    device: torch.device = torch.device("cpu")
+    """Of MuJoCo Warp; the other is on the CPU."""
+    num_threads: int | None = None
+    """Of MuJoCo; by default as many as there are cores."""
+
+    def simulate(
+        self, model: mujoco.MjModel, num_sims: int, parameters: Sequence[str] = (), derived: Sequence[str] = ()
+    ) -> Physics:
+        """Simulations of a model; InputError where MuJoCo Warp is missing or cannot run it."""
+        if self.name == "mujoco":
+            return MujocoPhysics(model, num_sims, parameters, derived, self.num_threads)
+        try:
+            from limbshift.envs.physics.warp import WarpPhysics  # an optional extra, and slow to import
+        except ImportError as error:
+            raise InputError(
+                f"physics is warp, but {error.name} is not installed: pip install 'limbshift[gpu]', or take mujoco"
+            ) from error
+        return WarpPhysics(model, num_sims, parameters, derived, self.device)
+
+
+CPU = Engine()

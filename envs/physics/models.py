@@ -1,0 +1,63 @@
+"""Loads MuJoCo's models, and keeps what MuJoCo has to say off the user's terminal."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import mujoco
+from mujoco.batch import SimulationError as SimulationError
+
+_log = logging.getLogger(__name__)
+
+
+class MujocoMessages:
+    """MuJoCo's warnings: out of its log file, and all but the expected into Python's `logging`.
+
+    Not into `warnings`: where those are errors, one raised inside MuJoCo would abort the process.
+    """
+
+    def __init__(self) -> None:
+        self.expected: str | None = None
+        if mujoco.get_mju_user_warning() is None:
+            mujoco.set_mju_user_warning(self)
+
+    def __call__(self, message: str) -> None:
+        if self.expected is None or self.expected not in message:
+            _log.warning("MuJoCo: %s", message.strip())
+
+    def expecting(self, text: str) -> "MujocoMessages":
+        """A context in which messages that contain the text are dropped."""
+        self.expected = text
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self.expected = None
+
+
+MESSAGES = MujocoMessages()
+# A handler is one for the whole process, and to change it at each step would cost more than to keep it.
+
+
+def load_model(xml: Path) -> mujoco.MjModel:
+    """The model of an MJCF file."""
+    # Gymnasium's robots still use a deprecated attribute, of which MuJoCo warns in two ways.
+    with MESSAGES.expecting("settotalmass"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*settotalmass", category=UserWarning)
+        spec = mujoco.MjSpec.from_file(str(xml))
+        give_sky(spec)
+        return spec.compile()
+
+
+def give_sky(spec: mujoco.MjSpec) -> None:
+    """Add a sky, which videos show, where a model has none."""
+    if not any(texture.type == mujoco.mjtTexture.mjTEXTURE_SKYBOX for texture in spec.textures):
+        spec.add_texture(
+            name="sky",
+            type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+            builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+            width=100,
+            height=600,
+        )

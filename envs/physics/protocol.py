@@ -1,0 +1,81 @@
+"""Many simulations of one robot, each with its own dynamics: what every engine offers."""
+
+from typing import Protocol
+
+import mujoco
+import torch
+from mujoco.batch import SimulationError as SimulationError
+from torch import Tensor
+
+
+class CapacityError(RuntimeError):
+    """More contacts or constraints than a simulator on a GPU has room for: what it computed is wrong."""
+
+
+class Physics(Protocol):
+    """N simulations of one model, stepped together.
+
+    Arrays have the simulations first, (N, ...). What `state` and `parameter` return is live: it
+    changes with each call, and writing to it writes to the simulation. Simulations are picked by
+    (N,) bool masks.
+    """
+
+    model: mujoco.MjModel
+    """The unmodified robot; not to be written to."""
+    num_sims: int
+    device: torch.device
+    dtype: torch.dtype
+    timestep: float
+    """Seconds of one substep."""
+
+    def state(self, name: str) -> Tensor:
+        """A live, writable state field, as named in MjData: qpos, qvel, ctrl, ..."""
+        ...
+
+    def derived(self, name: str) -> Tensor:
+        """A live, read-only field that MuJoCo computes, such as xpos; named at construction.
+
+        After `step` it is one substep behind the state, as in Gymnasium's robots.
+        """
+        ...
+
+    def parameter(self, name: str) -> Tensor:
+        """A live, writable model field, such as body_mass or opt.gravity, with a value for each simulation.
+
+        Named at construction.
+        """
+        ...
+
+    def nominal(self, name: str) -> Tensor:
+        """The model field's values on the unmodified robot, without the simulations' axis."""
+        ...
+
+    def commit(self, mask: Tensor) -> None:
+        """Recompute what MuJoCo derives from the parameters, after writing to them."""
+        ...
+
+    def reset(self, mask: Tensor) -> None:
+        """Put simulations into the model's default state."""
+        ...
+
+    def forward(self, mask: Tensor) -> None:
+        """Compute the derived fields of a state that was written."""
+        ...
+
+    def step(self, nstep: int) -> Tensor:
+        """Advance by nstep substeps; (N,) bool, read-only, says whose simulation diverged and was reset."""
+        ...
+
+    def any(self, mask: Tensor) -> bool:
+        """Whether the mask may pick a simulation: True, unseen, where to look would be to wait for a GPU."""
+        ...
+
+    def check(self) -> None:
+        """CapacityError where steps so far were wrong and could not say so without waiting for a GPU."""
+        ...
+
+    def snapshot(self, sim: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        """A copy of one simulation, for rendering."""
+        ...
+
+    def close(self) -> None: ...

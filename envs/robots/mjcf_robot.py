@@ -1,0 +1,279 @@
+"""Any robot that comes as an MJCF file, and the families that every such robot has."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import FamilyError, Motion, Robot, TaskFamily
+from limbshift.envs.physics.device_array import Constant
+from limbshift.envs.physics.models import give_sky
+from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.tasks.common import dead_motor, factor, friction, mass_factors, slope
+from limbshift.envs.tasks.effects import AddMass, ScaleActuators
+from limbshift.envs.tasks.parameter import TaskParameter
+from limbshift.envs.tasks.rewards import control_cost
+
+CONTROL_SECONDS = 0.02
+"""Time between two actions, to the nearest whole number of the model's time steps."""
+RESET_NOISE = 0.01
+"""Half width of the initial joint positions (m, rad) and of all velocities (m/s, rad/s)."""
+CONTROL_WEIGHT = 0.05
+"""Cost of a squared action."""
+LOWEST_SHARE = 0.5
+"""A robot has fallen where its root is below this share of its initial height."""
+MOST_TILT_COSINE = math.cos(math.radians(60.0))
+"""A robot has fallen where its root is tilted by more than this from how it starts."""
+ALONG_Z = 0.5
+"""A slide joint whose axis has this much of z moves a robot up and down, and not along the ground."""
+
+
+class RobotError(InputError):
+    """An MJCF file that is no robot that could be trained."""
+
+
+class OwnRobot(Robot):
+    """A compiled model; its root is the heaviest body that can move against the world, or is fixed to it.
+
+    | Observation | what |
+    |---|---|
+    | all joint positions | without the root's place along x and y |
+    | all joint velocities | |
+
+    | Action | what | bounds |
+    |---|---|---|
+    | each actuator | its control: 0 as in the first keyframe, or else amid its range; ±1 the ends | [-1, 1] |
+
+    It starts in its first keyframe if it has one. A robot whose root moves has fallen where that is
+    lower than half of its initial height or tilted by 60 degrees; one with a fixed base cannot fall.
+    """
+
+    derived = ("xpos", "xmat")
+
+    def __init__(self, model: mujoco.MjModel, name: str) -> None:
+        self.name = name
+        self.compiled = model
+        self.frame_skip = max(1, round(CONTROL_SECONDS / model.opt.timestep))
+        data = mujoco.MjData(model)
+        if model.nkey:
+            mujoco.mj_resetDataKeyframe(model, data, 0)
+        mujoco.mj_forward(model, data)
+        self.root = heaviest_child_of_the_world(model)
+        self.travels = has_travelling_joint(model, self.root)
+        self.camera = {"distance": 2.5 * float(model.stat.extent), "azimuth": 90.0, "elevation": -20.0}
+        self._noise = Constant(position_noise(model))
+        hidden = travel_addresses(model, self.root)
+        self._seen = Constant([address for address in range(model.nq) if address not in hidden])
+        self._height = float(data.xpos[self.root, 2])
+        self._up = Constant(data.xmat[self.root, 6:])
+        low, high = model.actuator_ctrlrange.T.copy()
+        middle = model.key_ctrl[0].clip(low, high) if model.nkey else (low + high) / 2
+        self._middle, self._below, self._above = (Constant(part) for part in (middle, middle - low, high - middle))
+
+    @classmethod
+    def from_xml(cls, path: Path) -> "OwnRobot":
+        """The robot of an MJCF file; one that travels is given a ground plane where it has none."""
+        return cls(compile_robot(path), path.stem)
+
+    @classmethod
+    def load(cls, path: Path, name: str) -> "OwnRobot":
+        """The robot of a compiled model, as `save` wrote it."""
+        try:
+            return cls(mujoco.MjModel.from_binary_path(str(path)), name)
+        except ValueError as error:
+            raise RobotError(f"{path} is no compiled model of MuJoCo {mujoco.__version__}: {error}") from error
+
+    @cached_property
+    def start(self) -> Constant:
+        return Constant(self.model.key_qpos[0] if self.model.nkey else self.model.qpos0)
+
+    def save(self, path: Path) -> None:
+        """Write the compiled model, with its meshes and textures."""
+        mujoco.mj_saveModel(self.compiled, str(path))
+
+    @cached_property
+    def model(self) -> mujoco.MjModel:
+        return self.compiled
+
+    def action_bounds(self) -> tuple[Tensor, Tensor]:
+        ones = torch.ones(self.model.nu, dtype=torch.float64)
+        return -ones, ones
+
+    def controls(self, action: Tensor) -> Tensor:
+        reach = torch.where(action > 0, self._above.like(action), self._below.like(action))
+        return self._middle.like(action) + reach * action
+
+    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
+        qpos = physics.state("qpos")
+        return qpos[:, self._seen.like(qpos)], physics.state("qvel")
+
+    def position(self, physics: Physics) -> Tensor:
+        return physics.derived("xpos")[:, self.root, 0]
+
+    def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        qpos, qvel = (2 * uniform - 1).split([self.model.nq, self.model.nv], dim=-1)
+        return self.start.like(qpos) + self._noise.like(qpos) * qpos, RESET_NOISE * qvel
+
+    def fallen(self, physics: Physics) -> Tensor | None:
+        if not self.travels:
+            return None
+        low = physics.derived("xpos")[:, self.root, 2] < LOWEST_SHARE * self._height
+        up = physics.derived("xmat").flatten(2)[:, self.root, 6:]
+        return low | (up @ self._up.like(up) < MOST_TILT_COSINE)
+
+    def pose_error(self, physics: Physics) -> Tensor:
+        """(N,) mean distance of the joints from where they start, rad or m."""
+        qpos = physics.state("qpos")
+        return (qpos - self.start.like(qpos)).abs().mean(dim=-1)
+
+
+def compile_robot(path: Path) -> mujoco.MjModel:
+    """The model of an MJCF file, in which every body and actuator has a name and what travels has a ground."""
+    try:
+        spec = mujoco.MjSpec.from_file(str(path))
+        for number, body in enumerate(spec.bodies[1:], start=1):
+            body.name = body.name or f"body_{number}"
+        for number, actuator in enumerate(spec.actuators, start=1):
+            actuator.name = actuator.name or f"{actuator.target or 'actuator'}_{number}"
+        give_sky(spec)
+        model = spec.compile()
+        root = heaviest_child_of_the_world(model) if model.nbody > 1 else 0
+        plane = mujoco.mjtGeom.mjGEOM_PLANE
+        if root and has_travelling_joint(model, root) and not (model.geom_type == int(plane)).any():
+            spec.worldbody.add_geom(name="ground", type=plane, size=[0, 0, 1])
+            model = spec.compile()
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise RobotError(f"robot {path} does not compile: {reason}, expected an MJCF file") from error
+    if not model.nu:
+        raise RobotError(f"robot {path} has no actuators, expected at least one")
+    for actuator in np.flatnonzero(model.actuator_ctrllimited == 0):
+        name = model.actuator(int(actuator)).name
+        raise RobotError(f"actuator {name} of robot {path} has no ctrlrange, expected one for every actuator")
+    return model
+
+
+def heaviest_child_of_the_world(model: mujoco.MjModel) -> int:
+    """The body whose subtree weighs most, of those that hang on the world."""
+    children = np.flatnonzero(model.body_parentid == 0)[1:]
+    return int(children[np.argmax(model.body_subtreemass[children])])
+
+
+def has_travelling_joint(model: mujoco.MjModel, body: int) -> bool:
+    """Whether a body can move along x against its parent."""
+    return bool(travel_addresses(model, body))
+
+
+def travel_addresses(model: mujoco.MjModel, body: int) -> list[int]:
+    """Where in qpos a body's place along x and y is."""
+    addresses = []
+    for joint in np.flatnonzero(model.jnt_bodyid == body):
+        address, kind = int(model.jnt_qposadr[joint]), int(model.jnt_type[joint])
+        if kind == int(mujoco.mjtJoint.mjJNT_FREE):
+            addresses += [address, address + 1]
+        elif kind == int(mujoco.mjtJoint.mjJNT_SLIDE) and abs(model.jnt_axis[joint, 2]) < ALONG_Z:
+            addresses.append(address)
+    return addresses
+
+
+def position_noise(model: mujoco.MjModel) -> NDArray[np.float64]:
+    """(nq,) half width of the initial positions: none for orientations, whose four numbers hang together."""
+    noise = np.full(model.nq, RESET_NOISE)
+    for joint in range(model.njnt):
+        address, kind = int(model.jnt_qposadr[joint]), int(model.jnt_type[joint])
+        if kind == int(mujoco.mjtJoint.mjJNT_FREE):
+            noise[address : address + 7] = 0.0
+        elif kind == int(mujoco.mjtJoint.mjJNT_BALL):
+            noise[address : address + 4] = 0.0
+    return noise
+
+
+class OwnFamily(TaskFamily):
+    """One of the families that every robot has, over its named bodies and actuators."""
+
+    gamma = 0.99
+
+    def __init__(self, kind: str, robot: OwnRobot) -> None:
+        if kind not in KINDS:
+            nearest = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.3)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"expected one of {', '.join(KINDS)}"
+            raise FamilyError(f"a robot of one's own has no family {kind!r}: {hint}")
+        self.name = kind
+        self.robot: OwnRobot = robot
+        self.parameters = KINDS[kind](robot)
+        super().__init__()
+
+    @property
+    def description(self) -> str:
+        changes = (KINDS[self.name].__doc__ or "").rstrip(".")
+        return f"{'Run along +x' if self.robot.travels else 'Hold the starting pose'}: {changes}."
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """v_x - 0.05 * sum(a^2); with a fixed base -mean|q - q_start| - 0.05 * sum(a^2)"""
+        cost = control_cost(motion.action, CONTROL_WEIGHT)
+        if self.robot.travels:
+            return {"run": motion.velocity, "control": cost}
+        return {"pose": -self.robot.pose_error(motion.physics), "control": cost}
+
+
+def limbs(robot: OwnRobot) -> tuple[TaskParameter, ...]:
+    """Each body up to 2.25 times heavier or lighter."""
+    model = robot.model
+    bodies = [model.body(number).name for number in range(1, model.nbody) if model.body_mass[number] > 0]
+    return mass_factors(bodies, widest=2, extrapolation=3)
+
+
+def payload(robot: OwnRobot) -> tuple[TaskParameter, ...]:
+    """A load of up to half of the robot's mass, on its root or, with a fixed base, on its last body."""
+    model = robot.model
+    body = model.body(robot.root if robot.travels else model.nbody - 1).name
+    most = 0.5 * float(model.body_subtreemass[robot.root])
+    load = TaskParameter(
+        "payload", 0.0, most, f"mass of a load on {body}", unit="kg", nominal=0.0, extrapolation=((most, 1.5 * most),)
+    )
+    return (replace(load, effect=AddMass(body)),)
+
+
+def ground(robot: OwnRobot) -> tuple[TaskParameter, ...]:
+    """Slippery or rough ground, uphill or downhill."""
+    return (friction(0.4, 2.0, (0.2, 0.4), (2.0, 4.0)), slope(10.0, (-15.0, -10.0), (10.0, 15.0)))
+
+
+def motors(robot: OwnRobot) -> tuple[TaskParameter, ...]:
+    """Weak or strong motors, of which one may be dead."""
+    names = actuators(robot)
+    strength = factor("motor_strength", 0.5, 1.5, "factor on the force of all motors", ((0.25, 0.5), (1.5, 2.0)))
+    return (replace(strength, effect=ScaleActuators(names)), dead_motor(names))
+
+
+def wiring(robot: OwnRobot) -> tuple[TaskParameter, ...]:
+    """Motors of which any may be wired the wrong way round."""
+    return tuple(
+        TaskParameter(
+            f"{name}_sign",
+            -1.0,
+            1.0,
+            f"how {name} is wired: 1 as designed, -1 reversed",
+            choices=(-1.0, 1.0),
+            effect=ScaleActuators((name,), reversing=True),
+        )
+        for name in actuators(robot)
+    )
+
+
+def actuators(robot: OwnRobot) -> tuple[str, ...]:
+    """The names of a robot's actuators, in order."""
+    return tuple(robot.model.actuator(number).name for number in range(robot.model.nu))
+
+
+KINDS = {"Limbs": limbs, "Payload": payload, "Ground": ground, "Motors": motors, "Wiring": wiring}
+"""The families of every robot."""

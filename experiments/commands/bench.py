@@ -1,0 +1,146 @@
+"""Speed on this machine, as ratios of things measured in one run."""
+
+import time
+from statistics import median
+from typing import NamedTuple
+
+import mujoco.batch
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.physics.mujoco_batch import MujocoPhysics
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.commands.gpu_bench import run_gpu_bench, wait_for
+from limbshift.experiments.configs import BenchConfig, choose_device, choose_engine
+from limbshift.meta.rl2.build import make_trainer
+
+
+class PhysicsRates(NamedTuple):
+    """Medians over rounds in which both are measured in turn."""
+
+    bare: float
+    """Env steps a second of the simulator alone, from the same states with the same controls.
+
+    For MuJoCo that is `mujoco.batch.Batch.step`; for MuJoCo Warp our replay of its captured steps.
+    """
+    env: float
+    """Env steps a second of our trials, with their tasks, observations and rewards."""
+    ratio: float
+    """env / bare, round by round: the machine's speed drifts between rounds."""
+
+
+class Shares(NamedTuple):
+    """Parts of the time of meta-training."""
+
+    physics: float
+    policy: float
+    update: float
+
+
+def run_bench(config: BenchConfig, console: Console | None = None) -> None:
+    """The command."""
+    console = console or Console()
+    if config.gpu:
+        run_gpu_bench(config, console)
+        return
+    family = make_family(config.family)
+    rates = physics_rates(family, config)
+    training, shares = training_rate(family, config)
+    shape = f"{config.num_envs} trials of {config.episodes} x {config.horizon}"
+    where = f"physics on {config.physics}, network on {choose_device(config.device).type}"
+    console.print(f"{family.name}, {shape}, {where}: medians of {config.rounds} rounds", highlight=False)
+    table = Table()
+    table.add_column("")
+    table.add_column("env steps/s", justify="right")
+    table.add_row("bare Batch.step loop" if config.physics == "mujoco" else "bare MuJoCo Warp", f"{rates.bare:,.0f}")
+    table.add_row("our env", f"{rates.env:,.0f}")
+    table.add_row("meta-training, all in", f"{training:,.0f}")
+    console.print(table)
+    console.print(f"env / bare loop: {rates.ratio:.2f}", highlight=False)
+    parts = ", ".join(f"{name} {share:.0%}" for name, share in shares._asdict().items())
+    console.print(f"shares of meta-training: {parts}", highlight=False)
+
+
+def physics_rates(family: TaskFamily, config: BenchConfig) -> PhysicsRates:
+    """The bare loop beside our env; a first round warms up."""
+    engine = choose_engine(config.physics, choose_device(config.device))
+    env = TrialEnv(family, config.num_envs, config.episodes, config.horizon, engine=engine)
+    generator = torch.Generator().manual_seed(0)
+    low, high = env.tasks.action_low, env.tasks.action_high
+    shape = (env.steps_per_trial, config.num_envs, env.tasks.action_dim)
+    actions = low + (high - low) * torch.rand(shape, generator=generator).to(low)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    bare_times, env_times = [], []
+    for _ in range(config.rounds + 1):
+        bare_times.append(bare_seconds(env, actions))
+        env_times.append(env_seconds(env, actions.float()))
+    torch.set_num_threads(threads)
+    env.close()
+    steps = env.steps_per_trial * config.num_envs
+    ratios = [bare / ours for bare, ours in zip(bare_times[1:], env_times[1:], strict=True)]
+    return PhysicsRates(steps / median(bare_times[1:]), steps / median(env_times[1:]), median(ratios))
+
+
+def bare_seconds(env: TrialEnv, actions: Tensor) -> float:
+    """The loop without us: the same initial states and controls, the same number of threads."""
+    env.tasks.seed(0)
+    env.reset()
+    physics, substeps = env.tasks.physics, env.tasks.robot.frame_skip
+    states = {name: physics.state(name) for name in ("qpos", "qvel")}
+    if isinstance(physics, MujocoPhysics):
+        batch = mujoco.batch.Batch(physics.model, physics.num_sims, physics.num_threads)
+        for name, state in states.items():
+            batch.bind(name)[:] = state.numpy()
+        control, controls = batch.bind("ctrl"), actions.numpy()
+        start = time.perf_counter()
+        for step in range(len(controls)):
+            control[:] = controls[step]
+            batch.step(nstep=substeps)
+        return time.perf_counter() - start
+    start = now(env)
+    for action in actions:
+        physics.state("ctrl").copy_(action)
+        physics.step(substeps)
+    return now(env) - start
+
+
+def now(env: TrialEnv) -> float:
+    """Seconds, when the env's device has come so far."""
+    wait_for(env.tasks.device)
+    return time.perf_counter()
+
+
+def env_seconds(env: TrialEnv, actions: Tensor) -> float:
+    """A trial of our env, without the drawing of its tasks."""
+    env.tasks.seed(0)
+    env.reset()
+    start = now(env)
+    for action in actions:
+        env.step(action)
+    return now(env) - start
+
+
+def training_rate(family: TaskFamily, config: BenchConfig) -> tuple[float, Shares]:
+    """Median rate of meta-training's iterations, and where their time goes."""
+    device = choose_device(config.device)
+    trainer = make_trainer(
+        family,
+        num_envs=config.num_envs,
+        episodes=config.episodes,
+        horizon=config.horizon,
+        device=device,
+        engine=choose_engine(config.physics, device),
+    )
+    iterations = [trainer.iterate(0.0) for _ in range(config.rounds + 2)][2:]
+    seconds = sum(iteration.seconds for iteration in iterations)
+    shares = Shares(
+        sum(iteration.env_seconds for iteration in iterations) / seconds,
+        sum(iteration.policy_seconds for iteration in iterations) / seconds,
+        sum(iteration.update_seconds for iteration in iterations) / seconds,
+    )
+    trainer.env.close()
+    return trainer.collector.storage.reward.numel() / median(iteration.seconds for iteration in iterations), shares

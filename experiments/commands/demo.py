@@ -1,0 +1,66 @@
+"""The main job in one command: train, evaluate with controls, film, and say what was learned."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+
+from limbshift.experiments.commands.evaluate import evaluate
+from limbshift.experiments.commands.train import run_training
+from limbshift.experiments.configs import DemoConfig, TrainConfig
+from limbshift.experiments.figures.plots import plot_adaptation
+from limbshift.experiments.figures.tables import print_adaptation
+from limbshift.experiments.runs.directory import CONTROLLER, VIDEO, free_directory, write_json
+from limbshift.experiments.runs.loggers import METRICS_FILE
+from limbshift.meta.evaluation.adaptation import WINDOW, Adaptation
+
+FAMILY = "HalfCheetahDir"
+EPISODES, HORIZON = 2, 100
+
+
+def run_demo(config: DemoConfig, console: Console | None = None) -> Path:
+    """The command. Returns the directory of the results."""
+    console = console or Console()
+    run = config.out or free_directory(Path("runs/demo"))
+    console.print("A cheetah is to run forward or backward, and is not told which: it must find out from rewards.")
+    training = TrainConfig(
+        family=FAMILY, minutes=config.minutes, run_dir=run, episodes=EPISODES, horizon=HORIZON, wandb=config.wandb
+    )
+    run_training(training, console=console)
+    result = evaluate(run)
+    write_json(run / "adaptation.json", asdict(result))
+    plot_adaptation(result, run / "adaptation.png")
+    print_adaptation(result, console)
+    console.print(Panel(summary(result, run), title="What was learned", expand=False))
+    return run
+
+
+def summary(result: Adaptation, run: Path) -> str:
+    """The last screen."""
+    off, random = result.controls["memory_off"], result.controls["random"]
+    # From step 0 on means: over its first window already.
+    time = None if result.adaptation_time_s is None else result.adaptation_time_s + WINDOW * result.control_timestep_s
+    adapted = (
+        "It has not learned to adapt yet."
+        if time is None
+        else f"It finds out which way within {time:.1f} s of robot time, and runs as well as in the last episode."
+    )
+    files = [
+        ("video", VIDEO),
+        ("plot", "adaptation.png"),
+        ("figures", "adaptation.json"),
+        ("controller", CONTROLLER),
+        ("metrics", METRICS_FILE),
+    ]
+    shown = [(what, run / name) for what, name in files if (run / name).exists()]
+    lines = [
+        f"Return per episode: {result.iqm[-1]:.0f} with memory, {off.iqm[-1]:.0f} with memory switched off, "
+        f"{random.iqm[-1]:.0f} by random actions.",
+        adapted,
+        "",
+        *(f"{what:<10} {path}" for what, path in shown),
+        "",
+        f"See it again: limbshift render {run} --out {run / VIDEO}",
+    ]
+    return "\n".join(lines)

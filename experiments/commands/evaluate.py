@@ -1,0 +1,80 @@
+"""Measures how a controller adapts."""
+
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+
+from limbshift.agents.atomic_write import check_writable
+from limbshift.agents.controller import Controller
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics.engine import EngineName
+from limbshift.experiments.configs import Device, EvaluateConfig, choose_device, choose_engine, require_positive
+from limbshift.experiments.figures.plots import plot_adaptation
+from limbshift.experiments.figures.tables import print_adaptation
+from limbshift.experiments.runs.controllers import load_with_family
+from limbshift.experiments.runs.directory import write_json
+from limbshift.meta.evaluation.adaptation import Adaptation, evaluate_adaptation
+
+
+def evaluate(
+    controller: str | Path | Controller,
+    *,
+    split: str = "heldout",
+    tasks: int = 64,
+    episodes: int | None = None,
+    horizon: int | None = None,
+    seed: int = 0,
+    sample: bool = False,
+    shift_at: int | None = None,
+    device: Device = "auto",
+    physics: EngineName = "mujoco",
+    family: TaskFamily | None = None,
+) -> Adaptation:
+    """Trials of a controller on a split's tasks, and of its controls on the same.
+
+    controller: a run directory, a file, a shipped name, or a loaded controller.
+    episodes, horizon: the trial's shape, by default as trained.
+    shift_at: the step of the trial before which its task changes.
+    device, physics: where the network lives; "mujoco" or "warp", whichever it was trained on.
+    family: the family, where it is one of the caller's own.
+    """
+    for name, value in (("tasks", tasks), ("episodes", episodes), ("horizon", horizon)):
+        require_positive(name, value)
+    loaded, family = load_with_family(controller, family)
+    place = choose_device(device)
+    return evaluate_adaptation(
+        deepcopy(loaded.policy).to(place),
+        family,
+        split,
+        tasks,
+        episodes or loaded.card.episodes_per_trial,
+        horizon or loaded.card.horizon,
+        seed,
+        sample,
+        shift_at,
+        choose_engine(physics, place),
+    )
+
+
+def run_evaluate(config: EvaluateConfig) -> None:
+    """The command."""
+    for path in (config.json, config.plot):
+        if path:
+            check_writable(path)
+    result = evaluate(
+        config.controller,
+        split=config.split,
+        tasks=config.tasks,
+        episodes=config.episodes,
+        horizon=config.horizon,
+        seed=config.seed,
+        sample=config.sample,
+        shift_at=config.shift_at,
+        device=config.device,
+        physics=config.physics,
+    )
+    print_adaptation(result)
+    if config.json:
+        write_json(config.json, asdict(result))
+    if config.plot:
+        plot_adaptation(result, config.plot)

@@ -1,0 +1,187 @@
+"""Searches settings of training on a family, and keeps the best as a preset."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from limbshift.agents.actor import PolicyActor
+from limbshift.agents.atomic_write import check_writable
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.comparison.timed_training import Watch
+from limbshift.experiments.configs import Algorithm, TrainConfig, TuneConfig
+from limbshift.experiments.runs.presets import save_preset
+from limbshift.meta.evaluation.adaptation import Act
+from limbshift.meta.rl2.build import make_trainer
+from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.trainer import Trainer
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
+
+LOOKS = 5
+"""At each training; after any of them it may be given up."""
+LOOK_SEED = 1_000_003
+"""Of the tasks that settings are judged by: of the training range, drawn by no training's own seed."""
+UNPRUNED = 3
+"""Trainings that are never given up, so that later ones have something to be measured by."""
+Settings = dict[str, Any]
+"""Options of `limbshift train` by name."""
+
+
+def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
+    """The command. Returns the preset's path."""
+    console = console or Console()
+    if not find_spec("optuna"):
+        raise InputError("tune needs optuna: pip install 'limbshift[tune]'")
+    import optuna
+
+    family = make_family(config.family, config.variant)
+    check_writable(config.out)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=config.seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED),
+    )
+    study.enqueue_trial(default_settings(config, family))
+    study.optimize(
+        lambda trial: train_once(suggest(trial, config, family), config, family, trial),
+        timeout=60 * config.minutes,
+        callbacks=[teller(config, console)],
+    )
+    console.print(settings_table(study))
+    use = f"limbshift train {family.name} --preset {config.out}"
+    console.print(f"preset in {config.out}: {use}", highlight=False, soft_wrap=True)
+    return config.out
+
+
+def default_settings(config: TuneConfig, family: TaskFamily) -> Settings:
+    """What training does unasked: the first that is tried."""
+    ppo = PPOConfig()
+    return {
+        "algorithm": config.algorithms[0],
+        "hidden_size": TrainConfig.hidden_size,
+        "gamma": family.gamma,
+        "initial_log_std": family.initial_log_std,
+        "ppo.learning_rate": ppo.learning_rate,
+        "ppo.clip_coef": ppo.clip_coef,
+        "ppo.gae_lambda": ppo.gae_lambda,
+        "ppo.ent_coef": ppo.ent_coef,
+        "ppo.update_epochs": ppo.update_epochs,
+        "ppo.num_minibatches": ppo.num_minibatches,
+    }
+
+
+def suggest(trial: "Trial", config: TuneConfig, family: TaskFamily) -> Settings:
+    """The settings to try next."""
+    return {
+        "algorithm": trial.suggest_categorical("algorithm", config.algorithms),
+        "hidden_size": trial.suggest_categorical("hidden_size", (64, 128, 256)),
+        "gamma": trial.suggest_float("gamma", min(0.9, family.gamma), 0.999),
+        "initial_log_std": trial.suggest_float("initial_log_std", -2.0, 0.0),
+        "ppo.learning_rate": trial.suggest_float("ppo.learning_rate", 1e-4, 3e-3, log=True),
+        "ppo.clip_coef": trial.suggest_float("ppo.clip_coef", 0.05, 0.3),
+        "ppo.gae_lambda": trial.suggest_float("ppo.gae_lambda", 0.8, 1.0),
+        "ppo.ent_coef": trial.suggest_float("ppo.ent_coef", 1e-4, 2e-2, log=True),
+        "ppo.update_epochs": trial.suggest_int("ppo.update_epochs", 2, 8),
+        "ppo.num_minibatches": trial.suggest_categorical("ppo.num_minibatches", (4, 8, 16, 32)),
+    }
+
+
+def algorithm_settings(algorithm: Algorithm) -> Settings:
+    """What makes each of them."""
+    return {"cell": "gru" if algorithm == "gru" else "lstm", "no_memory": algorithm == "no-memory"}
+
+
+def train_options(tried: Settings) -> Settings:
+    """What was tried, as options of `limbshift train`."""
+    rest = {name: value for name, value in tried.items() if name != "algorithm"}
+    return {**algorithm_settings(tried["algorithm"]), **rest}
+
+
+def trainer_of(tried: Settings, config: TuneConfig, family: TaskFamily) -> Trainer:
+    """A training by these settings."""
+    options = train_options(tried)
+    ppo = {name.removeprefix("ppo."): value for name, value in options.items() if name.startswith("ppo.")}
+    return make_trainer(
+        family,
+        num_envs=config.num_envs,
+        episodes=config.episodes,
+        horizon=config.horizon,
+        seed=config.seed,
+        cell=options["cell"],
+        memory=not options["no_memory"],
+        hidden_size=options["hidden_size"],
+        gamma=options["gamma"],
+        initial_log_std=options["initial_log_std"],
+        ppo=PPOConfig(**ppo),
+    )
+
+
+def train_once(tried: Settings, config: TuneConfig, family: TaskFamily, trial: "Trial") -> float:
+    """Mean return of the last episode after training by these settings; given up where others were better by then."""
+    import optuna
+
+    trainer = trainer_of(tried, config, family)
+    env = TrialEnv(family, config.tasks, config.episodes, config.horizon, "train", LOOK_SEED)
+    watch = Watch(env, LOOK_SEED, 60 * config.trial_minutes, LOOKS)
+
+    def make_act(env: TrialEnv) -> Act:
+        return PolicyActor(trainer.policy, env.num_envs)
+
+    watch.begin()
+    goes_on, looks = True, 0
+    try:
+        while goes_on:
+            trainer.iterate(watch.share)
+            goes_on = watch(trainer.progress.steps, make_act)
+            if len(watch.looks) > looks:
+                looks = len(watch.looks)
+                trial.report(value := float(np.mean(watch.looks[-1].returns, axis=0)[-1]), looks)
+                if goes_on and trial.should_prune():
+                    raise optuna.TrialPruned
+    finally:
+        trainer.env.close()
+        env.close()
+    return value
+
+
+def teller(config: TuneConfig, console: Console) -> Callable[["Study", "FrozenTrial"], None]:
+    """Says what came of each training, and keeps the preset the best so far."""
+
+    def tell(study: "Study", trial: "FrozenTrial") -> None:
+        value = trial.value if trial.value is not None else float("nan")
+        outcome = f"return {value:.1f}" if trial.state.name == "COMPLETE" else f"given up at {value:.1f}"
+        console.print(f"{trial.number + 1}: {outcome}, {in_words(trial.params)}", highlight=False, soft_wrap=True)
+        if study.best_trial.number == trial.number:
+            about = {"family": config.family, "variant": config.variant, "minutes": config.trial_minutes}
+            save_preset(config.out, train_options(trial.params), {**about, "return": study.best_value})
+
+    return tell
+
+
+def settings_table(study: "Study") -> Table:
+    """The first, which is what training does unasked, beside the best."""
+    first, best = study.trials[0], study.best_trial
+    table = Table(title="settings", title_justify="left")
+    for column in ("", f"default: {first.value:.1f}", f"best of {len(study.trials)}: {best.value:.1f}"):
+        table.add_column(column, justify="right" if column else "left")
+    for name in first.params:
+        table.add_row(name, short(first.params[name]), short(best.params[name]))
+    return table
+
+
+def in_words(settings: Settings) -> str:
+    return ", ".join(f"{name.removeprefix('ppo.')} {short(value)}" for name, value in settings.items())
+
+
+def short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

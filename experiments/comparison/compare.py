@@ -1,0 +1,161 @@
+"""Compares methods on one family: trains each, cell by cell, and tells what they returned on the same tasks."""
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from limbshift.agents.atomic_write import check_writable
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.comparison.html import write_page
+from limbshift.experiments.comparison.methods import METHODS
+from limbshift.experiments.comparison.summary import summarise_methods
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, Watch, returns_on
+from limbshift.experiments.comparison.trainers import TRAIN
+from limbshift.experiments.comparison.training_run import Cell, Consumed, cell_file, finals, read_cells
+from limbshift.experiments.configs import CompareConfig
+from limbshift.experiments.runs.directory import read_json, write_json
+
+LOOKS = 8
+"""At a policy while it is being trained."""
+TASK_SEED = 0
+"""Which held-out tasks; not the seed of training."""
+CONSUMED = (1, 2, 4, 10, 20)
+"""Episodes after which those that adapt by gradient steps are looked at."""
+ABOUT, RESULTS, PAGE = "comparison.json", "results.json", "index.html"
+
+
+def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
+    """The command. Returns the directory of the results."""
+    console = console or Console()
+    methods = open_comparison(config)
+    for seed in range(config.seeds):
+        for method in methods:
+            ensure_cell(method, seed, config, console)
+    finish_comparison(config.out)
+    console.print(f"results in {config.out / RESULTS}, page in {config.out / PAGE}", highlight=False, soft_wrap=True)
+    return config.out
+
+
+def open_comparison(config: CompareConfig) -> list[str]:
+    """Check what is asked and what the directory holds, before anything is trained. Returns the methods."""
+    family = family_of(config)
+    methods = checked_methods(config, family)
+    check_writable(config.out / RESULTS)
+    about = what_is_compared(config, family)
+    check_same(config.out, about)
+    write_json(config.out / ABOUT, about)
+    return methods
+
+
+def finish_comparison(out: Path) -> None:
+    """Write results and page from all cells there are."""
+    about, cells = read_json(out / ABOUT), read_cells(out)
+    results = summarise_methods(cells)
+    content = {**about, "methods": [asdict(result) for result in results], "cells": [asdict(cell) for cell in cells]}
+    write_json(out / RESULTS, content)
+    write_page(out / PAGE, about, results, cells)
+
+
+def family_of(config: CompareConfig) -> TaskFamily:
+    """The family, with the tasks to train on that are asked for."""
+    return make_family(config.family, config.variant).with_train_tasks(config.train_tasks)
+
+
+def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:
+    """The methods asked for, each once, and random actions."""
+    episodes = config.episodes or family.episodes_per_trial
+    for name in config.methods:
+        if name not in METHODS:
+            raise InputError(f"method is {name!r}, expected some of {', '.join(METHODS)}")
+        needed = METHODS[name].needs
+        if needed and not find_spec(needed):
+            raise InputError(f"method {name} needs {needed}: pip install 'limbshift[rivals]'")
+        if episodes < METHODS[name].min_episodes:
+            raise InputError(f"episodes is {episodes}, expected at least {METHODS[name].min_episodes} for {name}")
+    return list(dict.fromkeys((*config.methods, "random")))
+
+
+def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any]:
+    """All that must be the same in the cells of a comparison."""
+    return {
+        "family": family.name,
+        "variant": family.variant,
+        "version": version("limbshift"),
+        "minutes": config.minutes,
+        "num_envs": config.num_envs,
+        "episodes": config.episodes or family.episodes_per_trial,
+        "horizon": config.horizon or family.horizon,
+        "tasks": config.tasks,
+        "train_tasks": config.train_tasks,
+        "cell": config.cell,
+        "hide_reward": config.hide_reward,
+        "first_order": config.first_order,
+    }
+
+
+def check_same(out: Path, about: dict[str, Any]) -> None:
+    """InputError where the directory holds another comparison."""
+    if not (out / ABOUT).is_file():
+        return
+    kept = read_json(out / ABOUT)
+    for name, value in about.items():
+        if kept.get(name) != value:
+            raise InputError(f"{out} holds a comparison whose {name} is {kept.get(name)}, expected {value} as here")
+
+
+def ensure_cell(method: str, seed: int, config: CompareConfig, console: Console | None = None) -> None:
+    """Train a cell if it is not there; its file is written when it is complete. Random actions have one seed."""
+    path = cell_file(config.out, method, seed)
+    if path.is_file() or (method == "random" and seed > 0):
+        return
+    cell = train_cell(method, seed, config, family_of(config))
+    write_json(path, asdict(cell), indent=None)
+    final = finals([cell]).mean()
+    spent = f"{cell.looks[-1].seconds:.0f} s, {cell.looks[-1].steps:,} steps"
+    where = f"{config.out.name}: {method}, seed {seed}"
+    (console or Console()).print(
+        f"{where}: {spent}, return {final:.1f} in the last episode", highlight=False, soft_wrap=True
+    )
+
+
+def train_cell(name: str, seed: int, config: CompareConfig, family: TaskFamily) -> Cell:
+    """Train, looking at held-out tasks on the way, and play all splits at the end."""
+    method = METHODS[name]
+    episodes, horizon = config.episodes or family.episodes_per_trial, config.horizon or family.horizon
+
+    def trials(split: str, episodes: int = episodes) -> TrialEnv:
+        return TrialEnv(family, config.tasks, episodes, horizon, split, TASK_SEED, method.observes_task)
+
+    heldout = trials("heldout")
+    watch = Watch(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS)
+    setting = Setting(
+        family, seed, config.num_envs, episodes, horizon, config.cell, config.hide_reward, config.first_order
+    )
+    make_act = TRAIN[name](setting, watch)
+    heldout.close()
+    returns = {split: split_returns(trials(split), make_act) for split in family.tasks.splits}
+    consumed = [
+        Consumed(count, [trial[-1] for trial in split_returns(trials("heldout", count + 1), make_act)])
+        for count in (CONSUMED if method.by_gradient else ())
+    ]
+    return Cell(name, seed, cpu_model(), watch.looks, returns, consumed)
+
+
+def cpu_model() -> str:
+    """The name that Linux has for the processor; elsewhere its architecture."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def split_returns(env: TrialEnv, make_act: MakeAct) -> list[list[float]]:
+    returns: list[list[float]] = returns_on(env, TASK_SEED, make_act).tolist()
+    env.close()
+    return returns

@@ -1,0 +1,67 @@
+"""A comparison as one web page that needs nothing beside it."""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from limbshift.agents.atomic_write import replacing
+from limbshift.experiments.comparison.summary import MethodResult
+from limbshift.experiments.comparison.training_run import Cell
+from limbshift.experiments.figures.comparison_plots import (
+    FEW_SEEDS,
+    name_methods,
+    plot_adaptation,
+    plot_consumed,
+    plot_training,
+)
+from limbshift.meta.evaluation.comparison import Score
+
+TEMPLATE = Path(__file__).with_name("comparison.html.jinja")
+
+
+def write_page(path: Path, about: dict[str, Any], methods: Sequence[MethodResult], cells: Sequence[Cell]) -> None:
+    """Replace the page."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(TEMPLATE.read_text()).render(
+        about=about,
+        methods=methods,
+        splits=list(methods[0].by_split),
+        few=any(len(method.by_seed) < FEW_SEEDS for method in methods),
+        interval=interval,
+        worst=lambda score: "-" if score is None else f"{score.worst10:.2f}",
+        training=drawn((2, 1), lambda axes: plot_training(axes, cells)),
+        adaptation=drawn((1, 1), lambda axes: plot_adaptation(axes[0], cells)),
+        gradient=drawn((1, 1), lambda axes: plot_consumed(axes[0], cells))
+        if any(cell.consumed for cell in cells)
+        else None,
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(page)
+
+
+def interval(score: Score | None) -> str:
+    """Such as "0.93 (0.88 to 0.97)"."""
+    if score is None:
+        return "-"
+    digits = 0 if abs(score.iqm) >= 100 else 2
+    low, high = score.ci95
+    return f"{score.iqm:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def drawn(shape: tuple[int, int], draw: Callable[[Sequence[Axes]], None]) -> Markup:
+    """A figure with so many panels across and down, as SVG."""
+    across, down = shape
+    figure = Figure(figsize=(5 * across, 3.6 * down), layout="constrained")
+    draw(list(np.atleast_1d(figure.subplots(down, across)).flat))
+    name_methods(figure)
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    svg = text.getvalue()
+    return Markup(svg[svg.index("<svg") :])

@@ -1,0 +1,206 @@
+"""Stable-Baselines3's algorithms over a family's tasks, with our sizes, rates and normalisation."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from sb3_contrib import RecurrentPPO
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.vec_env import VecNormalize
+from torch import Tensor, nn
+
+from limbshift.agents.feedforward import FeedforwardActorCritic
+from limbshift.agents.normaliser import InputNormaliser
+from limbshift.envs.adapters.registration import make_sb3
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, Watch
+from limbshift.meta.evaluation.adaptation import Act
+from limbshift.meta.maml.inner_loop import AdaptingActor, GradientSteps
+from limbshift.meta.rl2.ppo import PPOConfig
+
+UNLIMITED = 10**12
+"""Steps that no budget of time reaches."""
+OURS = PPOConfig()
+SAC_GRADIENT_STEPS = 8
+"""After each step of all envs; one for each env's step would leave the simulator idle."""
+FINETUNE_RATE, FINETUNE_STEPS = 5e-4, 16
+"""Of Adam on a task's own copy of PPO's policy, after each of its episodes."""
+
+
+class WatchCallback(BaseCallback):
+    """Asks the watch whenever a rollout begins, which is when the update before it is over."""
+
+    def __init__(self, watch: Watch, make_act: MakeAct) -> None:
+        super().__init__()
+        self._watch = watch
+        self._make_act = make_act
+        self._goes_on = True
+
+    def _on_training_start(self) -> None:
+        self._watch.begin()
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps:
+            self._goes_on = self._watch(self.num_timesteps, self._make_act)
+
+    def _on_step(self) -> bool:
+        return self._goes_on
+
+
+def normalised_env(setting: Setting, trials: bool) -> VecNormalize:
+    """Observations and rewards scaled by running statistics, as ours."""
+    env = make_sb3(
+        setting.family,
+        setting.num_envs,
+        trials,
+        episodes_per_trial=setting.episodes if trials else None,
+        horizon=setting.horizon,
+        seed=setting.seed,
+    )
+    return VecNormalize(env, gamma=setting.family.gamma)
+
+
+def acting(algorithm: BaseAlgorithm, env: VecNormalize, trials: bool) -> MakeAct:
+    """The algorithm's mean actions in our trials; it sees what it was trained to see."""
+
+    def make_act(played: TrialEnv) -> Act:
+        seen = slice(None) if trials else played.layout.obs
+        state: tuple[np.ndarray, ...] | None = None
+        starts = np.ones(played.num_envs, dtype=bool)
+
+        def act(obs: Tensor) -> Tensor:
+            nonlocal state
+            normal = env.normalize_obs(obs[:, seen].numpy())
+            action, state = algorithm.predict(normal, state, starts, deterministic=True)
+            starts[:] = False
+            return torch.from_numpy(action)
+
+        return act
+
+    return make_act
+
+
+def finetuning(algorithm: PPO, env: VecNormalize, setting: Setting) -> MakeAct:
+    """Each task's own copy of the algorithm's policy, which is improved after each of its episodes."""
+
+    def make_act(played: TrialEnv) -> Act:
+        steps = GradientSteps(as_ours(algorithm, env), FINETUNE_RATE, FINETUNE_STEPS, OURS.clip_coef)
+        generator = torch.Generator().manual_seed(setting.seed)
+        reward_scale = torch.tensor((env.ret_rms.var + env.epsilon) ** -0.5, dtype=torch.float32)
+        return AdaptingActor(
+            steps.policy, steps.adapt_by_adam, played, generator, reward_scale, algorithm.gamma, OURS.gae_lambda
+        )
+
+    return make_act
+
+
+def as_ours(algorithm: PPO, env: VecNormalize) -> FeedforwardActorCritic:
+    """The algorithm's policy and value, weights and all, with the env's normalisation."""
+    theirs, seen = algorithm.policy, env.obs_rms
+    assert isinstance(seen, RunningMeanStd)  # of one array, not of a dictionary
+    normaliser = InputNormaliser(len(seen.mean), torch.empty(0))
+    normaliser.mean.copy_(torch.from_numpy(seen.mean))
+    normaliser.var.copy_(torch.from_numpy(seen.var))
+    normaliser.set_scale()
+    mean = nn.Sequential(*theirs.mlp_extractor.policy_net, theirs.action_net)
+    value = nn.Sequential(*theirs.mlp_extractor.value_net, theirs.value_net)
+    return FeedforwardActorCritic(normaliser, mean, value, theirs.log_std)
+
+
+def learn(algorithm: BaseAlgorithm, env: VecNormalize, watch: Watch, make_act: MakeAct) -> MakeAct:
+    """Until the watch says stop."""
+    algorithm.set_logger(Logger(None, []))  # its own would leave an empty directory in the system's temporary one
+    algorithm.learn(UNLIMITED, callback=WatchCallback(watch, make_act))
+    env.close()
+    return make_act
+
+
+def ppo_settings(setting: Setting) -> dict[str, Any]:
+    """Of both PPOs: ours, under Stable-Baselines3's names; a rollout is as long as a trial, and as large as ours."""
+    return {
+        "n_steps": setting.episodes * setting.horizon,
+        "learning_rate": OURS.learning_rate,
+        "gamma": setting.family.gamma,
+        "gae_lambda": OURS.gae_lambda,
+        "clip_range": OURS.clip_coef,
+        "ent_coef": OURS.ent_coef,
+        "vf_coef": OURS.vf_coef,
+        "max_grad_norm": OURS.max_grad_norm,
+        "n_epochs": OURS.update_epochs,
+        "seed": setting.seed,
+        "device": "cpu",
+    }
+
+
+def make_ppo(setting: Setting, env: VecNormalize) -> PPO:
+    """Single steps in each batch, of single episodes."""
+    settings = ppo_settings(setting)
+    return PPO(
+        "MlpPolicy",
+        env,
+        batch_size=setting.num_envs * settings["n_steps"] // OURS.num_minibatches,
+        policy_kwargs={"net_arch": [HIDDEN, HIDDEN], "log_std_init": setting.family.initial_log_std},
+        **settings,
+    )
+
+
+def train_ppo(setting: Setting, watch: Watch) -> MakeAct:
+    """As it is after training, on each task."""
+    env = normalised_env(setting, trials=False)
+    algorithm = make_ppo(setting, env)
+    return learn(algorithm, env, watch, acting(algorithm, env, trials=False))
+
+
+def train_finetune(setting: Setting, watch: Watch) -> MakeAct:
+    """The same PPO, going on by itself on each task."""
+    env = normalised_env(setting, trials=False)
+    algorithm = make_ppo(setting, env)
+    return learn(algorithm, env, watch, finetuning(algorithm, env, setting))
+
+
+def train_sac(setting: Setting, watch: Watch) -> MakeAct:
+    """Its own settings, but for sizes and discount."""
+    env = normalised_env(setting, trials=False)
+    algorithm = SAC(
+        "MlpPolicy",
+        env,
+        gamma=setting.family.gamma,
+        gradient_steps=SAC_GRADIENT_STEPS,
+        learning_starts=10 * setting.num_envs,
+        seed=setting.seed,
+        device="cpu",
+        policy_kwargs={"net_arch": [HIDDEN, HIDDEN]},
+    )
+    return learn(algorithm, env, watch, acting(algorithm, env, trials=False))
+
+
+def train_recurrent_ppo(setting: Setting, watch: Watch) -> MakeAct:
+    """Whole trials in each batch: a rollout is one trial of each env."""
+    env, settings = normalised_env(setting, trials=True), ppo_settings(setting)
+    algorithm = RecurrentPPO(
+        "MlpLstmPolicy",
+        env,
+        batch_size=settings["n_steps"] * max(1, setting.num_envs // OURS.num_minibatches),
+        policy_kwargs={
+            "net_arch": [HIDDEN],
+            "lstm_hidden_size": HIDDEN,
+            "shared_lstm": True,
+            "enable_critic_lstm": False,
+            "log_std_init": setting.family.initial_log_std,
+        },
+        **settings,
+    )
+    return learn(algorithm, env, watch, acting(algorithm, env, trials=True))
+
+
+TRAIN: Mapping[str, Callable[[Setting, Watch], MakeAct]] = {
+    "ppo": train_ppo,
+    "sac": train_sac,
+    "recurrent-ppo": train_recurrent_ppo,
+    "finetune": train_finetune,
+}

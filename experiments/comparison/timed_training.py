@@ -1,0 +1,109 @@
+"""Keeps the time of a training that is looked at on the way."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from limbshift.agents.recurrent import RecurrentCell
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.meta.evaluation.adaptation import Act, play
+
+MakeAct = Callable[[TrialEnv], Act]
+"""A policy as it is now, ready for new trials of an env."""
+
+
+HIDDEN = 128
+"""Width of layers and of the recurrent cell, in all methods."""
+
+
+class Setting(NamedTuple):
+    """What all methods have in common."""
+
+    family: TaskFamily
+    seed: int
+    num_envs: int
+    episodes: int
+    horizon: int
+    cell: RecurrentCell = "lstm"
+    hide_reward: bool = False
+    first_order: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a policy returned on held-out tasks when training had taken so much."""
+
+    seconds: float
+    """Of training: looks are not counted."""
+    steps: int
+    returns: list[list[float]]
+    """Trial x episode."""
+
+
+@dataclass
+class Watch:
+    """Called after each iteration of a training: looks when it is time to, and says whether to go on."""
+
+    env: TrialEnv
+    """Of held-out tasks; each look plays the same."""
+    seed: int
+    seconds: float
+    """The budget of training time."""
+    num_looks: int
+    looks: list[Look] = field(default_factory=list)
+    clock: Callable[[], float] = time.perf_counter
+
+    def __post_init__(self) -> None:
+        self._spent = 0.0
+        self._resumed = 0.0
+        self._calls = 0
+
+    def begin(self) -> None:
+        """Training starts now: what was set up before is not counted."""
+        self._resumed = self.clock()
+
+    def run(self, iterate: Callable[[float], object], steps: Callable[[], int], make_act: MakeAct) -> None:
+        """Train until the budget is spent: iterations, given the share that is, and the env steps so far."""
+        self.begin()
+        iterate(self.share)
+        while self(steps(), make_act):
+            iterate(self.share)
+
+    @property
+    def share(self) -> float:
+        """Of the budget that is spent."""
+        return self._elapsed() / self.seconds
+
+    def __call__(self, steps: int, make_act: MakeAct) -> bool:
+        """Whether there is budget left after so many env steps."""
+        self._spent = self._elapsed()
+        share = self._spent / self.seconds
+        self._calls += 1
+        if share >= 1 and self._calls == 1:
+            raise InputError(
+                f"minutes is {self.seconds / 60:g}, expected more: one iteration took {self._spent:.1f} s, and one is"
+                " no training"
+            )
+        if share * self.num_looks >= len(self.looks) + 1 or share >= 1:
+            self.look(steps, make_act)
+        self._resumed = self.clock()
+        return share < 1
+
+    def look(self, steps: int, make_act: MakeAct) -> None:
+        """Keep what the policy returns now."""
+        self.looks.append(Look(self._spent, steps, returns_on(self.env, self.seed, make_act).tolist()))
+
+    def _elapsed(self) -> float:
+        return self._spent + self.clock() - self._resumed
+
+
+def returns_on(env: TrialEnv, seed: int, make_act: MakeAct) -> np.ndarray:
+    """(N, K) returns of the env's first trials, the same for every policy, to the thousandth."""
+    env.tasks.seed(seed)
+    returns: np.ndarray = play(env, make_act(env)).reward.sum(axis=-1).round(3)
+    return returns

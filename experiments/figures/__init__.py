@@ -1,0 +1,1 @@
+"""Pictures, plots, tables and videos."""

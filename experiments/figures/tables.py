@@ -1,0 +1,69 @@
+"""An evaluation as a table on the terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from limbshift.meta.evaluation.adaptation import Adaptation, Figures, Shift
+
+CAPTION = (
+    "Interquartile mean over tasks with its 95 % bootstrap interval. Worst tenth: mean of the worst tenth of the "
+    "tasks in the last episode. Adapted: robot time until episode 1 is as good as the last."
+)
+LABELS = {
+    "controller": "controller",
+    "memory_off": "memory off",
+    "memory_wiped_each_episode": "memory wiped\neach episode",
+    "random": "random\nactions",
+}
+
+
+def tasks_phrase(result: Adaptation) -> str:
+    """Such as "64 held-out tasks never trained on"."""
+    seen = "never trained on" if result.unseen else "the same as in training"
+    split = result.split.replace("heldout", "held-out")
+    return f"{result.num_tasks} {split} tasks, {seen}"
+
+
+def print_adaptation(result: Adaptation, console: Console | None = None) -> None:
+    """A row for each episode, a column for each way to act."""
+    console = console or Console()
+    variant = "" if result.variant == "default" else f" ({result.variant})"
+    title = f"{result.family}{variant}: return per episode on {tasks_phrase(result)}"
+    caption = f"{CAPTION} Physics on {result.physics}, network on {result.device}."
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", show_lines=True)
+    table.add_column("episode")
+    for name in ("controller", *result.controls):
+        table.add_column(LABELS[name], justify="right", style="bold" if name == "controller" else None)
+    ways: list[Figures] = [result, *result.controls.values()]
+    for episode in range(result.episodes):
+        table.add_row(str(episode + 1), *(_cell(figures, episode) for figures in ways))
+    table.add_row("worst tenth", *(f"{figures.worst10[-1]:.1f}" for figures in ways))
+    table.add_row("adapted", *(_time(figures.adaptation_time_s) for figures in ways))
+    console.print(table)
+    if result.shift:
+        console.print(shift_sentence(result.shift), highlight=False)
+    falls = [count for trial in result.falls for count in trial]
+    if any(falls):
+        mean = sum(falls) / len(falls)
+        console.print(f"The robot fell {mean:.2f} times an episode; what followed a first fall is not counted.")
+
+
+def shift_sentence(shift: Shift) -> str:
+    """What the change of task cost."""
+    change = f"Tasks changed before step {shift.at_step}: reward per step {shift.reward_before:.2f} before"
+    time = shift.recovery_time_s
+    if time == 0:
+        return f"{change}, at worst {shift.reward_after:.2f} after: nothing lost."
+    back = "not back within the trial" if time is None else f"back within {time:.2f} s of robot time"
+    return f"{change}, at worst {shift.reward_after:.2f} after, {back}."
+
+
+def _cell(figures: Figures, episode: int) -> str:
+    """IQM and, on a line of its own, its interval."""
+    iqm, interval = figures.iqm[episode], figures.ci95[episode]
+    digits = 0 if abs(iqm) >= 100 else 1
+    return f"{iqm:.{digits}f}" + (f"\n{interval[0]:.{digits}f} to {interval[1]:.{digits}f}" if interval else "")
+
+
+def _time(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.2f} s"

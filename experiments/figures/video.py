@@ -1,0 +1,134 @@
+"""Videos of whole trials on several tasks side by side."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from limbshift.agents.actor import PolicyActor
+from limbshift.agents.atomic_write import replacing
+from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.rendering import RenderingError, TaskRenderer
+from limbshift.envs.trial_env import TrialEnv, TrialStep
+from limbshift.experiments.figures.video_page import TILE, Page, Picture, Score
+
+TRAINING_VIDEO_TASKS = 3
+MAX_FPS = 25
+"""A robot that acts more often than this is shown in slow motion."""
+
+
+class VideoError(RenderingError):
+    """ffmpeg is missing, or could not write the video."""
+
+
+def record_trials(
+    act: Callable[[Tensor], Tensor],
+    env: TrialEnv,
+    path: Path,
+    progress: Callable[[int, int], None] | None = None,
+    tile: tuple[int, int] = TILE,
+) -> NDArray[np.float64]:
+    """Play the env's next trial in each of its simulations, and film it: (N, K) returns per trial and episode.
+
+    act maps observations, (N, trial_obs_dim) float32, to actions, (N, A), and keeps its own memory,
+    fresh at the start. progress is told frames done and in all. The mp4 file appears whole, or not
+    at all. Raises RenderingError where frames or the video cannot be made.
+    """
+    frame_rate = min(1 / env.tasks.robot.control_timestep, MAX_FPS)
+    renderer = TaskRenderer(env.tasks.family, *tile)
+    try:
+        obs = env.reset()
+        page = Page(env, tile, frame_rate)
+        scores = [Score() for _ in range(env.num_envs)]
+        with replacing(path) as temporary, _Encoder(temporary, page.size, frame_rate) as encoder:
+            for step in range(env.steps_per_trial + 1):
+                if step:
+                    result = env.step(act(obs))
+                    obs = result.obs
+                    _add(scores, result, (step - 1) % env.horizon + 1, env.horizon)
+                pictures = [renderer.frame(env.tasks.physics, sim, task) for sim, task in enumerate(page.tasks)]
+                encoder.write(page.draw(pictures, scores, step - env.horizon * (len(scores[0].returns) - 1)))
+                if progress:
+                    progress(step + 1, env.steps_per_trial + 1)
+    finally:
+        renderer.close()
+    return np.array([score.returns for score in scores])
+
+
+def render_policy(
+    policy: RecurrentActorCritic, family: TaskFamily, like: TrialEnv, path: Path, seed: int, note: Callable[[str], None]
+) -> bool:
+    """A video on held-out tasks, in trials of the shape of `like`; False where there is no GL, which is noted."""
+    env = TrialEnv(
+        family,
+        TRAINING_VIDEO_TASKS,
+        like.episodes_per_trial,
+        like.horizon,
+        "heldout",
+        seed,
+        observe_task=policy.spec.task_dim > 0,
+        engine=like.tasks.engine,
+    )
+    try:
+        record_trials(PolicyActor(policy, TRAINING_VIDEO_TASKS), env, path)
+    except RenderingError as error:
+        note(f"no video: {error}")
+        return False
+    finally:
+        env.close()
+    return True
+
+
+def _add(scores: list[Score], result: TrialStep, step: int, horizon: int) -> None:
+    """The outcome of the slot's step, whose number starts at 1."""
+    columns = (result.reward.tolist(), result.terminated.tolist(), result.diverged.tolist())
+    for score, *outcome in zip(scores, *columns, strict=True):
+        score.add(step, *outcome)
+        if step == horizon and not result.trial_over:
+            score.begin_slot()
+
+
+class _Encoder:
+    """Makes an H.264 film of the frames that it is given, which browsers play."""
+
+    def __init__(self, path: Path, size: tuple[int, int], frame_rate: float) -> None:
+        command = [_ffmpeg(), "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+        command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{frame_rate:.6g}", "-i", "-"]
+        command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"]
+        command += ["-movflags", "+faststart", "-f", "mp4", str(path)]
+        # In a session of its own, so that Ctrl-C reaches this process alone.
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+    def write(self, frame: Picture) -> None:
+        """Add a (height, width, 3) frame."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(frame.tobytes())
+
+    def __enter__(self) -> "_Encoder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the film; raises VideoError, with what ffmpeg said last, where it failed."""
+        ffmpeg_ended = isinstance(error, BrokenPipeError)
+        if error is not None and not ffmpeg_ended:
+            self._process.kill()
+        _, said = self._process.communicate()
+        if ffmpeg_ended or (error is None and self._process.returncode):
+            last = (said.decode(errors="replace").strip() or "it does not say why").splitlines()[-1]
+            raise VideoError(f"ffmpeg could not write the video: {last}") from error
+
+
+def _ffmpeg() -> str:
+    try:
+        import imageio_ffmpeg  # where training runs without videos it may be missing
+
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError) as error:
+        raise VideoError("no ffmpeg: install imageio-ffmpeg again, or set IMAGEIO_FFMPEG_EXE") from error

@@ -1,0 +1,1 @@
+"""The results that this project publishes, in docs/results.md."""

@@ -1,0 +1,112 @@
+"""What docs/results.md tells of: which comparisons, and which trainings of our own."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import limbshift.envs.robots  # noqa: F401  registers the families in processes of their own too
+from limbshift.experiments.commands.evaluate import evaluate
+from limbshift.experiments.commands.train import run_training
+from limbshift.experiments.comparison.compare import ensure_cell, open_comparison
+from limbshift.experiments.comparison.training_run import cell_file
+from limbshift.experiments.configs import CompareConfig, TrainConfig
+from limbshift.experiments.runs.directory import read_json, write_json
+from limbshift.meta.checkpoint import CHECKPOINT
+from limbshift.meta.evaluation.statistics import interquartile_mean
+
+Job = Callable[[], object]
+RETURNS = "returns.json"
+"""In the run directory of a training that is over: what its controller returns on held-out tasks."""
+
+
+class Comparison(NamedTuple):
+    """Methods on a family, some with more seeds than others."""
+
+    family: str
+    minutes: float
+    """On one core, each method and seed."""
+    seeds: Mapping[str, int]
+    """By method."""
+    train_tasks: int | None = None
+
+    def directory(self, out: Path) -> Path:
+        return out / (self.family if self.train_tasks is None else f"{self.family}-{self.train_tasks}-tasks")
+
+    def cells(self) -> list[tuple[str, int]]:
+        """Methods and seeds: random actions first, by which the rest is measured, then seed by seed, so that half of
+        them too are a comparison.
+        """
+        seeds = range(max(self.seeds.values()))
+        return [("random", 0), *((name, seed) for seed in seeds for name, count in self.seeds.items() if seed < count)]
+
+    def files(self, out: Path) -> list[Path]:
+        """Of the cells that are complete, and to be."""
+        return [cell_file(self.directory(out), method, seed) for method, seed in self.cells()]
+
+    def begun(self, out: Path) -> bool:
+        """Whether there is anything to tell."""
+        return self.files(out)[0].is_file()
+
+    def jobs(self, out: Path) -> list[Job]:
+        """One for each cell; those that are complete do nothing."""
+        config = CompareConfig(
+            self.family, self.directory(out), tuple(self.seeds), minutes=self.minutes, train_tasks=self.train_tasks
+        )
+        open_comparison(config)
+        return [partial(ensure_cell, method, seed, config) for method, seed in self.cells()]
+
+
+class Milestone(NamedTuple):
+    """What trials of 2 x 200 steps are to return after so many env steps of training."""
+
+    family: str
+    steps: int
+    goal: float
+    """Interquartile mean return of an episode on held-out tasks, mean of both episodes."""
+
+    def directory(self, out: Path) -> Path:
+        return out / f"{self.family}-{self.steps / 1e6:g}M-steps"
+
+    def found(self, out: Path) -> float | None:
+        """Interquartile mean return of an episode; None as long as it is not trained."""
+        path = self.directory(out) / RETURNS
+        if not path.is_file():
+            return None
+        returns = np.array(read_json(path)["returns"])
+        return float(np.mean([interquartile_mean(episode) for episode in returns.T]))
+
+    def job(self, out: Path) -> Job:
+        return partial(train_to, self, self.directory(out))
+
+
+def train_to(milestone: Milestone, run: Path) -> None:
+    """Train, or go on where that was interrupted, and keep what comes of it."""
+    if (run / RETURNS).is_file():
+        return
+    run_training(
+        TrainConfig(
+            milestone.family,
+            steps=milestone.steps,
+            episodes=2,
+            horizon=200,
+            run_dir=run,
+            resume=(run / CHECKPOINT).is_file(),
+            wandb="disabled",
+        )
+    )
+    write_json(run / RETURNS, {"returns": evaluate(run).returns}, indent=None)
+
+
+FIVE = {"rl2": 5, "no-memory": 5, "ppo": 5, "recurrent-ppo": 5}
+TWO = {"oracle": 2, "plain-rl2": 2, "ceiling": 2, "maml": 2, "sac": 2, "finetune": 2}
+FEW = {"rl2": 2, "oracle": 2, "ppo": 2, "recurrent-ppo": 2}
+COMPARISONS = (
+    *(Comparison(family, 3.0, {**FIVE, **TWO}) for family in ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal")),
+    *(Comparison(family, 4.0, FEW) for family in ("HalfCheetahVel", "AntDirForwardBack", "Walker2dRandParams")),
+)
+OVERFITTING = tuple(Comparison("HalfCheetahLimbsDir", 3.0, {"rl2": 2}, count) for count in (2, 8, 32, 128, None))
+"""How training on few tasks tells on others."""
+MILESTONES = (Milestone("HalfCheetahVel", 5_000_000, -50.0), Milestone("HalfCheetahDir", 10_000_000, 1400.0))

@@ -1,0 +1,1 @@
+"""How a policy adapts, and what the figures mean."""

@@ -1,0 +1,1 @@
+"""Meta-training by MAML: a start from which gradient steps suit any task."""

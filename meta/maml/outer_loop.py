@@ -1,0 +1,133 @@
+"""Model-agnostic meta-learning: a policy from whose weights a few policy gradient steps suit any task."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from limbshift.agents.feedforward import FeedforwardActorCritic
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.meta.maml.inner_loop import AdaptingActor, Episode, GradientSteps, copies
+from limbshift.meta.rl2.advantages import RewardScaler
+from limbshift.meta.rl2.ppo import anneal
+
+
+@dataclass(frozen=True)
+class MAMLConfig:
+    """How a policy is meta-trained."""
+
+    learner_rate: float = 0.3
+    """Step size of a task's own copy."""
+    inner_steps: int = 1
+    """Gradient steps of a copy after each episode."""
+    first_order: bool = False
+    """Take the copies' steps for constants: cheaper, and blind to how the start shapes them."""
+    learning_rate: float = 1e-3
+    """Adam's step size on the common start: the meta learning rate."""
+    final_learning_rate: float = 1e-4
+    """The same at the end of the budget; it falls linearly."""
+    clip_coef: float = 0.2
+    """How far a step may move an action's probability ratio from 1."""
+    kl_coef: float = 0.01
+    """Weight of how far the exploring policies move within an iteration, whose episodes stay as they were."""
+    gae_lambda: float = 0.95
+    """GAE's lambda."""
+    vf_coef: float = 0.5
+    """Weight of the value's loss."""
+    max_grad_norm: float = 0.5
+    """Gradients are clipped to this norm."""
+    update_epochs: int = 4
+    """How often an iteration's trials are learnt from."""
+    num_minibatches: int = 16
+    """Parts that the trials of an iteration are split into; a trial stays whole."""
+
+
+class MAML:
+    """Plays trials, in which each task adapts its copy, and improves the start by the last episodes.
+
+    The outer step is PPO's on the last episode of each trial, differentiated through all steps of
+    adaptation before it, for all tasks in one batch.
+
+    Source: Finn et al., "Model-agnostic meta-learning for fast adaptation of deep networks" (2017),
+    algorithm 3; with the surrogate objectives of Rothfuss et al., "ProMP: proximal meta-policy
+    search" (2019), algorithm 1.
+    """
+
+    def __init__(
+        self, env: TrialEnv, policy: FeedforwardActorCritic, config: MAMLConfig, gamma: float, seed: int
+    ) -> None:
+        self.env = env
+        self.policy = policy
+        self.config = config
+        self.gamma = gamma
+        device = policy.log_std.device
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.gradient_steps = GradientSteps(policy, config.learner_rate, config.inner_steps, config.clip_coef)
+        self.scaler = RewardScaler(gamma, device)
+        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5)
+        self.steps = 0
+        """Env steps over all simulations."""
+
+    def actor(self, env: TrialEnv, generator: torch.Generator, explore_last: bool = False) -> AdaptingActor:
+        """Adapts in an env's trials, from the start as it is now."""
+        return AdaptingActor(
+            self.policy,
+            self.gradient_steps.adapt,
+            env,
+            generator,
+            self.scaler.scale,
+            self.gamma,
+            self.config.gae_lambda,
+            explore_last,
+        )
+
+    def iterate(self, spent: float) -> None:
+        """One iteration; `spent` is the share of the budget that is gone. The first one only fills the normalisers."""
+        actor, reward, terminated = self._collect()
+        if self.steps:
+            anneal(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, spent)
+            self._update(actor.episodes)
+        self.scaler.update(reward, terminated)
+        for episode in actor.episodes:
+            self.policy.normaliser.update(episode.obs)
+        self.steps += reward.numel()
+
+    def meta_loss(self, episodes: list[Episode]) -> Tensor:
+        """A scalar: what the tasks' copies lose in the last episode, as a function of where they all started."""
+        config, drift = self.config, torch.zeros((), device=self.policy.log_std.device)
+        weights = copies(self.policy.weights, episodes[0].obs.shape[1])
+        for episode in episodes[:-1]:
+            weights, approx_kl = self.gradient_steps.adapt(weights, episode, config.first_order)
+            drift = drift + approx_kl.mean()
+        loss = self.gradient_steps.objectives(weights, episodes[-1]).loss.mean()
+        return loss + config.kl_coef * drift
+
+    def value_loss(self, episodes: list[Episode]) -> Tensor:
+        """A scalar."""
+        errors = [(self.policy.values(episode.obs) - episode.returns).square().mean() for episode in episodes]
+        return 0.5 * torch.stack(errors).mean()
+
+    def _collect(self) -> tuple[AdaptingActor, Tensor, Tensor]:
+        """Trials on new tasks: what was learnt from them, and all rewards and terminations, (T, N)."""
+        actor = self.actor(self.env, self.generator, explore_last=True)
+        rewards, terminations = [], []
+        obs = self.env.reset()
+        for _ in range(self.env.steps_per_trial):
+            obs, reward, terminated, _, _ = self.env.step(actor(obs))
+            rewards.append(reward.float())
+            terminations.append(terminated)
+        actor.end_episode()
+        self.env.tasks.physics.check()
+        return actor, torch.stack(rewards), torch.stack(terminations)
+
+    def _update(self, episodes: list[Episode]) -> None:
+        config = self.config
+        for _ in range(config.update_epochs):
+            order = torch.randperm(self.env.num_envs, generator=self.generator, device=self.generator.device)
+            for chosen in order.chunk(config.num_minibatches):
+                batch = [Episode(*(part[:, chosen] for part in episode)) for episode in episodes]
+                loss = self.meta_loss(batch) + config.vf_coef * self.value_loss(batch)
+                self.optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
+                self.optimizer.step()

@@ -1,0 +1,58 @@
+"""Puts a trainer together: env, policy and learner, all from one seed."""
+
+import torch
+
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic, RecurrentCell
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics.engine import CPU, Engine
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.trainer import Trainer
+
+DEFAULT_PPO = PPOConfig()
+
+
+def make_trainer(
+    family: TaskFamily,
+    *,
+    num_envs: int = 64,
+    episodes: int | None = None,
+    horizon: int | None = None,
+    seed: int = 0,
+    memory: bool = True,
+    sees_reward: bool = True,
+    observe_task: bool = False,
+    hidden_size: int = 128,
+    cell: RecurrentCell = "lstm",
+    gamma: float | None = None,
+    initial_log_std: float | None = None,
+    shift_probability: float = 0.0,
+    ppo: PPOConfig = DEFAULT_PPO,
+    device: torch.device = CPU.device,
+    engine: Engine = CPU,
+) -> Trainer:
+    """Env, policy and learner; what is None is the family's own. The network lives on the device."""
+    env = TrialEnv(
+        family,
+        num_envs,
+        episodes,
+        horizon,
+        seed=seed,
+        observe_task=True,  # for the learner; the policy looks at it only where it is the oracle
+        shift_probability=shift_probability,
+        engine=engine,
+    )
+    spec = PolicySpec(
+        env.tasks.obs_dim,
+        env.tasks.action_dim,
+        task_dim=len(family.parameters) if observe_task else 0,
+        hidden_size=hidden_size,
+        cell=cell,
+        memory=memory,
+        sees_reward=sees_reward,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        log_std = family.initial_log_std if initial_log_std is None else initial_log_std
+        policy = RecurrentActorCritic(spec, log_std).to(device)
+    return Trainer(env, policy, ppo, family.gamma if gamma is None else gamma, seed)

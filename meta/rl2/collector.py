@@ -1,0 +1,58 @@
+"""Plays trials with the current policy, into storage."""
+
+import torch
+
+from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.meta.rl2.device_copy import Fetch, Rows
+from limbshift.meta.rl2.stopwatch import Stopwatch
+from limbshift.meta.rl2.storage import RolloutStorage
+
+
+class Collector:
+    """Fills a storage with whole trials: state is zero where one starts, and carried over its episodes.
+
+    The storage lies on the policy's device. Where the env runs there too, nothing leaves it.
+    """
+
+    def __init__(self, env: TrialEnv, policy: RecurrentActorCritic, generator: torch.Generator) -> None:
+        self.env = env
+        self.policy = policy
+        self.generator = generator
+        """On the policy's device: the noise of exploration."""
+        device = policy.log_std.device
+        self.stopwatch = Stopwatch(device)
+        """Of the last collection: marked at its start, about each of the env's steps, and at its end."""
+        self.storage = RolloutStorage(
+            env.steps_per_trial,
+            env.num_envs,
+            env.obs_dim,
+            policy.spec.feature_dim,
+            policy.spec.action_dim,
+            device,
+        )
+        fields = (self.storage.obs, self.storage.reward, self.storage.terminated)
+        self._obs, self._reward, self._terminated = (Rows(field, env.tasks.device) for field in fields)
+        self._to_env = Fetch(self.storage.action[0], env.tasks.device)
+
+    @torch.no_grad()
+    def collect(self) -> RolloutStorage:
+        """N new trials."""
+        storage, policy, stopwatch = self.storage, self.policy, self.stopwatch
+        stopwatch.mark()
+        noise = torch.randn(storage.action.shape, generator=self.generator, device=storage.action.device)
+        noise *= policy.log_std.exp()
+        state = policy.initial_state(self.env.num_envs)
+        self._obs[0] = self.env.reset()
+        for t in range(storage.num_steps):
+            storage.features[t], state = policy.step(storage.obs[t], state)
+            storage.action[t] = policy.actions(storage.features[t]).mean + noise[t]
+            action = self._to_env(storage.action[t])
+            stopwatch.mark()
+            self._obs[t + 1], self._reward[t], self._terminated[t], _, _ = self.env.step(action)
+            stopwatch.mark()
+        storage.features[-1], _ = policy.step(storage.obs[-1], state)
+        storage.log_prob = policy.actions(storage.features[:-1]).log_prob(storage.action)
+        storage.value = policy.values(storage.features)
+        stopwatch.mark()
+        return storage

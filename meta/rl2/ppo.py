@@ -1,0 +1,149 @@
+"""PPO on whole trials."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.meta.rl2.storage import RolloutStorage
+from limbshift.meta.rl2.task_head import TaskHead
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """How the policy is improved."""
+
+    learning_rate: float = 7e-4
+    """Adam's step size at the start."""
+    final_learning_rate: float = 1e-4
+    """Adam's step size at the end of the budget; it falls linearly."""
+    clip_coef: float = 0.2
+    """How far a step may move an action's probability ratio from 1."""
+    gae_lambda: float = 0.95
+    """GAE's lambda."""
+    vf_coef: float = 0.5
+    """Weight of the value's loss."""
+    ent_coef: float = 0.002
+    """Weight of the policy's entropy."""
+    task_coef: float = 0.25
+    """Weight, at the start, of the loss of telling the task from what is remembered; 0 is plain RL²."""
+    final_task_coef: float = 0.0
+    """The same at the end of the budget: by then a policy has its memory, and returns alone count."""
+    max_grad_norm: float = 0.5
+    """Gradients are clipped to this norm."""
+    update_epochs: int = 4
+    """How often each trial is learnt from."""
+    num_minibatches: int = 16
+    """Parts that the trials of an iteration are split into, as far as there are trials; a trial stays whole."""
+
+
+class Minibatch(NamedTuple):
+    """Whole trials: (T, n, ...)."""
+
+    obs: Tensor
+    """As the env gave them, with the task."""
+    action: Tensor
+    log_prob: Tensor
+    advantage: Tensor
+    returns: Tensor
+
+
+class Losses(NamedTuple):
+    """Scalars."""
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+    approx_kl: Tensor
+    clip_fraction: Tensor
+    task: Tensor
+
+
+def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_coef: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The policy's loss, a scalar; the probability ratios; and how far the policy has moved, a scalar.
+
+    Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 7.
+    """
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - clip_coef, 1 + clip_coef)
+    loss = -torch.minimum(ratio * advantage, clipped * advantage).mean()
+    return loss, ratio, ((ratio - 1) - log_ratio).mean()
+
+
+def ppo_loss(policy: RecurrentActorCritic, task_head: TaskHead, batch: Minibatch, config: PPOConfig) -> Losses:
+    """The clipped surrogate loss of whole trials, unrolled from a zero state, and that of telling their tasks.
+
+    Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 9.
+    """
+    features, _ = policy.unroll(batch.obs, policy.initial_state(batch.obs.shape[1]))
+    actions, value = policy.actions(features), policy.values(features)
+    log_ratio = actions.log_prob(batch.action) - batch.log_prob
+    policy_loss, ratio, approx_kl = clipped_surrogate(log_ratio, batch.advantage, config.clip_coef)
+    value_loss = 0.5 * (value - batch.returns).square().mean()
+    entropy = actions.entropy()
+    task_loss = task_head.loss(features, batch.obs)
+    total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + config.task_coef * task_loss
+    clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
+    return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction, task_loss)
+
+
+def minibatches(
+    storage: RolloutStorage, advantage: Tensor, num_minibatches: int, generator: torch.Generator
+) -> Iterator[Minibatch]:
+    """The storage's trials in random order, split over trials and never over time."""
+    returns = advantage + storage.value[:-1]
+    normalised = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    order = torch.randperm(storage.num_envs, generator=generator, device=advantage.device)
+    for chosen in order.chunk(num_minibatches):
+        yield Minibatch(
+            *(x[:, chosen] for x in (storage.obs[:-1], storage.action, storage.log_prob, normalised, returns))
+        )
+
+
+def anneal(optimizer: torch.optim.Optimizer, start: float, end: float, spent: float) -> None:
+    """Set the step size for the spent share of the budget."""
+    for group in optimizer.param_groups:
+        group["lr"] = falling(start, end, spent)
+
+
+def falling(start: float, end: float, spent: float) -> float:
+    """From start to end, linearly, with the spent share of the budget."""
+    return start + min(spent, 1.0) * (end - start)
+
+
+class PPO:
+    """The policy, its optimiser, and the update of an iteration."""
+
+    def __init__(
+        self, policy: RecurrentActorCritic, config: PPOConfig, generator: torch.Generator, task: slice
+    ) -> None:
+        """Task: where an env's observations show it."""
+        device = policy.log_std.device
+        self.policy = policy
+        self.task_head = TaskHead(policy.spec, task).to(device)
+        self.config = config
+        self.generator = generator
+        """On the policy's device: the order of trials."""
+        # A fused step reads nothing back from a GPU; other devices than these two have none.
+        fused = device.type in ("cpu", "cuda")
+        self.parameters = [*policy.parameters(), *self.task_head.parameters()]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=fused)
+
+    def update(self, storage: RolloutStorage, advantage: Tensor, progress: float) -> Losses:
+        """Learn from an iteration's trials; progress is the spent share of the budget. Mean losses."""
+        anneal(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, progress)
+        config = replace(self.config, task_coef=falling(self.config.task_coef, self.config.final_task_coef, progress))
+        history = []
+        for _ in range(self.config.update_epochs):
+            for batch in minibatches(storage, advantage, self.config.num_minibatches, self.generator):
+                losses = ppo_loss(self.policy, self.task_head, batch, config)
+                self.optimizer.zero_grad()
+                losses.total.backward()
+                nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
+                self.optimizer.step()
+                history.append(torch.stack(losses).detach())
+        return Losses(*torch.stack(history).mean(dim=0))

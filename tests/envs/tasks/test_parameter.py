@@ -1,0 +1,223 @@
+"""Parameters and task spaces, with numbers worked by hand."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from limbshift.envs.tasks.parameter import TaskError, TaskParameter, TaskSpace
+from limbshift.envs.tasks.streams import RandomStream
+
+
+class Dealt(RandomStream):
+    """A stream of numbers that are given."""
+
+    def __init__(self, *rows: tuple[float, ...]) -> None:
+        super().__init__("dealt")
+        self.rows = torch.tensor(rows, dtype=torch.float64)
+
+    def uniform(self, index: Tensor, epoch: Tensor, size: int) -> Tensor:
+        return self.rows[index, :size]
+
+
+def numbers(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def linear(name: str = "speed", extrapolation: tuple[tuple[float, float], ...] = ()) -> TaskParameter:
+    return TaskParameter(name, 1.0, 3.0, "how fast", nominal=1.5, extrapolation=extrapolation)
+
+
+def log(name: str = "mass") -> TaskParameter:
+    outside = ((0.25, 0.5), (2.0, 8.0))
+    return TaskParameter(name, 0.5, 2.0, "how heavy", scale="log", extrapolation=outside, positive=True)
+
+
+def choice(name: str = "sign", choices: tuple[float, ...] = (-1.0, 1.0)) -> TaskParameter:
+    return TaskParameter(name, min(choices), max(choices), "which way", choices=choices)
+
+
+def test_linear_values_are_spread_evenly() -> None:
+    values = linear().spread(numbers(0.0, 0.25, 0.5, 0.75), ((1.0, 3.0),))
+    assert values.tolist() == [1.0, 1.5, 2.0, 2.5]
+
+
+def test_log_values_are_spread_evenly_over_their_logarithm() -> None:
+    values = log().spread(numbers(0.25, 0.5, 0.75), ((0.5, 2.0),))
+    torch.testing.assert_close(values, numbers(2**-0.5, 1.0, 2**0.5))
+
+
+def test_intervals_are_filled_in_proportion_to_their_length() -> None:
+    # Of lengths 1 and 3: the first quarter of the numbers fills (0, 1), the rest (3, 6).
+    values = linear().spread(numbers(0.125, 0.25, 0.5, 0.875), ((0.0, 1.0), (3.0, 6.0)))
+    assert values.tolist() == [0.5, 3.0, 4.0, 5.5]
+
+
+def test_log_intervals_are_filled_in_proportion_to_their_length_in_logarithms() -> None:
+    # In powers of two (-2, -1) and (1, 3): 1/6 is half of the first, 2/3 half of the second.
+    values = log().spread(numbers(1 / 6, 2 / 3), ((0.25, 0.5), (2.0, 8.0)))
+    torch.testing.assert_close(values, numbers(2**-1.5, 4.0))
+
+
+def test_the_last_number_below_one_stays_in_the_last_interval() -> None:
+    value = linear().spread(numbers(1 - 2.0**-33), ((0.1, 0.3), (0.7, 0.8)))
+    assert 0.7 < value.item() <= 0.8
+
+
+def test_choices_are_equally_likely() -> None:
+    values = choice(choices=(1.0, 2.0, 5.0)).spread(numbers(0.0, 0.33, 0.34, 0.66, 0.67, 0.99), ())
+    assert values.tolist() == [1.0, 1.0, 2.0, 2.0, 5.0, 5.0]
+
+
+def test_units_run_from_minus_one_to_one_on_the_parameters_scale() -> None:
+    torch.testing.assert_close(linear().to_unit(numbers(1.0, 1.5, 2.0, 3.0)), numbers(-1.0, -0.5, 0.0, 1.0))
+    torch.testing.assert_close(log().to_unit(numbers(0.5, 1.0, 2**0.5, 2.0)), numbers(-1.0, 0.0, 0.5, 1.0))
+    space = TaskSpace((linear(), log(), choice()))
+    expected = torch.tensor([[0.0, 1.0, -1.0]], dtype=torch.float64)
+    torch.testing.assert_close(space.to_unit(torch.tensor([[2.0, 2.0, -1.0]], dtype=torch.float64)), expected)
+
+
+def test_a_split_spreads_each_parameter_by_a_column_of_its_own() -> None:
+    space = TaskSpace((linear(), log(), choice()))
+    stream = Dealt((0.5, 0.75, 0.9), (0.25, 0.5, 0.1))
+    tasks = space.sample("train", stream, torch.tensor([1, 0]))
+    expected = torch.tensor([[1.5, 1.0, -1.0], [2.0, 2**0.5, 1.0]], dtype=torch.float64)
+    torch.testing.assert_close(tasks, expected)
+    torch.testing.assert_close(space.sample("heldout", stream, torch.tensor([1, 0])), expected)
+
+
+def test_extrapolation_leaves_the_range_where_a_parameter_can() -> None:
+    space = TaskSpace((linear(), log(), choice()))
+    tasks = space.sample("extrapolation", Dealt((0.5, 2 / 3, 0.1)), torch.tensor([0]))
+    torch.testing.assert_close(tasks, torch.tensor([[2.0, 4.0, -1.0]], dtype=torch.float64))
+
+
+def test_a_disc_is_covered_evenly() -> None:
+    sides = tuple(TaskParameter(name, -2.0, 2.0, "where", nominal=0.0) for name in "xy")
+    space = TaskSpace(sides, discs=(("x", "y"),))
+    # Radius 2 sqrt(1/4) = 1 at a quarter turn; radius 2 sqrt(0.81) = 1.8 at half a turn.
+    dealt = space.sample("train", Dealt((0.25, 0.25), (0.81, 0.5)), torch.arange(2))
+    torch.testing.assert_close(dealt, torch.tensor([[0.0, 1.0], [-1.8, 0.0]], dtype=torch.float64))
+    drawn = space.sample("train", RandomStream("disc"), torch.arange(4000))
+    radius = drawn.norm(dim=-1)
+    assert radius.max() <= 2
+    assert 0.46 < (radius < 2**0.5).double().mean() < 0.54  # half of the area; a deviation is 0.008
+
+
+def test_members_are_gone_through_and_again_in_another_order() -> None:
+    rows = tuple((float(number),) for number in range(8))
+    space = TaskSpace((choice(choices=tuple(row[0] for row in rows)),), {"train": rows, "heldout": rows})
+    drawn = space.sample("train", RandomStream("order", 0), torch.arange(24)).squeeze(-1).tolist()
+    rounds = [drawn[0:8], drawn[8:16], drawn[16:24]]
+    assert all(sorted(one) == list(range(8)) for one in rounds)
+    assert list(range(8)) not in rounds
+    assert len({tuple(one) for one in rounds}) == 3
+    other = space.sample("train", RandomStream("order", 1), torch.arange(8)).squeeze(-1).tolist()
+    assert other != rounds[0]
+
+
+def test_a_member_depends_on_its_number_alone() -> None:
+    rows = tuple((float(number),) for number in range(8))
+    space = TaskSpace((choice(choices=tuple(row[0] for row in rows)),), {"train": rows, "heldout": rows})
+    stream = RandomStream("order", 0)
+    together = space.sample("train", stream, torch.arange(24))
+    assert torch.equal(together[[21, 3]], space.sample("train", stream, torch.tensor([21, 3])))
+
+
+def test_members_are_filled_in_where_every_parameter_has_choices() -> None:
+    space = TaskSpace((choice("a"), choice("b", (0.0, 5.0))))
+    assert set(space.members["train"]) == {(-1.0, 0.0), (-1.0, 5.0), (1.0, 0.0), (1.0, 5.0)}
+    assert space.members["heldout"] == space.members["train"]
+    assert not TaskSpace((choice("a"), linear())).members
+
+
+def test_splits_hold_extrapolation_only_where_a_parameter_has_it() -> None:
+    assert TaskSpace((linear(),)).splits == ("train", "heldout")
+    assert TaskSpace((linear(), log())).splits == ("train", "heldout", "extrapolation")
+
+
+def test_unseen_tells_whether_training_meets_the_tasks() -> None:
+    endless = TaskSpace((linear(), log()))
+    assert [endless.unseen(split) for split in endless.splits] == [False, True, True]
+    assert not TaskSpace((choice(),)).unseen("heldout")
+    apart = TaskSpace((choice(),), {"train": ((1.0,),), "heldout": ((-1.0,),)})
+    assert apart.unseen("heldout")
+    shared = TaskSpace((choice(),), {"train": ((1.0,),), "heldout": ((-1.0,), (1.0,))})
+    assert not shared.unseen("heldout")
+
+
+def test_a_missing_split_is_refused_with_those_there_are() -> None:
+    assert TaskSpace((log(),)).check_split("extrapolation") == "extrapolation"
+    with pytest.raises(TaskError, match=r"^split is 'extrapolation', expected one of train, heldout$"):
+        TaskSpace((linear(),)).check_split("extrapolation")
+    with pytest.raises(TaskError, match=r"^split is 'test', expected one of train, heldout, extrapolation$"):
+        TaskSpace((log(),)).check_split("test")
+
+
+def test_a_task_is_a_row_in_the_parameters_order_and_nominal_where_it_says_nothing() -> None:
+    space = TaskSpace((linear(), log(), choice()))
+    assert space.row({"sign": -1, "speed": 7.0}) == [7.0, 1.0, -1.0]
+    assert space.row({}) == [1.5, 1.0, 1.0]
+    assert space.nominal == {"speed": 1.5, "mass": 1.0, "sign": 1.0}
+
+
+def test_an_unknown_parameter_is_refused_with_those_there_are() -> None:
+    with pytest.raises(TaskError, match=r"^task parameter 'sped' does not exist, expected one of speed, mass$"):
+        TaskSpace((linear(), log())).row({"sped": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "message"),
+    [
+        (linear(), math.nan, "task parameter speed is nan, expected a finite number"),
+        (linear(), math.inf, "task parameter speed is inf, expected a finite number"),
+        (log(), 0.0, "task parameter mass is 0, expected a number above 0"),
+        (log(), -1.5, "task parameter mass is -1.5, expected a number above 0"),
+        (choice(), 0.5, "task parameter sign is 0.5, expected -1 or 1"),
+    ],
+)
+def test_a_value_outside_physics_is_refused(parameter: TaskParameter, value: float, message: str) -> None:
+    with pytest.raises(TaskError) as caught:
+        parameter.check(value)
+    assert str(caught.value) == message
+
+
+def test_values_outside_the_training_range_are_not_refused() -> None:
+    assert log().check(50.0) == 50.0
+    assert linear().check(-8) == -8.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"low": 2.0, "high": 1.0}, "task parameter mass ranges from 2 to 1, expected the lower first"),
+        ({"low": 0.0, "high": 1.0, "positive": True}, "task parameter mass ranges from 0, expected a number above 0"),
+        ({"low": -1.0, "high": 1.0, "scale": "log"}, "task parameter mass ranges from -1, expected a number above 0"),
+        ({"low": 1.0, "high": 2.0, "extrapolation": ((3.0, 2.5),)}, "ranges from 3 to 2.5, expected the lower first"),
+    ],
+)
+def test_an_impossible_range_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        TaskParameter("mass", description="", **settings)
+
+
+def test_few_tasks_to_train_on_are_the_first_of_those_that_would_be() -> None:
+    space = TaskSpace((TaskParameter("mass", 0.5, 2.0, ""), TaskParameter("sign", -1.0, 1.0, "", choices=(-1.0, 1.0))))
+    few = space.with_train_tasks(3, RandomStream("few"))
+    index = torch.arange(3)
+    expected = {tuple(row) for row in space.sample("train", RandomStream("few"), index).tolist()}
+    for start in (0, 3, 30):
+        met = few.sample("train", RandomStream("any"), index + start).tolist()
+        assert {tuple(row) for row in met} == expected
+    heldout = few.sample("heldout", RandomStream("any"), index)
+    assert torch.equal(heldout, space.sample("heldout", RandomStream("any"), index))
+    assert few.unseen("heldout")
+
+
+def test_there_are_no_more_tasks_than_there_are() -> None:
+    signs = TaskSpace((TaskParameter("sign", -1.0, 1.0, "", choices=(-1.0, 1.0)),))
+    assert len(signs.with_train_tasks(2, RandomStream("few")).members["train"]) == 2
+    with pytest.raises(TaskError, match="number of training tasks is 3, expected at most 2: there are no more"):
+        signs.with_train_tasks(3, RandomStream("few"))

@@ -1,0 +1,103 @@
+"""Late actions and sensors that err, on the robot that can be worked out by hand and on all others."""
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+from torch import Tensor
+
+import limbshift.envs.robots  # noqa: F401  registers the families
+from limbshift.envs.family import Motion, TaskFamily, families, make_family
+from limbshift.envs.hardware import INTERFACE
+from limbshift.envs.task_env import TaskEnv
+from limbshift.envs.tasks.parameter import TaskParameter
+from tests.envs.sled import Sledding
+
+
+class RemoteSledding(Sledding):
+    """A sled behind a slow wire, with poor sensors."""
+
+    parameters: tuple[TaskParameter, ...] = (*Sledding.parameters, *INTERFACE)
+
+
+def sleds(*tasks: dict[str, float]) -> TaskEnv:
+    env = TaskEnv(RemoteSledding(), len(tasks))
+    env.set_tasks(tasks, env.every)
+    env.begin_episodes(env.every)
+    env.physics.reset(env.every)
+    return env
+
+
+def test_a_delayed_action_arrives_so_many_steps_later() -> None:
+    env = sleds({}, {"action_delay": 1}, {"action_delay": 3})
+    speeds = []
+    for action in (1.0, 0.0, 0.0, 0.0):
+        env.step(torch.full((3, 1), action))
+        speeds.append(env.physics.state("qvel")[:, 0].tolist())
+    # A push of 1 for a control step gives the sled 0.2 m/s, which it keeps.
+    expected = [[0.2, 0.0, 0.0], [0.2, 0.2, 0.0], [0.2, 0.2, 0.0], [0.2, 0.2, 0.2]]
+    assert speeds == [pytest.approx(row) for row in expected]
+
+
+def test_an_action_on_its_way_is_lost_when_an_episode_begins() -> None:
+    env = sleds({"action_delay": 2}, {"action_delay": 2})
+    env.step(torch.ones(2, 1))
+    env.begin_episodes(torch.tensor([True, False]))
+    env.physics.state("qvel").zero_()
+    for _ in range(2):
+        env.step(torch.zeros(2, 1))
+    assert env.physics.state("qvel")[:, 0].tolist() == pytest.approx([0.0, 0.2])
+
+
+def test_the_price_is_paid_for_what_was_sent() -> None:
+    step = sleds({"action_delay": 3}).step(torch.full((1, 1), 2.0))
+    assert step.action.tolist() == [[1.0]]
+    assert step.terms["control"].tolist() == [-0.5]
+
+
+def test_noise_changes_with_each_step_and_bias_does_not() -> None:
+    env = sleds({"obs_noise": 0.1}, {"obs_bias": 0.1}, {})
+    seen = []
+    for _ in range(50):
+        seen.append(env.observe())
+        assert torch.equal(env.observe(), seen[-1]), "looking twice tells two things"
+        env.step(torch.zeros(3, 1))
+    noise, bias, none = torch.stack(seen).unbind(dim=1)
+    # 100 numbers with a deviation of 0.1: their own deviation is 0.1 to within 0.007, four times that is allowed.
+    assert noise.std() == pytest.approx(0.1, abs=0.03)
+    assert len(noise[:, 0].unique()) == 50
+    assert torch.equal(bias, bias[:1].expand_as(bias))
+    assert (bias[0] != 0).all()
+    assert not none.any()
+
+
+def test_biases_of_different_tasks_differ_and_repeat_with_the_seed() -> None:
+    first, again = sleds({"obs_bias": 0.1}, {"obs_bias": 0.1}), sleds({"obs_bias": 0.1}, {"obs_bias": 0.1})
+    assert torch.equal(first.observe(), again.observe())
+    assert not torch.equal(first.observe()[0], first.observe()[1])
+    first.set_tasks([{"obs_bias": 0.1}] * 2, first.every)
+    first.begin_episodes(first.every)
+    first.physics.reset(first.every)
+    assert not torch.equal(first.observe(), again.observe())
+
+
+@pytest.mark.parametrize("name", families())
+def test_every_robot_can_be_late_and_err(name: str) -> None:
+    class Remote(TaskFamily):
+        """The robot alone, behind an interface."""
+
+        robot = make_family(name).robot
+        parameters = INTERFACE
+
+        def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            """0"""
+            return {"nothing": torch.zeros_like(motion.action[:, 0])}
+
+    Remote.name = "Remote"
+    plain, remote = TaskEnv(make_family(name), 4), TaskEnv(Remote(), 4)
+    for env, task in ((plain, {}), (remote, {"action_delay": 2.0, "obs_noise": 0.01, "obs_bias": 0.01})):
+        env.set_tasks([task] * 4, env.every)
+        env.begin_episodes(env.every)
+        env.physics.reset(env.every)
+        env.physics.forward(env.every)
+    assert 0 < (remote.observe() - plain.observe()).abs().max() < 0.1

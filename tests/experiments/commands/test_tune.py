@@ -1,0 +1,158 @@
+"""Tuning, and the presets that come of it."""
+
+import functools
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import optuna
+import pytest
+
+from limbshift.envs.family import make_family
+from limbshift.experiments.cli import main, parse
+from limbshift.experiments.commands.tune import default_settings, train_once
+from limbshift.experiments.comparison.timed_training import Watch
+from limbshift.experiments.configs import TrainConfig, TuneConfig
+from limbshift.experiments.runs.presets import FORMAT
+from limbshift.meta.rl2.ppo import PPOConfig
+
+SHAPE = ["--num-envs", "8", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def steady_clock() -> Iterator[None]:
+    """A tenth of a second between glances at the clock, so that a slow machine trains as long as a fast one."""
+    ticks = itertools.count()
+    with patch("limbshift.experiments.commands.tune.Watch", functools.partial(Watch, clock=lambda: next(ticks) / 10)):
+        yield
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a few short trainings of the smallest family give."""
+    out = tmp_path_factory.mktemp("tune") / "preset.json"
+    arguments = ["--minutes", "0.03", "--trial-minutes", "0.02", "--algorithms", "lstm", "gru", "no-memory"]
+    assert main(["tune", "InvertedPendulumBody", "--out", str(out), *arguments, *SHAPE]) == 0
+    return out
+
+
+def test_the_best_settings_become_a_preset(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each training returns how little its learning rate is off 1e-3, in hundredths of that, and the second is
+    given up.
+    """
+    tried: list[dict[str, Any]] = []
+
+    def train_once(settings: dict[str, Any], config: object, family: object, trial: optuna.Trial) -> float:
+        tried.append(settings)
+        trial.report(-1000.0, 1)
+        if len(tried) == 2:
+            raise optuna.TrialPruned
+        if len(tried) == 6:
+            trial.study.stop()
+        return off(settings)
+
+    def off(settings: dict[str, Any]) -> float:
+        return -abs(float(settings["ppo.learning_rate"]) * 1e5 - 100)
+
+    monkeypatch.setattr("limbshift.experiments.commands.tune.train_once", train_once)
+    out = tmp_path / "preset.json"
+    assert main(["tune", "HalfCheetahDir", "--out", str(out), *SHAPE]) == 0
+    assert tried[0] == {
+        "algorithm": "lstm", "hidden_size": 128, "gamma": 0.98, "initial_log_std": -0.5, "ppo.learning_rate": 7e-4,
+        "ppo.clip_coef": 0.2, "ppo.gae_lambda": 0.95, "ppo.ent_coef": 0.002, "ppo.update_epochs": 4,
+        "ppo.num_minibatches": PPOConfig.num_minibatches,
+    }, "the defaults come first"  # fmt: skip
+    best = max((settings for number, settings in enumerate(tried) if number != 1), key=off)
+    assert (tried[0]["ppo.learning_rate"], len(tried)) != (best["ppo.learning_rate"], 1)
+    content = json.loads(out.read_text())
+    assert (content["format"], content["family"], content["return"]) == (FORMAT, "HalfCheetahDir", off(best))
+    expected = {"cell": "lstm", "no_memory": False, **best}
+    assert content["settings"] == {name: value for name, value in expected.items() if name != "algorithm"}
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        "1: return -30.0, algorithm lstm, hidden_size 128, gamma 0.98, initial_log_std -0.5, learning_rate 0.0007,"
+    )
+    assert "\n2: given up at -1000.0, " in printed
+
+
+class Doomed:
+    """A trial that is to be given up at its third look."""
+
+    def __init__(self) -> None:
+        self.reported: list[int] = []
+
+    def report(self, value: float, step: int) -> None:
+        assert -200 < value < 0
+        self.reported.append(step)
+
+    def should_prune(self) -> bool:
+        return len(self.reported) == 3
+
+
+def test_a_loser_is_given_up() -> None:
+    config = TuneConfig("HalfCheetahDir", trial_minutes=0.04, num_envs=8, episodes=2, horizon=5, tasks=4)
+    family, trial = make_family("HalfCheetahVel"), Doomed()
+    settings = default_settings(config, family)
+    with pytest.raises(optuna.TrialPruned):
+        train_once(settings, config, family, trial)  # type: ignore[arg-type]  # all of a Trial that it uses
+    assert trial.reported == [1, 2, 3]
+
+
+def test_a_preset_trains(preset: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shape = ["--num-envs", "16", "--episodes", "2", "--horizon", "5"]
+    arguments = ["--preset", str(preset), "--steps", "1", "--run-dir", str(run), "--wandb", "disabled", *shape]
+    assert main(["train", "InvertedPendulumBody", *arguments]) == 0
+    trained, settings = json.loads((run / "config.json").read_text()), json.loads(preset.read_text())["settings"]
+    for name, value in settings.items():
+        part, _, last = name.rpartition(".")
+        assert (trained[part] if part else trained)[last] == pytest.approx(value)
+
+
+def write_preset(path: Path, **settings: object) -> Path:
+    path.write_text(json.dumps({"format": "limbshift-preset-1", "settings": settings}))
+    return path
+
+
+def test_what_is_given_beside_a_preset_goes_before(tmp_path: Path) -> None:
+    preset = write_preset(tmp_path / "p.json", cell="gru", gamma=0.9, no_memory=False, **{"ppo.update_epochs": 7})
+    config = parse(["train", "HalfCheetahDir", "--gamma", "0.5", "--preset", str(preset)])
+    assert isinstance(config, TrainConfig)
+    assert (config.cell, config.gamma, config.no_memory) == ("gru", 0.5, False)
+    assert config.ppo == PPOConfig(update_epochs=7)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no preset at"),
+        ("{", "cannot be read"),
+        ('{"settings": {}}', "is a file without a format, expected limbshift-preset-1"),
+        ('{"format": "limbshift-preset-1", "settings": {"cell": "rnn"}}', "invalid choice"),
+        ('{"format": "limbshift-preset-1", "settings": {"colour": 1}}', "nrecognized options: --colour"),
+        ('{"format": "limbshift-preset-1"}', "holds no settings"),
+    ],
+)
+def test_a_broken_preset_is_one_line(
+    content: str | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preset = tmp_path / "preset.json"
+    if content is not None:
+        preset.write_text(content)
+    assert main(["train", "HalfCheetahDir", "--preset", str(preset)]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_without_the_extra_the_command_to_install_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limbshift.experiments.commands.tune.find_spec", lambda name: None)
+    assert main(["tune", "HalfCheetahDir", "--out", str(tmp_path / "preset.json")]) == 2
+    assert capsys.readouterr().err == "limbshift: tune needs optuna: pip install 'limbshift[tune]'\n"

@@ -1,0 +1,215 @@
+"""Comparing methods: cells, what is read off them, and the page."""
+
+import functools
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+import limbshift.envs.robots  # noqa: F401  registers the families
+from limbshift.envs.family import make_family
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.cli import main
+from limbshift.experiments.comparison.methods import METHODS
+from limbshift.experiments.comparison.summary import summarise_methods
+from limbshift.experiments.comparison.timed_training import Look, MakeAct, Setting, Watch
+from limbshift.experiments.comparison.trainers import TRAIN
+from limbshift.experiments.comparison.training_run import Cell, finals_at
+from limbshift.meta.evaluation.adaptation import random_actor
+
+SHAPE = ["--minutes", "0.02", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
+
+TRAINED = [name for name in METHODS if name != "random"]
+
+
+def compare(out: Path, *arguments: str) -> int:
+    return main(["compare", "InvertedPendulumBody", "--out", str(out), *SHAPE, *arguments])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def steady_clock() -> Iterator[None]:
+    """A tenth of a second between glances at the clock, so that a slow machine trains as long as a fast one."""
+    ticks = itertools.count()
+    with patch(
+        "limbshift.experiments.comparison.compare.Watch", functools.partial(Watch, clock=lambda: next(ticks) / 10)
+    ):
+        yield
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of every method, with one seed."""
+    out = tmp_path_factory.mktemp("comparison") / "all"
+    assert compare(out, "--seeds", "1", "--methods", *TRAINED) == 0
+    return out
+
+
+def test_every_method_is_trained_and_told_of(results: Path) -> None:
+    content = json.loads((results / "results.json").read_text())
+    assert [method["method"] for method in content["methods"]] == list(METHODS)
+    assert (content["family"], content["version"]) == ("InvertedPendulumBody", "0.1.0")
+    for cell in content["cells"]:
+        assert np.shape(cell["splits"]["heldout"]) == (4, 2)
+        assert cell["splits"].keys() == {"train", "heldout"}
+        seconds, steps = (cell["looks"][-1][name] for name in ("seconds", "steps"))
+        assert (seconds, steps) == (0, 0) if cell["method"] == "random" else steps > 0 and seconds >= 1.2
+    assert [cell["method"] for cell in content["cells"]] == list(METHODS)
+
+
+def test_the_page_needs_nothing_beside_it(results: Path) -> None:
+    page = (results / "index.html").read_text()
+    for name in METHODS:
+        assert f"<b>{name}</b>" in page
+    assert page.count("<svg") == 3
+    assert not any(word in page for word in ("<script", "<link", "<img", " src="))
+
+
+def test_an_interrupted_comparison_goes_on(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path.name: path.read_text() for path in (results / "cells").iterdir()}
+    (results / "cells" / "ppo-0.json").unlink()
+    (results / "cells" / ".ppo-0-half.json").write_text("{")  # as a killed process would leave it
+    assert compare(results, "--seeds", "1", "--methods", *TRAINED) == 0
+    assert capsys.readouterr().out.count("seed ") == 1
+    after = {path.name: path.read_text() for path in (results / "cells").glob("[!.]*")}
+    assert after.keys() == before.keys()
+    assert {name for name in before if after[name] != before[name]} <= {"ppo-0.json"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--methods", "dreamer"], "method is 'dreamer', expected some of rl2, plain-rl2"),
+        (["--minutes", "0.01"], "a comparison whose minutes is 0.02, expected 0.01 as here"),
+        (["--seeds", "0"], "seeds is 0, expected a number above 0"),
+    ],
+)
+def test_bad_input_is_one_line(
+    results: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(results, *arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_what_ours_and_maml_are_told_reaches_them(tmp_path: Path) -> None:
+    settings = []
+
+    def train(setting: Setting, watch: Watch) -> MakeAct:
+        settings.append(setting)
+        return TRAIN["random"](setting, watch)
+
+    with patch.dict("limbshift.experiments.comparison.compare.TRAIN", {"rl2": train}):
+        arguments = ["--methods", "rl2", "--cell", "gru", "--hide-reward", "--first-order", "--seeds", "1"]
+        assert compare(tmp_path / "out", *arguments) == 0
+    (setting,) = settings
+    assert (setting.cell, setting.hide_reward, setting.first_order) == ("gru", True, True)
+    assert (setting.num_envs, setting.episodes, setting.horizon) == (4, 2, 5)
+
+
+def test_each_of_ours_learns_something_else() -> None:
+    family, shape = make_family("HalfCheetahDir"), (4, 2, 5)
+    returns = {}
+    for name in ("rl2", "plain-rl2", "no-memory", "oracle"):
+        env = TrialEnv(family, *shape, split="heldout", observe_task=METHODS[name].observes_task)
+        watch = Watch(env, 0, seconds=40.0, num_looks=1, clock=map(float, itertools.count()).__next__)
+        TRAIN[name](Setting(family, 0, *shape), watch)
+        returns[name] = watch.looks[-1].returns
+    assert all(one != other for one, other in itertools.combinations(returns.values(), 2))
+
+
+@pytest.mark.parametrize("name", ["rl2", "maml", "ppo", "recurrent-ppo", "finetune"])
+def test_all_explore_as_the_family_asks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    family = make_family("AntDirForwardBack")
+    assert family.initial_log_std != make_family("HalfCheetahDir").initial_log_std
+    explored = []
+
+    class NoTime(Watch):
+        def run(self, iterate: Any, *_: object) -> None:
+            explored.append(iterate.__self__.policy.log_std)  # of a trainer or of MAML
+
+    monkeypatch.setattr(
+        "limbshift.experiments.comparison.sb3_baselines.learn",
+        lambda algorithm, *_: explored.append(algorithm.policy.log_std),
+    )
+    TRAIN[name](Setting(family, 0, 4, 2, 5), NoTime(TrialEnv(family, 4, 2, 5, split="heldout"), 0, 1.0, 1))
+    assert explored[0].tolist() == pytest.approx([family.initial_log_std] * 8)
+
+
+def cell(method: str, seed: int, *finals: float, steps: int = 100) -> Cell:
+    """Whose returns in the last episode are these, at its end, and a tenth of that at 50 steps."""
+    returns = [[0.0, value] for value in finals]
+    early = [[0.0, value / 10] for value in finals]
+    looks = [Look(1.0, min(steps // 2, 50), early), Look(2.0, steps, returns)]
+    return Cell(method, seed, "a CPU", looks, {"heldout": returns})
+
+
+def test_scores_by_hand() -> None:
+    """Random actions return 0, the oracle 10. At 50 steps, where the oracle ends, rl2 was at a tenth of its end."""
+    cells = [
+        cell("rl2", 0, 8.0, 8.0, steps=1000),
+        cell("rl2", 1, 6.0, 6.0, steps=1000),
+        cell("oracle", 0, 10.0, 10.0, steps=50),
+        cell("random", 0, 0.0, 0.0, steps=0),
+    ]
+    ours, oracle, random = summarise_methods(cells)
+    assert (ours.steps, ours.seconds, ours.by_seed) == (1000.0, 2.0, [8.0, 6.0])
+    assert ours.score is not None
+    assert (ours.score.iqm, ours.score.worst10, ours.score.ci95) == (0.7, 0.6, (0.6, 0.8))
+    assert ours.score_at_equal_steps == ours.first_at_equal_steps == ours.score
+    assert oracle.score is not None
+    assert oracle.first_at_equal_steps is not None
+    assert oracle.score_at_equal_steps == oracle.score
+    assert oracle.first_at_equal_steps.iqm == pytest.approx(0.07)
+    assert random.score is not None
+    assert (oracle.score.iqm, random.score.iqm) == (1.0, 0.0)
+    assert all(method.score is None for method in summarise_methods([cells[0], cells[-1]])), "no oracle, no score"
+
+
+def test_returns_between_looks_lie_on_a_line() -> None:
+    own = cell("rl2", 0, 8.0, 4.0)  # 0.8 and 0.4 after 50 steps
+    for steps, expected in ((10, (0.8, 0.4)), (50, (0.8, 0.4)), (75, (4.4, 2.2)), (100, (8.0, 4.0)), (999, (8.0, 4.0))):
+        assert finals_at([own], steps)[0] == pytest.approx(expected)
+
+
+def test_looking_takes_no_training_time() -> None:
+    """A clock that goes on by a second at each glance, and by a hundred while a policy is looked at."""
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 1
+        return now
+
+    def make_act(env: TrialEnv) -> object:
+        nonlocal now
+        now += 100
+        return random_actor(env, 0)
+
+    env = TrialEnv(make_family("InvertedPendulumBody"), 2, 1, 3, "heldout")
+    watch = Watch(env, 0, seconds=4.0, num_looks=2, clock=clock)
+    watch.begin()
+    looking: MakeAct = make_act  # type: ignore[assignment]  # object keeps the signature short
+    assert [watch(step, looking) for step in range(1, 5)] == [True, True, True, False]
+    assert [(look.seconds, look.steps) for look in watch.looks] == [(2.0, 2), (4.0, 4)]
+    assert watch.looks[0].returns == watch.looks[1].returns, "each look plays the same"
+
+
+def test_a_budget_below_one_iteration_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare(tmp_path / "out", "--methods", "rl2", "--minutes", "1e-6") == 2
+    assert "minutes is 1e-06, expected more: one iteration took" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("cells/*"))
+
+
+def test_without_the_extra_the_command_to_install_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limbshift.experiments.comparison.compare.find_spec", lambda name: None)
+    assert compare(tmp_path / "out", "--methods", "rl2", "sac") == 2
+    assert capsys.readouterr().err == "limbshift: method sac needs stable_baselines3: pip install 'limbshift[rivals]'\n"
+    assert not (tmp_path / "out").exists()

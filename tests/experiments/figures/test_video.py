@@ -1,0 +1,158 @@
+"""Videos of trials: that they play, that they show the trial, and that a failure leaves nothing."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import limbshift.envs.robots  # noqa: F401, registers the families
+from limbshift.envs.family import make_family
+from limbshift.envs.physics.engine import Engine
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.figures import video
+from limbshift.experiments.figures.video import VideoError, record_trials
+from limbshift.experiments.figures.video_page import Score, task_lines
+from limbshift.meta.evaluation.adaptation import play
+from tests.gl import needs_gl
+
+TILE = (160, 120)
+EPISODES, HORIZON = 2, 5
+FRAMES = EPISODES * HORIZON + 1  # the initial state, and what each step led to
+
+
+def make_env(family: str = "HalfCheetahLimbs") -> TrialEnv:
+    return TrialEnv(make_family(family), 2, EPISODES, HORIZON, "heldout", seed=3, engine=Engine(num_threads=1))
+
+
+def waving(action_dim: int) -> Callable[[Tensor], Tensor]:
+    """The same motion in all simulations, stronger with each step."""
+    steps = 0
+
+    def act(obs: Tensor) -> Tensor:
+        nonlocal steps
+        steps += 1
+        return torch.full((len(obs), action_dim), 0.1 * steps)
+
+    return act
+
+
+def read(path: Path) -> tuple[str, NDArray[np.uint8]]:
+    """What ffmpeg says of the film, and its (frames, height, width, 3) pictures."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    ended = subprocess.run(command, capture_output=True, check=True)
+    described = re.search(r"Stream .*Video: .* (\d+)x(\d+).*", ended.stderr.decode())
+    assert described
+    pictures = np.frombuffer(ended.stdout, np.uint8).reshape(-1, int(described[2]), int(described[1]), 3)
+    return described[0], pictures
+
+
+def differ(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    return float(np.abs(first.astype(int) - second).mean())
+
+
+@needs_gl
+def test_a_trial_becomes_a_film_that_plays(tmp_path: Path) -> None:
+    env = make_env()
+    path, told = tmp_path / "new" / "trial.mp4", list[tuple[int, int]]()
+    returns = record_trials(waving(6), env, path, lambda done, total: told.append((done, total)), TILE)
+    about, frames = read(path)
+    assert "h264" in about
+    assert "yuv420p" in about  # other colours, browsers do not play
+    assert "20 fps" in about  # a control step of HalfCheetah is 0.05 s
+    assert len(frames) == FRAMES
+    assert frames.shape[2] >= 2 * TILE[0]
+    assert frames.shape[1] > TILE[1]
+    assert frames.shape[1] % 2 == frames.shape[2] % 2 == 0
+    assert [path.name for path in path.parent.iterdir()] == ["trial.mp4"]
+    assert told == [(done, FRAMES) for done in range(1, FRAMES + 1)]
+    assert np.allclose(returns, play(make_env(), waving(6)).reward.sum(axis=-1))
+    env.close()
+
+
+@needs_gl
+def test_the_film_shows_motion_and_tasks(tmp_path: Path) -> None:
+    env = make_env()
+    record_trials(waving(6), env, tmp_path / "trial.mp4", tile=TILE)
+    _, frames = read(tmp_path / "trial.mp4")
+    width = frames.shape[2] // 2
+    left, right = frames[:, :, :width], frames[:, :, -width:]
+    assert differ(frames[4], frames[3]) > 0.2
+    assert differ(left[3, -TILE[1] :], right[3, -TILE[1] :]) > 1  # the pictures: other masses, other colours
+    assert differ(left[3, : -TILE[1] - 40], right[3, : -TILE[1] - 40]) > 1  # the captions
+    assert differ(frames[HORIZON], frames[HORIZON - 1]) > 5  # the banner of the second episode
+    env.close()
+
+
+@needs_gl
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "trial.mp4"
+    path.write_bytes(b"an older film")
+
+    def act(obs: Tensor) -> Tensor:
+        raise ArithmeticError("the policy failed")
+
+    env = make_env()
+    with pytest.raises(ArithmeticError):
+        record_trials(act, env, path, tile=TILE)
+    env.close()
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"an older film"
+
+
+@needs_gl
+@pytest.mark.parametrize("ends", ["at once", "after the last frame"])
+def test_a_failing_ffmpeg_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
+    ffmpeg = tmp_path / "ffmpeg"
+    ffmpeg.write_text(
+        "#!/bin/sh\n" + ("" if ends == "at once" else "cat >/dev/null\n") + "echo disk full >&2; exit 1\n"
+    )
+    ffmpeg.chmod(0o755)
+    monkeypatch.setattr(video, "_ffmpeg", lambda: str(ffmpeg))
+    env = make_env()
+    with pytest.raises(VideoError, match=r"^ffmpeg could not write the video: disk full$"):
+        record_trials(waving(6), env, tmp_path / "films" / "trial.mp4", tile=TILE)
+    env.close()
+    assert list((tmp_path / "films").iterdir()) == []
+
+
+@needs_gl
+def test_a_quick_robot_is_slowed(tmp_path: Path) -> None:
+    """Reacher acts every 0.02 s: 50 frames a second, halved to 25."""
+    env = make_env("ReacherGoal")
+    record_trials(waving(2), env, tmp_path / "trial.mp4", tile=TILE)
+    about, frames = read(tmp_path / "trial.mp4")
+    assert "25 fps" in about
+    assert len(frames) == FRAMES
+    env.close()
+
+
+def test_score_stops_at_the_first_fall_of_a_slot() -> None:
+    score = Score()
+    score.add(1, 2.0, False, False)
+    score.add(2, 3.0, True, False)  # the step of the fall counts
+    score.add(3, 50.0, False, False)
+    score.add(4, 50.0, True, True)
+    assert (score.returns, score.fell_at, score.began_at, score.diverged) == ([5.0], 2, 4, True)
+    score.begin_slot()
+    score.add(1, 7.0, False, False)
+    assert (score.returns, score.fell_at, score.began_at) == ([5.0, 7.0], None, 0)
+
+
+def test_tasks_in_words() -> None:
+    wiring = dict(zip(make_family("HalfCheetahWiring").nominal, (1, -1, 1, 1, -1, 1), strict=True))
+    assert task_lines(make_family("HalfCheetahWiring"), wiring) == ["wiring + - + + - +"]
+    assert task_lines(make_family("HalfCheetahDir"), {"direction": -1.0}) == ["direction -1"]
+    assert task_lines(make_family("HalfCheetahVel"), {"target_velocity": 1.7}) == ["target velocity 1.7 m/s"]
+    assert task_lines(make_family("ReacherGoal"), {"goal_x": 0.1, "goal_y": -0.05}) == ["goal x 0.1 m, goal y -0.05 m"]
+    family = make_family("HalfCheetahLimbsDir")
+    assert task_lines(family, {**family.nominal, "bfoot_mass": 0.4444, "direction": -1.0}) == [
+        "direction -1",
+        "mass: torso 1, bthigh 1, bshin 1, bfoot 0.44, fthigh 1, fshin 1, ffoot 1",
+    ]

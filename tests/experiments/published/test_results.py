@@ -1,0 +1,106 @@
+"""docs/results.md: from trainings to words."""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from limbshift.experiments.commands.evaluate import evaluate
+from limbshift.experiments.comparison.summary import MethodResult
+from limbshift.experiments.comparison.training_run import Cell
+from limbshift.experiments.configs import CompareConfig, TrainConfig
+from limbshift.experiments.published import markdown, plan, run
+from limbshift.experiments.published.markdown import hopes, processors
+from limbshift.experiments.published.plan import Comparison, Milestone
+from limbshift.experiments.published.run import ResultsConfig, run_results
+from limbshift.meta.evaluation.comparison import Score
+
+COMPARISONS = (Comparison("InvertedPendulumBody", 0.04, {"rl2": 1, "oracle": 1, "finetune": 1}),)
+OVERFITTING = (Comparison("InvertedPendulumBody", 0.04, {"rl2": 1}, train_tasks=2),)
+MILESTONES = (Milestone("InvertedPendulumBody", 1, goal=1000.0),)
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Of trainings that last a few seconds, in processes of their own."""
+    out = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (run, markdown):
+            patch.setattr(module, "COMPARISONS", COMPARISONS)
+            patch.setattr(module, "OVERFITTING", OVERFITTING)
+            patch.setattr(module, "MILESTONES", MILESTONES)
+        small = functools.partial(CompareConfig, num_envs=8, episodes=2, horizon=10, tasks=4)
+        patch.setattr(plan, "CompareConfig", small)
+        patch.setattr(plan, "TrainConfig", functools.partial(TrainConfig, num_envs=8))
+        for module in (plan, markdown):
+            patch.setattr(module, "evaluate", functools.partial(evaluate, tasks=8, horizon=20))
+        config = ResultsConfig(out / "runs", out / "docs" / "results.md")
+        run_results(config)
+        written = (out / "docs" / "results.md").read_text()
+        run_results(replace(config, page_only=True))
+        assert (out / "docs" / "results.md").read_text() == written
+        yield out / "docs" / "results.md"
+
+
+def test_the_page_tells_of_all_that_was_trained(page: Path) -> None:
+    text = page.read_text()
+    assert "from 6 of its 6 trainings, each" in text
+    for method in ("rl2", "oracle", "finetune", "random"):
+        assert f"| `{method}` | 1 | " in text
+    assert "## InvertedPendulumBody" in text
+    assert "`rl2` at its best, the controller that comes with the package (4.2 M steps): " in text
+    assert (page.parent / "results" / "InvertedPendulumBody.png").read_bytes().startswith(b"\x89PNG")
+    milestone = next(line for line in text.splitlines() if "return per episode on 64 held-out tasks" in line)
+    assert milestone.endswith("| **missed** |"), "no pendulum returns 1000 in 200 steps"
+    gap = next(line for line in text.splitlines() if line.startswith("| 2 | 1 | "))
+    met, unmet, difference = (float(part) for part in gap.split("|")[3:6])
+    assert difference == pytest.approx(met - unmet, abs=1)
+
+
+def method(name: str, low: float, iqm: float, high: float) -> MethodResult:
+    score = Score(iqm, 0.0, (low, high))
+    return MethodResult(name, "", 1.0, 1.0, score, score, score, score, {}, [])
+
+
+def test_what_was_hoped_for_is_met_or_missed() -> None:
+    ours, near, far = (
+        method("rl2", 0.8, 0.91, 1.0),
+        method("ppo", 0.3, 0.5, 0.81),
+        method("recurrent-ppo", 0.0, 0.1, 0.2),
+    )
+    found = hopes({"HalfCheetahDir": [ours, near, far]})[4:-1]
+    assert [line.split("|")[1].strip() for line in found] == [
+        "HalfCheetahDir: score of rl2",
+        "HalfCheetahDir: rl2 above ppo",
+        "HalfCheetahDir: rl2 above recurrent-ppo",
+        "HalfCheetahDir: score of ppo",
+    ]
+    assert [line.split("|")[4].strip() for line in found] == ["met", "**missed**", "met", "**missed**"]
+
+
+def test_processors_are_counted_where_there_are_several() -> None:
+    cells = [Cell("rl2", seed, cpu, [], {}) for seed, cpu in enumerate(("an old one", "a new one", "a new one"))]
+    assert processors(cells[1:]) == "a new one"
+    assert processors(cells) == "an old one: 1 of 3 trainings, a new one: 2 of 3 trainings"
+
+
+def test_the_page_in_the_repository_is_of_the_trainings_beside_it() -> None:
+    text = (DOCS / "results.md").read_text()
+    comparisons = (*plan.COMPARISONS, *plan.OVERFITTING)
+    there = sum(path.is_file() for comparison in comparisons for path in comparison.files(DOCS / "results"))
+    assert f"from {there} of its 141 trainings" in text.replace("\n", " ")
+    for comparison in plan.COMPARISONS:
+        assert (f"\n## {comparison.family}\n" in text) == comparison.begun(DOCS / "results")
+
+
+def test_the_evidence_is_what_was_promised() -> None:
+    by_family = {comparison.family: comparison.seeds for comparison in plan.COMPARISONS}
+    assert len(by_family) == 6
+    for family in ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal"):
+        assert {name for name, seeds in by_family[family].items() if seeds == 5} == {
+            "rl2", "ppo", "recurrent-ppo", "no-memory",
+        }  # fmt: skip
+    assert [comparison.train_tasks for comparison in plan.OVERFITTING] == [2, 8, 32, 128, None]

@@ -1,0 +1,123 @@
+"""Statistics and the measurement of adaptation, by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+import limbshift.envs.robots  # noqa: F401  registers the families
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
+from limbshift.envs.family import make_family
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.meta.evaluation.adaptation import Played, adaptation_steps, evaluate_adaptation, play, shift_costs
+from limbshift.meta.evaluation.statistics import bootstrap_interval, interquartile_mean, summarise, worst_tenth
+from tests.envs.sled import Sledding
+
+
+def test_the_interquartile_mean_by_hand() -> None:
+    """Of 8 values a quarter, 2, goes at each end: (3 + 4 + 5 + 6) / 4 = 4.5."""
+    assert interquartile_mean(np.array([100, 3, 1, 4, 5, 6, -50, 7.0])) == pytest.approx(4.5)
+
+
+def test_the_worst_tenth_by_hand() -> None:
+    """Of 20 values the 2 lowest: (1 + 2) / 2. Of 5 the lowest one."""
+    assert worst_tenth(np.arange(20, 0, -1.0)) == 1.5
+    assert worst_tenth(np.array([5.0, 3, 4, 9, 8])) == 3.0
+
+
+def test_intervals_are_repeatable_and_hold_the_estimate() -> None:
+    values = np.random.default_rng(0).normal(10, 2, 64)
+    low, high = bootstrap_interval(values, 3) or (0, 0)
+    assert (low, high) == bootstrap_interval(values, 3)
+    assert (low, high) != bootstrap_interval(values, 4)
+    assert low < interquartile_mean(values) < high
+    assert 0.5 < high - low < 2.5  # about 4 deviations of the mean: 4 * 2 / 8 = 1, somewhat more for the IQM
+    assert bootstrap_interval(np.full(9, 4.0), 0) == (4.0, 4.0)
+    assert bootstrap_interval(np.array([4.0]), 0) is None
+
+
+def test_a_summary_for_each_episode() -> None:
+    first, second = summarise(np.array([[1.0, 10], [2, 20], [3, 30], [4, 40]]), 0)
+    assert (first.iqm, first.mean, first.worst10) == (2.5, 2.5, 1.0)
+    assert (second.iqm, second.mean, second.worst10) == (25.0, 25.0, 10.0)
+
+
+def played(*episodes: list[float]) -> Played:
+    """Two identical trials with these rewards."""
+    reward = np.array([episodes, episodes], dtype=float)
+    return Played(reward, np.zeros(reward.shape[:2], dtype=int))
+
+
+RANDOM = played([0.0] * 60, [0.0] * 60)
+LAST = [1.0] * 60
+
+
+@pytest.mark.parametrize(
+    ("first", "steps"),
+    [
+        (LAST, 0),
+        # Zero up to step 30: the window of 20 from step s holds 30 - s zeros. It may lack 0.1 of 1, 2 of 20: s = 28.
+        ([0.0] * 30 + [1.0] * 30, 28),
+        ([2.0] * 60, 0),  # better than the last is no shortfall
+        ([1.0] * 40 + [0.0] * 20, None),  # falls back
+        ([0.0] * 60, None),
+    ],
+)
+def test_adaptation_time_by_hand(first: list[float], steps: int | None) -> None:
+    assert adaptation_steps(played(first, LAST), RANDOM) == steps
+
+
+def test_no_adaptation_time_where_nothing_was_learned() -> None:
+    assert adaptation_steps(played([0.0] * 60, [0.0] * 60), played(LAST, LAST)) is None
+
+
+def test_short_episodes_use_a_shorter_window() -> None:
+    assert adaptation_steps(played([1.0] * 5, [1.0] * 5), played([0.0] * 5, [0.0] * 5)) == 0
+
+
+def test_what_follows_a_first_fall_does_not_count() -> None:
+    """The sled is pushed off its rail; in each slot only what came before, and with, the first fall counts."""
+    env = TrialEnv(Sledding(), 3, 2, 30, seed=0)
+    result = play(env, lambda obs: torch.ones(3, env.tasks.action_dim))
+    assert result.falls.shape == (3, 2)
+    assert (result.falls >= 2).all()
+    assert result.reward.shape == (3, 2, 30)
+    for slot in result.reward.reshape(6, 30):
+        last = np.flatnonzero(slot)[-1]
+        assert 0 < last < 15
+        assert (slot[: last + 1] != 0).all()
+
+
+def test_an_evaluation_is_paired_and_repeatable() -> None:
+    torch.manual_seed(0)
+    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8))
+    family = make_family("HalfCheetahLimbs")
+    result, again, fewer = (evaluate_adaptation(policy, family, "heldout", n, 2, 6, seed=1) for n in (6, 6, 3))
+    assert result == again
+    assert fewer.tasks == result.tasks[:3]
+    np.testing.assert_allclose(fewer.returns, result.returns[:3], rtol=1e-5)
+    assert len(result.controls["memory_off"].returns) == 6
+    assert len({tuple(task.values()) for task in result.tasks}) == 6
+
+
+# Of 20 steps in a row from step s after the change, 10 - s earn -0.2 and the rest 2: 0.9 at worst. With random actions
+# at 0, 1.8 of the 2 before is enough: reached from s = 9 on, 2 - 2.2 / 20 = 1.89.
+def test_what_a_change_of_task_costs_by_hand() -> None:
+    trials, random = played([2.0] * 40, [-0.2] * 10 + [2.0] * 30), played([0.0] * 40, [0.0] * 40)
+    for at_step, before, worst, steps in ((40, 2.0, 0.9, 9), (20, 2.0, 0.9, 29), (60, 0.9, 2.0, 0)):
+        found = shift_costs(trials, random, at_step)
+        assert found[:2] == pytest.approx((before, worst))
+        assert found[2] == steps
+    assert shift_costs(played([2.0] * 40, [0.0] * 40), random, 40) == (2.0, 0.0, None)
+
+
+def test_an_evaluation_with_a_change_holds_both_tasks() -> None:
+    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8))
+    family = make_family("HalfCheetahDir")
+    result = evaluate_adaptation(policy, family, "heldout", 4, 2, 30, seed=0, shift_at=30)
+    plain = evaluate_adaptation(policy, family, "heldout", 4, 2, 30, seed=0)
+    assert result.shift
+    assert plain.shift is None
+    assert result.tasks == plain.tasks
+    assert [{"direction": -task["direction"]} for task in result.shift.tasks] == result.tasks
+    assert [returns[0] for returns in result.returns] == [returns[0] for returns in plain.returns]
+    assert [returns[1] for returns in result.returns] != [returns[1] for returns in plain.returns]

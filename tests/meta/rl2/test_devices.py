@@ -1,0 +1,85 @@
+"""Nothing of training is read by the host, and all of it runs where the policy lives; tried without a GPU."""
+
+import pytest
+import torch
+from torch import Tensor
+
+import limbshift.envs.robots  # noqa: F401  registers the families
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
+from limbshift.envs.family import make_family
+from limbshift.envs.physics.engine import Engine
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.meta.rl2 import device_copy as transfer
+from limbshift.meta.rl2.advantages import RewardScaler, generalised_advantages
+from limbshift.meta.rl2.ppo import PPO, PPOConfig
+from limbshift.meta.rl2.stopwatch import Stopwatch
+from limbshift.meta.rl2.storage import RolloutStorage
+from limbshift.meta.rl2.trainer import Trainer
+from tests.reads import ValueRead, none_allowed
+
+META = torch.device("meta")
+"""Here tensors have no values: to read one raises, and so does a tensor of another device."""
+
+
+def make_trainer(num_envs: int = 8, horizon: int = 6, hidden_size: int = 8, variant: str = "default") -> Trainer:
+    family = make_family("InvertedPendulumBody", variant)
+    env = TrialEnv(family, num_envs, 2, horizon, observe_task=True, engine=Engine("warp"))
+    torch.manual_seed(0)
+    policy = RecurrentActorCritic(PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=hidden_size))
+    return Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.95, seed=0)
+
+
+def test_an_iteration_is_not_read_before_it_is_over() -> None:
+    trainer = make_trainer()
+    trainer.iterate(0.0)  # captures what is replayed, and makes the optimiser's state
+    trainer.iterate(0.1)
+    with none_allowed():
+        losses = trainer.learn(trainer.collector.collect(), 0.2)
+    with none_allowed(), pytest.raises(ValueRead):
+        trainer.iterate(0.3)
+    assert losses is not None
+    assert all(loss.isfinite() for loss in losses)
+
+
+def test_advantages_loss_and_update_stay_on_their_device() -> None:
+    policy = RecurrentActorCritic(PolicySpec(3, 2, hidden_size=4)).to(META)
+    task = slice(policy.spec.trial_obs_dim, policy.spec.trial_obs_dim + 2)
+    storage = RolloutStorage(5, 4, task.stop, policy.spec.feature_dim, 2, META)
+    scaler = RewardScaler(0.9, META)
+    scaler.update(storage.reward, storage.terminated)
+    reward = storage.reward * scaler.scale
+    advantage = generalised_advantages(reward, storage.value, storage.terminated, 0.9, 0.95)
+    losses = PPO(policy, PPOConfig(), torch.Generator(), task).update(storage, advantage, 0.5)
+    policy.normaliser.update(storage.obs)
+    assert {loss.device for loss in losses} == {META}
+    with pytest.raises(RuntimeError):
+        losses.total.item()
+    with pytest.raises(RuntimeError):
+        generalised_advantages(reward.to("meta"), torch.zeros(6, 4), storage.terminated, 0.9, 0.95)
+
+
+def test_rows_of_another_device_travel_by_a_place_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def page_locked(like: Tensor) -> Tensor:
+        return torch.zeros_like(like, device="cpu")  # locked or not is a matter of speed
+
+    monkeypatch.setattr(transfer, "_page_locked", page_locked)
+    for source in (torch.device("cpu"), torch.device("cuda", 0)):
+        target = torch.zeros(3, 2)
+        rows = transfer.Rows(target, source)
+        for t in range(3):
+            rows[t] = torch.tensor([t, 10.0 * t], dtype=torch.float64)
+        assert target.tolist() == [[0, 0], [1, 10], [2, 20]]
+    tensor = torch.ones(2)
+    assert transfer.Fetch(tensor, torch.device("cpu"))(tensor) is tensor
+
+
+def test_a_stopwatch_gives_the_time_between_its_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([1.0, 1.5, 3.5, 7.0, 8.0])
+    monkeypatch.setattr("limbshift.meta.rl2.stopwatch.time.perf_counter", lambda: next(times))
+    stopwatch = Stopwatch(torch.device("cpu"))
+    for _ in range(3):
+        stopwatch.mark()
+    assert stopwatch.laps() == [0.5, 2.0]
+    stopwatch.mark()
+    stopwatch.mark()
+    assert stopwatch.laps() == [1.0]

@@ -1,0 +1,43 @@
+"""Learning is checked by learning."""
+
+import torch
+
+import limbshift.envs.robots  # noqa: F401  registers the families
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
+from limbshift.envs.family import make_family
+from limbshift.envs.physics.engine import Engine
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.trainer import Trainer
+
+ITERATIONS = 40
+
+
+def learn(seed: int) -> tuple[float, float]:
+    """Mean return per episode over the first and over the last five iterations, while exploring."""
+    family = make_family("ReacherGoal", "dense")
+    env = TrialEnv(family, 32, 2, 20, seed=seed, observe_task=True, engine=Engine(num_threads=2))
+    torch.manual_seed(seed)
+    spec = PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=32)
+    policy = RecurrentActorCritic(spec, family.initial_log_std)
+    trainer = Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.9, seed=seed)
+    returns = [sum(trainer.iterate(0.0).episode_returns) / 2 for _ in range(ITERATIONS)]
+    return sum(returns[:5]) / 5, sum(returns[-5:]) / 5
+
+
+def test_the_reacher_learns_to_come_nearer() -> None:
+    first, last = learn(seed=0)
+    # Over ten seeds the mean distance fell to 0.71 to 0.80 of what it was; random actions leave it at 1.
+    assert last > 0.9 * first
+
+
+def test_the_pendulum_learns_to_stay_up_on_mujoco_warp() -> None:
+    family = make_family("InvertedPendulumBody", "as_wired")
+    env = TrialEnv(family, 64, 2, 50, observe_task=True, engine=Engine("warp"))
+    torch.manual_seed(0)
+    spec = PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=32)
+    policy = RecurrentActorCritic(spec, family.initial_log_std)
+    trainer = Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.95, seed=0)
+    falls = [trainer.iterate(0.0).terminations for _ in range(15)]
+    # Over ten seeds falls went down to 0.01 to 0.08 of what they were.
+    assert sum(falls[-3:]) < 0.2 * sum(falls[:3])
