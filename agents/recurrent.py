@@ -2,11 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from limbshift.agents import RecurrentCell
 from limbshift.agents.gaussian import Gaussian
 from limbshift.agents.normaliser import InputNormaliser
 
@@ -14,7 +14,6 @@ REWARD_SCALE = 1.0
 """The previous reward is seen times this, to be of the order of 1."""
 FORGET_BIAS = 2.0
 """sigmoid(2) = 0.88 of what is remembered is kept at each step of an untrained LSTM or GRU."""
-RecurrentCell = Literal["lstm", "gru"]
 RecurrentState = tuple[Tensor, ...]
 """What is remembered, (N, hidden) each: output and cell of an LSTM, output of a GRU."""
 

@@ -1,5 +1,25 @@
-"""What the caller got wrong."""
+"""What the caller got wrong, and what went wrong for the caller."""
 
 
 class InputError(ValueError):
     """A value that cannot be used; its one line names the value and what was expected."""
+
+
+class FamilyError(InputError):
+    """A task family or a variant that does not exist."""
+
+
+class RunFailure(RuntimeError):
+    """Something that failed through no fault in the caller's values; its one line says what."""
+
+
+class SimulationError(RunFailure):
+    """The simulator's own error: not a robot that diverged, but an engine that could not go on."""
+
+
+class CapacityError(RunFailure):
+    """More contacts or constraints than a simulator on a GPU has room for: what it computed is wrong."""
+
+
+class RenderingError(RunFailure):
+    """No frames on this machine: it lacks a working OpenGL library."""

@@ -1,7 +1,6 @@
-"""Task families: a robot, its task space and its reward; and the register of all of them."""
+"""Task families: a robot, its task space and its reward."""
 
 import copy
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,16 +11,12 @@ import mujoco
 import torch
 from torch import Tensor
 
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import FamilyError
 from limbshift.envs.physics.device_array import Constant
 from limbshift.envs.physics.models import load_model
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.parameter import TaskParameter, TaskSpace
 from limbshift.envs.tasks.streams import RandomStream
-
-
-class FamilyError(InputError):
-    """A task family or a variant that does not exist."""
 
 
 class Motion(NamedTuple):
@@ -107,11 +102,12 @@ class Robot(ABC):
 class TaskFamily(ABC):
     """A robot in many worlds: what changes from one to the next, and what is rewarded.
 
-    To add a family, subclass it in the robot's file, set the class attributes and write `reward`;
-    the class docstring's first line is its description, and `reward`'s docstring is its equation.
+    To add a family, subclass it in the robot's file, set the class attributes, write `reward`, and name it in
+    `catalogue.py`; the class docstring's first line is its description, and `reward`'s docstring is its equation.
     """
 
     name: str
+    """By default the class's."""
     robot: Robot
     parameters: tuple[TaskParameter, ...]
     members: Mapping[str, tuple[tuple[float, ...], ...]] = {}
@@ -127,6 +123,9 @@ class TaskFamily(ABC):
     """Discount at which the family is learnt, unless another is asked for."""
     initial_log_std: float = -0.5
     """Logarithm of the deviation of an untrained policy's actions, which end at -1 and 1; likewise."""
+
+    def __init_subclass__(cls) -> None:
+        cls.name = vars(cls).get("name", cls.__name__)
 
     def __init__(self, variant: str = "default") -> None:
         if variant not in self.variants:
@@ -178,29 +177,3 @@ class TaskFamily(ABC):
             if parameter.effect:
                 parameter.effect.apply(physics, values[:, position], mask)
         physics.commit(mask)
-
-
-_CLASSES: dict[str, type[TaskFamily]] = {}
-
-
-def register(family: type[TaskFamily]) -> type[TaskFamily]:
-    """Class decorator: names the family after its class and makes it known."""
-    family.name = family.__name__
-    _CLASSES[family.name] = family
-    return family
-
-
-def families() -> tuple[str, ...]:
-    """Names of all registered families."""
-    return tuple(_CLASSES)
-
-
-def make_family(family: str | TaskFamily, variant: str = "default") -> TaskFamily:
-    """A family by name; one that is given already made is handed back."""
-    if isinstance(family, TaskFamily):
-        return family
-    if family not in _CLASSES:
-        nearest = difflib.get_close_matches(family, _CLASSES, n=1, cutoff=0.3)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"expected one of {', '.join(_CLASSES)}"
-        raise FamilyError(f"unknown task family {family!r}: {hint}")
-    return _CLASSES[family](variant)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from limbshift.envs.errors import RenderingError
 from limbshift.envs.family import Robot, TaskFamily
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.parameter import TaskParameter
@@ -33,10 +34,6 @@ _SUN = np.array((0.33, 0.42, -0.85))
 """Where the light shines, a unit vector: aslant, so that shadows tell heights."""
 _SUN_DISTANCE = 2.0
 _MAX_GEOMS = 1000
-
-
-class RenderingError(RuntimeError):
-    """No frames on this machine: it lacks a working OpenGL library."""
 
 
 def effect_color(parameter: TaskParameter, value: float) -> Color:

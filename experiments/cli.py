@@ -4,27 +4,16 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import tyro
 
-from limbshift.envs import robots
-from limbshift.envs.errors import InputError
-from limbshift.envs.physics.mujoco_batch import SimulationError
-from limbshift.envs.physics.protocol import CapacityError
-from limbshift.envs.rendering import RenderingError
-from limbshift.experiments.commands.bench import run_bench
-from limbshift.experiments.commands.demo import run_demo
-from limbshift.experiments.commands.evaluate import run_evaluate
-from limbshift.experiments.commands.families import run_families
-from limbshift.experiments.commands.render import run_render
-from limbshift.experiments.commands.train import run_training
-from limbshift.experiments.commands.tune import run_tune
-from limbshift.experiments.comparison.compare import run_compare
+from limbshift.envs.errors import InputError, RunFailure
+from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.configs import (
     BenchConfig,
-    CompareConfig,
     DemoConfig,
     EvaluateConfig,
     FamiliesConfig,
@@ -33,10 +22,6 @@ from limbshift.experiments.configs import (
     TrainConfig,
     TuneConfig,
 )
-from limbshift.experiments.examples.regression_command import run_regression
-from limbshift.experiments.runs.presets import preset_arguments
-
-assert robots  # imported for the families that it registers
 
 Command = (
     Annotated[DemoConfig, tyro.conf.subcommand("demo")]
@@ -49,6 +34,18 @@ Command = (
     | Annotated[TuneConfig, tyro.conf.subcommand("tune")]
     | Annotated[RegressionConfig, tyro.conf.subcommand("regression")]
 )
+COMMANDS: Mapping[type, tuple[str, str]] = {
+    DemoConfig: ("commands.demo", "run_demo"),
+    TrainConfig: ("commands.train", "run_training"),
+    EvaluateConfig: ("commands.evaluate", "run_evaluate"),
+    RenderConfig: ("commands.render", "run_render"),
+    FamiliesConfig: ("commands.families", "run_families"),
+    BenchConfig: ("commands.bench", "run_bench"),
+    CompareConfig: ("comparison.compare", "run_compare"),
+    TuneConfig: ("commands.tune", "run_tune"),
+    RegressionConfig: ("examples.regression_command", "run_regression"),
+}
+"""By configuration, the module and the function that take it."""
 DESCRIPTION = "Meta-reinforcement learning for robots that meet bodies and goals they have never seen."
 
 
@@ -59,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"limbshift: {error}", file=sys.stderr)
         return 2
-    except (RenderingError, SimulationError, CapacityError) as error:
+    except RunFailure as error:
         print(f"limbshift: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -72,6 +69,8 @@ def parse(arguments: Sequence[str]) -> object:
     """The chosen command's configuration, with a preset's settings where it names one."""
     config = parse_once(arguments)
     if isinstance(config, TrainConfig) and config.preset:
+        from limbshift.experiments.runs.presets import preset_arguments
+
         command, *given = arguments
         # Of an option that is given twice the last counts.
         return parse_once([command, *preset_arguments(config.preset), *given])
@@ -105,28 +104,10 @@ def one_line(box: str) -> str:
 
 
 def run(config: object) -> None:
-    """Hand the configuration to its command."""
-    match config:
-        case DemoConfig():
-            run_demo(config)
-        case TrainConfig():
-            run_training(config)
-        case EvaluateConfig():
-            run_evaluate(config)
-        case RenderConfig():
-            run_render(config)
-        case FamiliesConfig():
-            run_families(config)
-        case BenchConfig():
-            run_bench(config)
-        case CompareConfig():
-            run_compare(config)
-        case TuneConfig():
-            run_tune(config)
-        case RegressionConfig():
-            run_regression(config)
-        case _:
-            raise AssertionError(f"no command for {config!r}")
+    """Hands the configuration to its command, which is imported now: help and errors need not wait for PyTorch."""
+    for kind, (module, function) in COMMANDS.items():
+        if isinstance(config, kind):
+            getattr(import_module(f"limbshift.experiments.{module}"), function)(config)
 
 
 if __name__ == "__main__":

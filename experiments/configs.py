@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import tyro
 
-from limbshift.agents.recurrent import RecurrentCell
+from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
-from limbshift.envs.physics.engine import Engine, EngineName
-from limbshift.experiments.runs.loggers import WandbMode
-from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.envs.physics import EngineName
+from limbshift.meta.rl2.config import PPOConfig
 
 DEFAULT_MINUTES = 10.0
 
 Device = Literal["auto", "cpu", "cuda"]
+WandbMode = Literal["auto", "online", "offline", "disabled"]
+"""`auto` is what WANDB_MODE or the user's W&B settings say; else online where a key is configured, else offline."""
 Algorithm = Literal["lstm", "gru", "no-memory"]
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
 
@@ -233,49 +233,6 @@ class BenchConfig:
             require_positive(name, getattr(self, name))
         for count in self.worlds:
             require_positive("worlds", count)
-        if self.gpu and self.device == "auto" and not torch.cuda.is_available():
-            raise InputError(
-                "bench --gpu found no CUDA device, expected one, or --device cpu with small --worlds to try it"
-            )
-
-
-@dataclass(frozen=True)
-class CompareConfig:
-    """Train several methods on one family for the same time, and compare them on the same unseen tasks."""
-
-    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
-    """Task family."""
-    out: Path
-    """Directory of the results; an interrupted comparison in it goes on."""
-    methods: tuple[str, ...] = ("rl2", "no-memory", "oracle", "ppo", "recurrent-ppo")
-    """rl2, plain-rl2, no-memory, oracle, ceiling, maml, ppo, sac, recurrent-ppo, finetune; random actions are added in
-    any case."""
-    variant: str = "default"
-    """Variant of the family."""
-    minutes: float = 2.0
-    """Training of each method and seed."""
-    seeds: int = 2
-    """How often each is trained."""
-    num_envs: int = 64
-    """Trials, or robots, side by side."""
-    episodes: int | None = None
-    """Episodes in a trial; by default the family's."""
-    horizon: int | None = None
-    """Steps in an episode; by default the family's."""
-    tasks: int = 64
-    """Held-out tasks, the same for all."""
-    train_tasks: int | None = None
-    """Tasks to train on; by default the family's own. Fewer show how training overfits to them."""
-    cell: RecurrentCell = "lstm"
-    """What remembers in rl2 and its oracles."""
-    hide_reward: bool = False
-    """Keep the reward from rl2 and its oracles."""
-    first_order: bool = False
-    """Let maml take its gradient steps on a task for constants: cheaper, and blind to how its start shapes them."""
-
-    def __post_init__(self) -> None:
-        for name in ("minutes", "seeds", "num_envs", "episodes", "horizon", "tasks", "train_tasks"):
-            require_positive(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -331,16 +288,3 @@ def require_positive(name: str, value: float | None) -> None:
     """InputError unless value is None or a finite number above 0."""
     if value is not None and not (value > 0 and math.isfinite(value)):
         raise InputError(f"{name} is {value}, expected a number above 0")
-
-
-def choose_device(device: Device) -> torch.device:
-    """The device asked for; auto is the GPU where there is one."""
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise InputError("device is cuda, expected cpu: this machine's PyTorch sees no CUDA device")
-    return torch.device("cuda" if available and device != "cpu" else "cpu")
-
-
-def choose_engine(physics: EngineName, device: torch.device) -> Engine:
-    """The simulator asked for; MuJoCo Warp runs where the network lives."""
-    return Engine(physics, device if physics == "warp" else torch.device("cpu"))

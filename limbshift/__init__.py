@@ -1,15 +1,36 @@
 """Meta-reinforcement learning on robots whose limbs, motors and goals change from task to task.
 
-Importing this makes `limbshift/<Family>-v0` known to `gym.make` and `gym.make_vec`.
+Importing this makes `limbshift/<Family>-v0` known to `gym.make` and `gym.make_vec`. The other names are
+imported when they are first asked for, so that the import itself takes a fraction of a second.
 """
 
-from limbshift.envs.adapters.registration import make_sb3, make_trials, register_envs
-from limbshift.envs.family import families
-from limbshift.envs.family import make_family as family
-from limbshift.experiments.commands.evaluate import evaluate
-from limbshift.experiments.commands.train import train
-from limbshift.experiments.runs.controllers import load_controller
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from limbshift.envs.catalogue import families, register_envs
+from limbshift.envs.catalogue import make_family as family
+
+if TYPE_CHECKING:
+    from limbshift.envs.adapters.make import make_sb3, make_trials
+    from limbshift.experiments.commands.evaluate import evaluate
+    from limbshift.experiments.commands.train import train
+    from limbshift.experiments.runs.controllers import load_controller
 
 __all__ = ["evaluate", "families", "family", "load_controller", "make_sb3", "make_trials", "train"]
+
+_LATER = {
+    "evaluate": "limbshift.experiments.commands.evaluate",
+    "load_controller": "limbshift.experiments.runs.controllers",
+    "make_sb3": "limbshift.envs.adapters.make",
+    "make_trials": "limbshift.envs.adapters.make",
+    "train": "limbshift.experiments.commands.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'limbshift' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
 
 register_envs()

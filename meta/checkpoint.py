@@ -9,19 +9,17 @@ import torch
 from limbshift.agents.atomic_write import replacing
 from limbshift.envs.errors import InputError
 
-CHECKPOINT = "checkpoint.pt"
 
-
-def save_checkpoint(run: Path, state: Mapping[str, Any]) -> None:
-    """Replace the run's checkpoint."""
-    with replacing(run / CHECKPOINT) as temporary:
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Replaces the file by a training's state."""
+    with replacing(path) as temporary:
         torch.save(dict(state), temporary)
 
 
-def load_checkpoint(run: Path) -> dict[str, Any]:
-    """The run's checkpoint; nothing in it is executed."""
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Returns a training's state; nothing in the file is executed, and InputError says where it is broken."""
     try:
-        state: dict[str, Any] = torch.load(run / CHECKPOINT, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch names no type for a broken file: zip, pickle and OS errors all occur
-        raise InputError(f"{run / CHECKPOINT} is broken: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{path} is broken: {str(error).splitlines()[0]}") from error
     return state

@@ -1,12 +1,16 @@
 """Where the packages lie, which may import which, and how large they may grow."""
 
 import ast
+import sys
 from functools import cache
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from subprocess import run
 
 import pytest
+
+from limbshift.experiments.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("envs", "agents", "meta", "experiments")
@@ -55,7 +59,9 @@ def imported(path: Path) -> frozenset[str]:
 def needs(name: str) -> set[str]:
     """The modules of ours that a module imports, itself and packages without code aside."""
     found = {module for module in imported(SOURCES[name]) if module in SOURCES and module != name}
-    return {module for module in found if SOURCES[module].name != "__init__.py" or module == "limbshift.envs.robots"}
+    if name == "limbshift.experiments.cli":  # which imports its commands by name
+        found |= {f"limbshift.experiments.{module}" for module, _ in COMMANDS.values()}
+    return {module for module in found if SOURCES[module].name != "__init__.py"}
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -81,6 +87,31 @@ def test_no_imports_run_in_a_circle() -> None:
     done: set[str] = set()
     for name in SOURCES:
         visit(name, ())
+
+
+def test_the_command_line_is_few_floors_above_the_environments() -> None:
+    """The longest way from the command line to a module of envs, a floor for each module."""
+
+    @cache
+    def way(name: str) -> tuple[str, ...]:
+        """From a module down to the first of envs; empty where there is none."""
+        if name.startswith("limbshift.envs"):
+            return (name,)
+        ways = [way(other) for other in needs(name)]
+        longest = max(ways, key=len, default=())
+        return (name, *longest) if longest else ()
+
+    longest = way("limbshift.experiments.cli")
+    assert len(longest) > 2
+    assert len(longest) <= MAX_FLOORS, " -> ".join(longest)
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES.values()}), ids=lambda path: path.name)
+def test_rooms_and_files_stay_small(folder: Path) -> None:
+    files = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
+    assert len(files) <= MAX_FILES
+    lengths = {path.name: len(path.read_text().splitlines()) for path in files}
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
 def test_agents_know_no_simulator() -> None:
@@ -109,6 +140,29 @@ def test_a_package_that_may_be_missing_is_imported_in_one_place(packages: set[st
 
 
 LOADED = "import sys, {module}; print(sorted({{name.split('.')[0] for name in sys.modules}} & {unwanted!r}))"
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("limbshift", {"torch", "mujoco", "matplotlib", "scipy", "wandb", "tyro", "PIL"}),
+        ("limbshift.experiments.cli", {"torch", "mujoco", "matplotlib", "scipy", "wandb"}),
+        ("limbshift.experiments.commands.train", {"matplotlib", "scipy", "wandb"}),
+    ],
+)
+def test_an_import_brings_no_more_than_it_needs(module: str, unwanted: set[str]) -> None:
+    program = LOADED.format(module=module, unwanted=unwanted)
+    printed = run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+
+
+def test_a_result_is_read_without_a_trainer() -> None:
+    program = (
+        "import sys, limbshift.experiments.comparison.training_run as t;"
+        "print([name for name in sys.modules if name.startswith('limbshift.meta.') and 'evaluation' not in name])"
+    )
+    printed = run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
 
 
 @pytest.mark.parametrize("name", LAYERS)

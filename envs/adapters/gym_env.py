@@ -10,9 +10,9 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-import limbshift.envs.robots  # noqa: F401 (makes the families known)
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
-from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.task_env import ActionError, TaskEnv
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
-import limbshift.envs.robots  # noqa: F401 (makes the families known)
-from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
-import limbshift.envs.robots  # noqa: F401 (makes the families known)
-from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.task_env import TaskEnv
 
 if TYPE_CHECKING:

@@ -1,16 +1,15 @@
 """The choice of a simulator."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import mujoco
 import torch
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.physics import EngineName
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.physics.protocol import Physics
-
-EngineName = Literal["mujoco", "warp"]
 
 
 class Engine(NamedTuple):

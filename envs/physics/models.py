@@ -2,10 +2,10 @@
 
 import logging
 import warnings
+from importlib.resources import files
 from pathlib import Path
 
 import mujoco
-from mujoco.batch import SimulationError as SimulationError
 
 _log = logging.getLogger(__name__)
 
@@ -61,3 +61,8 @@ def give_sky(spec: mujoco.MjSpec) -> None:
             width=100,
             height=600,
         )
+
+
+def gymnasium_xml(name: str) -> Path:
+    """Returns the path of an MJCF file that Gymnasium ships."""
+    return Path(str(files("gymnasium"))) / "envs" / "mujoco" / "assets" / name

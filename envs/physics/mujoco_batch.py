@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 import mujoco
+import mujoco.batch
 import numpy as np
 import torch
 from mujoco.batch import Batch
-from mujoco.batch import SimulationError as SimulationError
 from torch import Tensor
 
+from limbshift.envs.errors import SimulationError
 from limbshift.envs.physics.models import MESSAGES
 
 _DIVERGENCE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
@@ -68,8 +69,11 @@ class MujocoPhysics:
         self._batch.forward(_ids(mask))
 
     def step(self, nstep: int) -> Tensor:
-        with MESSAGES.expecting("The simulation is unstable"):
-            self._batch.step(nstep=nstep)
+        try:
+            with MESSAGES.expecting("The simulation is unstable"):
+                self._batch.step(nstep=nstep)
+        except mujoco.batch.SimulationError as error:
+            raise SimulationError(f"MuJoCo cannot go on: {error}") from error
         if not np.count_nonzero(self._divergences):
             return self._none
         diverged = torch.from_numpy(self._divergences.any(axis=1))

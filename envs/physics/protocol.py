@@ -4,12 +4,7 @@ from typing import Protocol
 
 import mujoco
 import torch
-from mujoco.batch import SimulationError as SimulationError
 from torch import Tensor
-
-
-class CapacityError(RuntimeError):
-    """More contacts or constraints than a simulator on a GPU has room for: what it computed is wrong."""
 
 
 class Physics(Protocol):

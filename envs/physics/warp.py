@@ -12,8 +12,7 @@ import torch
 import warp
 from torch import Tensor
 
-from limbshift.envs.errors import InputError
-from limbshift.envs.physics.protocol import CapacityError
+from limbshift.envs.errors import CapacityError, InputError
 
 
 def _start_warp() -> None:

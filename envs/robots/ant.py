@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
 from limbshift.envs.tasks.common import DIRECTION, HEADING, all_but, mass_factor, motor_lives, motor_signs, place
 from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleLimbMass
 from limbshift.envs.tasks.parameter import Effect, TaskParameter, drawn_members
@@ -141,7 +141,6 @@ HELDOUT_WIRINGS = tuple(
 """A quarter of all wirings, in which the signs of any four motors tell nothing of each other."""
 
 
-@register
 class AntWiring(AntFamily):
     """Run along +x with motors of which any may be wired the wrong way round."""
 
@@ -149,7 +148,6 @@ class AntWiring(AntFamily):
     members = all_but(tuple(product((-1.0, 1.0), repeat=len(JOINTS))), HELDOUT_WIRINGS)
 
 
-@register
 class AntDir(AntFamily):
     """Run in a direction, any of the circle, that is hidden."""
 
@@ -173,28 +171,24 @@ class RunEitherWay(AntFamily):
         return self.paid(task["direction"] * motion.velocity[:, 0], motion)
 
 
-@register
 class AntDirForwardBack(RunEitherWay):
     """Run forward or backward; which of the two is hidden."""
 
     parameters = (DIRECTION,)
 
 
-@register
 class AntLimbs(AntFamily):
     """Run along +x on a body whose legs and torso are each up to 3.4 times heavier or lighter."""
 
     parameters = limbs(widest=3, extrapolation=4)
 
 
-@register
 class AntLimbsDir(RunEitherWay):
     """Run forward or backward on a body whose legs and torso are each up to 2.25 times heavier or lighter."""
 
     parameters = (*limbs(widest=2, extrapolation=3), DIRECTION)
 
 
-@register
 class AntCrippled(AntFamily):
     """Run along +x with one leg dead; the back right one is never trained on."""
 
@@ -202,7 +196,6 @@ class AntCrippled(AntFamily):
     members = all_but([tuple(float(leg != dead) for leg in LEGS) for dead in LEGS], [(1.0, 1.0, 1.0, 0.0)])
 
 
-@register
 class AntGoal(AntFamily):
     """Walk to a hidden place up to 3 m away."""
 

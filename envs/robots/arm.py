@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.device_array import Constant
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import factor, payload
@@ -80,14 +80,12 @@ class ArmFamily(TaskFamily):
         return {"track": -error / WORTH_ONE, "control": control_cost(motion.action, CONTROL_WEIGHT)}
 
 
-@register
 class ArmPayload(ArmFamily):
     """Follow a moving pose with an unknown load in the hand."""
 
     parameters = (payload(4.0, beyond=5.0),)
 
 
-@register
 class ArmJointFriction(ArmFamily):
     """Follow a moving pose with joints of which each may be stuck or loose."""
 

@@ -7,10 +7,10 @@ from itertools import combinations, product
 import torch
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.hardware import ACTION_DELAY, INTERFACE
+from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
 from limbshift.envs.tasks.common import (
     DIRECTION,
     TARGET_VELOCITY,
@@ -111,14 +111,12 @@ class RunEitherWay(HalfCheetahFamily):
         return {"run": task["direction"] * motion.velocity, "control": control_cost(motion.action, self.control_weight)}
 
 
-@register
 class HalfCheetahDir(RunEitherWay):
     """Run forward or backward; which of the two is hidden."""
 
     parameters = (DIRECTION,)
 
 
-@register
 class HalfCheetahVel(HalfCheetahFamily):
     """Hold a speed between 0 and 3 m/s; which one is hidden."""
 
@@ -135,7 +133,6 @@ class HalfCheetahVel(HalfCheetahFamily):
         return {"speed": -error, "control": control_cost(motion.action, self.control_weight)}
 
 
-@register
 class HalfCheetahLimbs(HalfCheetahFamily):
     """Run forward on seven parts each up to 3.4 times heavier or lighter, by actions that may arrive late."""
 
@@ -144,14 +141,12 @@ class HalfCheetahLimbs(HalfCheetahFamily):
     parameters = (*limbs, ACTION_DELAY)
 
 
-@register
 class HalfCheetahLimbsDir(RunEitherWay):
     """Run forward or backward on a body whose seven parts are each up to 2.25 times heavier or lighter."""
 
     parameters = (*mass_factors(BODIES, widest=2, extrapolation=3), DIRECTION)
 
 
-@register
 class HalfCheetahWiring(HalfCheetahFamily):
     """Run forward with motors of which any may be wired the wrong way round."""
 
@@ -160,7 +155,6 @@ class HalfCheetahWiring(HalfCheetahFamily):
     members = all_but(tuple(product((-1.0, 1.0), repeat=len(MOTORS))), wirings(HELDOUT_WIRINGS))
 
 
-@register
 class HalfCheetahCrippled(HalfCheetahFamily):
     """Run forward with one or two motors dead."""
 
@@ -171,14 +165,12 @@ class HalfCheetahCrippled(HalfCheetahFamily):
     )
 
 
-@register
 class HalfCheetahGround(HalfCheetahFamily):
     """Run forward on slippery or rough ground, uphill or downhill."""
 
     parameters = (friction(0.2, 2.0, (0.1, 0.2), (2.0, 4.0)), slope(15.0, (-20.0, -15.0), (15.0, 20.0)))
 
 
-@register
 class HalfCheetahActuators(HalfCheetahFamily):
     """Run forward with weak or strong motors, and joints that are stiff or slack."""
 
@@ -188,14 +180,12 @@ class HalfCheetahActuators(HalfCheetahFamily):
     )
 
 
-@register
 class HalfCheetahHardware(HalfCheetahFamily):
     """Run forward with actions that arrive late, and with sensors that are noisy and off."""
 
     parameters = INTERFACE
 
 
-@register
 class HalfCheetahAnyChange(HalfCheetahFamily):
     """Run forward with changed masses, grip or a dead motor; extrapolation adds kinds of change never trained on."""
 

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from limbshift.envs.family import register
-from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_variants
 from limbshift.envs.tasks.common import factor, friction, joint_damping, mass_factors, motor_power
 from limbshift.envs.tasks.effects import ScaleAllMass
@@ -46,7 +45,6 @@ class HopperFamily(PlanarWalkerFamily):
     variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written()}}
 
 
-@register
 class HopperRandParams(HopperFamily):
     """Hop forward on a body of unknown masses, friction and joint damping."""
 
@@ -63,7 +61,6 @@ DENSITY = replace(
 )
 
 
-@register
 class HopperPacker(HopperFamily):
     """Hop forward at another density, friction and motor power: the ranges of a study of generalisation.
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import mujoco
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
 from limbshift.envs.tasks.common import HEADING
 from limbshift.envs.tasks.rewards import alive, along, control_cost
 
@@ -71,7 +71,6 @@ class Humanoid(Robot):
 ROBOT = Humanoid()
 
 
-@register
 class HumanoidDir(TaskFamily):
     """Run in a direction, any of the circle, that is hidden."""
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import mujoco
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
 from limbshift.envs.tasks.common import factor, motor_signs
 from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleCapsuleLength, ScaleMotors
 from limbshift.envs.tasks.rewards import alive
@@ -67,7 +67,6 @@ BODY = (
 )
 
 
-@register
 class InvertedPendulumBody(TaskFamily):
     """Balance a pole of unknown length and mass on a cart of unknown mass, by a motor that may be wired either way."""
 

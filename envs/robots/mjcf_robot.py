@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from limbshift.envs.errors import InputError
-from limbshift.envs.family import FamilyError, Motion, Robot, TaskFamily
+from limbshift.envs.errors import FamilyError, InputError
+from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.device_array import Constant
 from limbshift.envs.physics.models import give_sky
 from limbshift.envs.physics.protocol import Physics

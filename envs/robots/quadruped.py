@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.device_array import Constant
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import TARGET_VELOCITY, dead_motor, factor, friction, payload, slope
@@ -128,7 +128,6 @@ def load(heaviest: float, beyond: float, ahead: float, aside: float) -> tuple[Ta
     )
 
 
-@register
 class QuadrupedPayload(QuadrupedFamily):
     """Walk under a load, up to the robot's own weight, of unknown mass at an unknown place on the trunk."""
 
@@ -136,7 +135,6 @@ class QuadrupedPayload(QuadrupedFamily):
     parameters = load(12.0, 14.0, ahead=0.2, aside=0.08)
 
 
-@register
 class QuadrupedMotors(QuadrupedFamily):
     """Walk with motors that are weak or strong, and of which one may be dead."""
 
@@ -149,14 +147,12 @@ class QuadrupedMotors(QuadrupedFamily):
     )
 
 
-@register
 class QuadrupedTerrain(QuadrupedFamily):
     """Walk on slippery or rough ground, uphill or downhill."""
 
     parameters = (friction(0.3, 1.5, (0.2, 0.3), (1.5, 2.0)), slope(12.0, (-16.0, -12.0), (12.0, 16.0)))
 
 
-@register
 class QuadrupedVel(QuadrupedFamily):
     """Walk at a speed between 0 and 1.5 m/s; which one is hidden."""
 

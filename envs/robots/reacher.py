@@ -8,9 +8,9 @@ import mujoco
 import torch
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
 from limbshift.envs.tasks.common import factor, mass_factor, place
 from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleCapsuleLength
 from limbshift.envs.tasks.parameter import TaskParameter
@@ -113,7 +113,6 @@ def gymnasiums_reward(distance: Tensor, action: Tensor) -> dict[str, Tensor]:
     return {"distance": -distance, "control": control_cost(action, 1.0)}
 
 
-@register
 class ReacherGoal(ReacherFamily):
     """Find a hidden target with the fingertip, then go straight to it in later episodes."""
 
@@ -153,7 +152,6 @@ def length_factor(link: str, body: str) -> TaskParameter:
     return replace(length, effect=ScaleCapsuleLength(body))
 
 
-@register
 class ReacherLimbs(ReacherFamily):
     """Touch targets that are seen, with links of unknown lengths and masses and without seeing the fingertip."""
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import mujoco
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily, register
+from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
 from limbshift.envs.tasks.common import factor
 from limbshift.envs.tasks.effects import ScaleFluid
 from limbshift.envs.tasks.rewards import control_cost
@@ -57,7 +57,6 @@ class Swimmer(Robot):
 ROBOT = Swimmer()
 
 
-@register
 class SwimmerViscosity(TaskFamily):
     """Swim along +x in a fluid that is up to 5 times thicker or thinner."""
 

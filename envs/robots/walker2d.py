@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from limbshift.envs.family import Motion, register
-from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.family import Motion
+from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_variants
 from limbshift.envs.tasks.common import TARGET_VELOCITY, friction, joint_damping, mass_factors
 
@@ -48,7 +48,6 @@ class Walker2dFamily(PlanarWalkerFamily):
     variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written()}}
 
 
-@register
 class Walker2dRandParams(Walker2dFamily):
     """Walk forward on a body of unknown masses, friction and joint damping."""
 
@@ -56,7 +55,6 @@ class Walker2dRandParams(Walker2dFamily):
     parameters = (*mass_factors(BODIES, widest=2, extrapolation=3), friction(0.5, 2.0), joint_damping(0.5, 2.0))
 
 
-@register
 class Walker2dVel(Walker2dFamily):
     """Walk at a speed between 0 and 3 m/s; which one is hidden."""
 

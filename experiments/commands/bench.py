@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.commands.gpu_bench import run_gpu_bench, wait_for
-from limbshift.experiments.configs import BenchConfig, choose_device, choose_engine
+from limbshift.experiments.configs import BenchConfig
+from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.meta.rl2.build import make_trainer
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from limbshift.agents.atomic_write import check_writable
 from limbshift.agents.controller import Controller
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.physics.engine import EngineName
-from limbshift.experiments.configs import Device, EvaluateConfig, choose_device, choose_engine, require_positive
-from limbshift.experiments.figures.plots import plot_adaptation
+from limbshift.envs.physics import EngineName
+from limbshift.experiments.configs import Device, EvaluateConfig, require_positive
 from limbshift.experiments.figures.tables import print_adaptation
 from limbshift.experiments.runs.controllers import load_with_family
+from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.experiments.runs.directory import write_json
 from limbshift.meta.evaluation.adaptation import Adaptation, evaluate_adaptation
 
@@ -77,4 +77,6 @@ def run_evaluate(config: EvaluateConfig) -> None:
     if config.json:
         write_json(config.json, asdict(result))
     if config.plot:
+        from limbshift.experiments.figures.plots import plot_adaptation  # brings matplotlib, which takes a second
+
         plot_adaptation(result, config.plot)

@@ -5,7 +5,8 @@ from rich.console import Console
 from rich.table import Table
 
 from limbshift.agents.atomic_write import check_writable
-from limbshift.envs.family import TaskFamily, families, make_family
+from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.parameter import SPLITS, TaskParameter
 from limbshift.experiments.configs import FamiliesConfig

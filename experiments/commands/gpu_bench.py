@@ -8,10 +8,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from limbshift.envs.family import TaskFamily, make_family
-from limbshift.envs.physics.engine import EngineName
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics import EngineName
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.configs import BenchConfig, choose_device, choose_engine
+from limbshift.experiments.configs import BenchConfig
+from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.trainer import Trainer
 
@@ -38,6 +41,10 @@ class TrainingRate(NamedTuple):
 
 def run_gpu_bench(config: BenchConfig, console: Console) -> None:
     """Print a table for each simulator, and how long learning takes on each."""
+    if config.device == "auto" and not torch.cuda.is_available():
+        raise InputError(
+            "bench --gpu found no CUDA device, expected one, or --device cpu with small --worlds to try it"
+        )
     device = choose_device(config.device)
     family = make_family(config.family)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU: nothing here tells of a GPU"

@@ -5,9 +5,10 @@ from rich.console import Console
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.configs import RenderConfig, choose_device, choose_engine
+from limbshift.experiments.configs import RenderConfig
 from limbshift.experiments.figures.video import record_trials
 from limbshift.experiments.runs.controllers import load_with_family
+from limbshift.experiments.runs.devices import choose_device, choose_engine
 
 
 def run_render(config: RenderConfig, console: Console | None = None) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 from rich.console import Console
 
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
-from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.robots.mjcf_robot import OwnFamily, OwnRobot
-from limbshift.experiments.configs import TrainConfig, choose_device
+from limbshift.experiments.configs import TrainConfig
+from limbshift.experiments.runs.devices import choose_device
 from limbshift.experiments.runs.directory import (
     CONFIG,
     ROBOT,

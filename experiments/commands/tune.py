@@ -11,15 +11,16 @@ from rich.table import Table
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import check_writable
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
-from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.timed_training import Watch
 from limbshift.experiments.configs import Algorithm, TrainConfig, TuneConfig
 from limbshift.experiments.runs.presets import save_preset
 from limbshift.meta.evaluation.adaptation import Act
 from limbshift.meta.rl2.build import make_trainer
-from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
 
 if TYPE_CHECKING:

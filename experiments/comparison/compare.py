@@ -10,16 +10,17 @@ from typing import Any
 from rich.console import Console
 
 from limbshift.agents.atomic_write import check_writable
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
-from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.html import write_page
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.summary import summarise_methods
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, Watch, returns_on
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.comparison.training_run import Cell, Consumed, cell_file, finals, read_cells
-from limbshift.experiments.configs import CompareConfig
 from limbshift.experiments.runs.directory import read_json, write_json
 
 LOOKS = 8

@@ -21,7 +21,7 @@ from limbshift.experiments.figures.comparison_plots import (
     plot_consumed,
     plot_training,
 )
-from limbshift.meta.evaluation.comparison import Score
+from limbshift.meta.evaluation.statistics import Score
 
 TEMPLATE = Path(__file__).with_name("comparison.html.jinja")
 

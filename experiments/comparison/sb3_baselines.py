@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.agents.normaliser import InputNormaliser
-from limbshift.envs.adapters.registration import make_sb3
+from limbshift.envs.adapters.make import make_sb3
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, Watch
 from limbshift.meta.evaluation.adaptation import Act
 from limbshift.meta.maml.inner_loop import AdaptingActor, GradientSteps
-from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig
 
 UNLIMITED = 10**12
 """Steps that no budget of time reaches."""

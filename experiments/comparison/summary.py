@@ -8,7 +8,7 @@ import numpy as np
 
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.training_run import Cell, by_method, finals, finals_at, mean_steps
-from limbshift.meta.evaluation.comparison import Score, normalised, score
+from limbshift.meta.evaluation.statistics import Score, normalised, score
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from limbshift.agents.recurrent import RecurrentCell
+from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv

@@ -12,7 +12,7 @@ from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Set
 from limbshift.meta.evaluation.adaptation import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
 from limbshift.meta.rl2.build import make_trainer
-from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig
 
 
 def train_ours(

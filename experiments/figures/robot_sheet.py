@@ -7,7 +7,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from limbshift.agents.atomic_write import replacing
-from limbshift.envs.family import TaskFamily, families, make_family
+from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.rendering import TaskRenderer
 from limbshift.envs.task_env import TaskEnv
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import replacing
 from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.envs.errors import RenderingError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.rendering import RenderingError, TaskRenderer
+from limbshift.envs.rendering import TaskRenderer
 from limbshift.envs.trial_env import TrialEnv, TrialStep
 from limbshift.experiments.figures.video_page import TILE, Page, Picture, Score
 

@@ -15,8 +15,7 @@ from limbshift.experiments.comparison.training_run import Cell, finals, read_cel
 from limbshift.experiments.figures.comparison_plots import name_methods, plot_adaptation, plot_consumed, plot_training
 from limbshift.experiments.published.plan import COMPARISONS, MILESTONES, OVERFITTING, Comparison
 from limbshift.experiments.runs.controllers import load_controller
-from limbshift.meta.evaluation.comparison import Score
-from limbshift.meta.evaluation.statistics import interquartile_mean
+from limbshift.meta.evaluation.statistics import Score, interquartile_mean
 
 PICTURES = "results"
 """Directory beside the page."""

@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-import limbshift.envs.robots  # noqa: F401  registers the families in processes of their own too
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import run_training
 from limbshift.experiments.comparison.compare import ensure_cell, open_comparison
+from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.training_run import cell_file
-from limbshift.experiments.configs import CompareConfig, TrainConfig
-from limbshift.experiments.runs.directory import read_json, write_json
-from limbshift.meta.checkpoint import CHECKPOINT
+from limbshift.experiments.configs import TrainConfig
+from limbshift.experiments.runs.directory import CHECKPOINT, read_json, write_json
 from limbshift.meta.evaluation.statistics import interquartile_mean
 
 Job = Callable[[], object]

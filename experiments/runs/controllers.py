@@ -4,7 +4,8 @@ import difflib
 from pathlib import Path
 
 from limbshift.agents.controller import Controller, ControllerError
-from limbshift.envs.family import TaskFamily, make_family
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.robots.mjcf_robot import OwnFamily, OwnRobot
 from limbshift.experiments.runs.directory import CONTROLLER, ROBOT
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from limbshift.agents.atomic_write import replacing
 from limbshift.envs.errors import InputError
-from limbshift.meta.checkpoint import CHECKPOINT
 
 CONFIG = "config.json"
+CHECKPOINT = "checkpoint.pt"
 CONTROLLER = "controller.safetensors"
 ROBOT = "robot.mjb"
 """The compiled model of a robot of the user's own, beside the controller."""

@@ -10,15 +10,13 @@ import os
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from limbshift.agents.atomic_write import replacing
+from limbshift.experiments.configs import WandbMode
 
 if TYPE_CHECKING:
     import wandb
-
-WandbMode = Literal["auto", "online", "offline", "disabled"]
-"""`auto` is what WANDB_MODE or the user's W&B settings say; else online where a key is configured, else offline."""
 
 METRICS_FILE = "metrics.jsonl"
 RUN_ID_FILE = "wandb_run_id.txt"

@@ -9,7 +9,7 @@ from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.directory import (
     RunError,
 )
-from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig
 
 CHANGEABLE = (
     "preset", "minutes", "steps", "run_dir", "robot", "resume", "device", "wandb", "eval_minutes", "video_minutes"

@@ -14,9 +14,10 @@ from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.robots.mjcf_robot import OwnRobot
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.configs import TrainConfig, choose_engine
+from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.figures.video import render_policy
-from limbshift.experiments.runs.directory import CONFIG, CONTROLLER, ROBOT, VIDEO, write_json
+from limbshift.experiments.runs.devices import choose_engine
+from limbshift.experiments.runs.directory import CHECKPOINT, CONFIG, CONTROLLER, ROBOT, VIDEO, write_json
 from limbshift.experiments.runs.interrupt import graceful_interrupt
 from limbshift.experiments.runs.loggers import MetricsLogger, make_logger
 from limbshift.experiments.runs.progress import TrainingProgress
@@ -82,7 +83,7 @@ class Session:
         """Set up, or take up where the run's checkpoint was written."""
         trainer = trainer_of(config, family, device)
         if config.resume:
-            trainer.load_state_dict(load_checkpoint(run))
+            trainer.load_state_dict(load_checkpoint(run / CHECKPOINT))
         else:
             write_json(run / CONFIG, as_json(config, run))
             if isinstance(family.robot, OwnRobot):
@@ -145,7 +146,7 @@ class Session:
         progress.update(spent, trainer.progress.steps, iteration.episode_returns, steps_per_second)
 
     def _save(self) -> None:
-        save_checkpoint(self.run, self.trainer.state_dict())
+        save_checkpoint(self.run / CHECKPOINT, self.trainer.state_dict())
         env = self.trainer.env
         card = ControllerCard(
             self.family.name,

@@ -1,10 +1,9 @@
-"""Robust statistics over tasks, with their uncertainty."""
+"""Robust statistics over tasks and training seeds, with their uncertainty."""
 
 import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 RESAMPLES = 2000
 
@@ -27,6 +26,8 @@ def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
     Source: Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice"
     (2021), section 4.3.
     """
+    from scipy import stats  # takes a second to import
+
     return np.asarray(stats.trim_mean(values, 0.25, axis=axis))
 
 
@@ -39,6 +40,8 @@ def bootstrap_interval(values: np.ndarray, seed: int) -> tuple[float, float] | N
     """95 % percentile interval of the IQM, values resampled with replacement; the same for the same seed."""
     if len(values) < 2:
         return None
+    from scipy import stats
+
     result = stats.bootstrap(
         (values,),
         interquartile_mean,
@@ -61,3 +64,39 @@ def summarise(returns: np.ndarray, seed: int) -> list[Summary]:
         )
         for column in returns.T
     ]
+
+
+class Score(NamedTuple):
+    """Of one method, over all its seeds and tasks."""
+
+    iqm: float
+    worst10: float
+    ci95: tuple[float, float]
+
+
+def normalised(returns: np.ndarray, random: np.ndarray, oracle: np.ndarray) -> np.ndarray:
+    """Returns so scaled that 0 is the mean of random actions' and 1 the oracle's; ValueError where those are one."""
+    floor, ceiling = float(random.mean()), float(oracle.mean())
+    if ceiling <= floor:
+        raise ValueError(f"the oracle returns {ceiling:.1f} and random actions {floor:.1f}: no score can be given")
+    return (returns - floor) / (ceiling - floor)
+
+
+def nested_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
+    """95 % percentile interval of the IQM of (seeds, tasks) values; the same for the same seed.
+
+    Training seeds are resampled with replacement, and then the tasks within each: what another
+    training would have given is a larger question than what other tasks would.
+    """
+    rng = np.random.default_rng(seed)
+    num_seeds, num_tasks = values.shape
+    runs = rng.integers(num_seeds, size=(RESAMPLES, num_seeds, 1))
+    tasks = rng.integers(num_tasks, size=(RESAMPLES, num_seeds, num_tasks))
+    resampled = interquartile_mean(values[runs, tasks].reshape(RESAMPLES, -1))
+    low, high = np.percentile(resampled, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def score(values: np.ndarray, seed: int = 0) -> Score:
+    """(seeds, tasks) values to what is told of them."""
+    return Score(float(interquartile_mean(values.ravel())), worst_tenth(values.ravel()), nested_interval(values, seed))

@@ -2,11 +2,12 @@
 
 import torch
 
-from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic, RecurrentCell
+from limbshift.agents import RecurrentCell
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
 
 DEFAULT_PPO = PPOConfig()

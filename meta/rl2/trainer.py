@@ -10,7 +10,8 @@ from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.rl2.advantages import RewardScaler, generalised_advantages
 from limbshift.meta.rl2.collector import Collector
-from limbshift.meta.rl2.ppo import PPO, Losses, PPOConfig
+from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.ppo import PPO, Losses
 from limbshift.meta.rl2.storage import RolloutStorage
 
 

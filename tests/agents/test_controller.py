@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import limbshift.envs.robots  # noqa: F401  registers the families
+from limbshift.agents import RecurrentCell
 from limbshift.agents.actor import Forget, PolicyActor
 from limbshift.agents.controller import Controller, ControllerCard, ControllerError
-from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic, RecurrentCell
-from limbshift.envs.family import make_family
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
 
 CARD = ControllerCard("HalfCheetahLimbs", "default", episodes_per_trial=2, horizon=4)

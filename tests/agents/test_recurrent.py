@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from limbshift.agents import RecurrentCell
 from limbshift.agents.gaussian import Gaussian
-from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic, RecurrentCell
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 
 SPEC = PolicySpec(obs_dim=3, action_dim=2, hidden_size=8)
 ACTION, REWARD, BOUNDARY = slice(3, 5), 5, 6

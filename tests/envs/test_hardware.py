@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-import limbshift.envs.robots  # noqa: F401  registers the families
-from limbshift.envs.family import Motion, TaskFamily, families, make_family
+from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.family import Motion, TaskFamily
 from limbshift.envs.hardware import INTERFACE
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.parameter import TaskParameter

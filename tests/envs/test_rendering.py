@@ -10,8 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-import limbshift.envs.robots  # noqa: F401, registers the families
-from limbshift.envs.family import make_family
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.rendering import HIGH, LOW, NEUTRAL, SWITCHED, TaskRenderer, effect_color
 from limbshift.envs.task_env import TaskEnv
@@ -141,9 +140,9 @@ def test_rendering_leaves_the_simulation_alone(stage: Stage) -> None:
 def test_without_opengl_one_line_says_what_to_do() -> None:
     """In a process of its own: MuJoCo reads MUJOCO_GL once."""
     program = """
-import limbshift.envs.robots
-from limbshift.envs.family import make_family
-from limbshift.envs.rendering import RenderingError, TaskRenderer
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import RenderingError
+from limbshift.envs.rendering import TaskRenderer
 try:
     TaskRenderer(make_family("HalfCheetahDir"))
 except RenderingError as error:

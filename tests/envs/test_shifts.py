@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-import limbshift.envs.robots  # noqa: F401  registers the families
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
-from limbshift.envs.family import make_family
 from limbshift.envs.trial_env import TrialEnv
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-import limbshift.envs.robots  # noqa: F401  registers the families
-from limbshift.envs.family import TaskFamily, families, make_family
+from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.task_env import ActionError, TaskEnv
 from limbshift.envs.tasks.parameter import TaskError
 from tests.envs.sled import Sledding

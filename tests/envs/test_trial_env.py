@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-import limbshift.envs.robots  # noqa: F401  registers the families
-from limbshift.envs.family import TaskFamily, families, make_family
+from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv, TrialStep, trial_layout
 from limbshift.meta.rl2.advantages import generalised_advantages
 from tests.envs.sled import Sledding

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
-from limbshift.envs.family import families, make_family
+from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.errors import CapacityError
 from limbshift.envs.physics import warp as warp_physics
 from limbshift.envs.physics.engine import CPU, Engine
-from limbshift.envs.physics.protocol import CapacityError
 from limbshift.envs.physics.warp import WarpPhysics
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import main
-from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
 from tests.envs.physics.test_warp import HEAP, REFUSED, SUBSTEPS, begun
 

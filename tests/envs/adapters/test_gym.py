@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from limbshift.envs.adapters.gym_env import TaskFamilyEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
-from limbshift.envs.adapters.registration import make_trials, register_envs
-from limbshift.envs.errors import InputError
-from limbshift.envs.family import families
-from limbshift.envs.rendering import RenderingError
+from limbshift.envs.adapters.make import make_trials
+from limbshift.envs.catalogue import families, register_envs
+from limbshift.envs.errors import InputError, RenderingError
 from limbshift.envs.robots.half_cheetah import HalfCheetahDir
 from limbshift.envs.task_env import ActionError
 from limbshift.envs.tasks.parameter import TaskError

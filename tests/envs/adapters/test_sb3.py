@@ -10,10 +10,9 @@ from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 import limbshift
-import limbshift.envs.robots
 from limbshift.envs.adapters.gym_env import TaskFamilyEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
-from limbshift.envs.adapters.registration import make_sb3
+from limbshift.envs.adapters.make import make_sb3
 from limbshift.envs.errors import InputError
 from tests.envs.sled import Sledding
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-import limbshift.envs.robots  # noqa: F401  registers the families
-from limbshift.envs.errors import InputError
-from limbshift.envs.family import TaskFamily, families, make_family
+from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.errors import CapacityError, InputError
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics import warp as warp_physics
 from limbshift.envs.physics.engine import CPU, Engine
-from limbshift.envs.physics.protocol import CapacityError, Physics
+from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.physics.warp import WarpPhysics, capacity, colliding_pairs
 from limbshift.envs.robots.half_cheetah import HalfCheetah
 from limbshift.envs.tasks.parameter import TaskSpace

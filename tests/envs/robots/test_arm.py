@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-import limbshift.envs.robots  # noqa: F401  registers the families
-from limbshift.envs.family import make_family
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.task_env import TaskEnv
 
 

@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
-import limbshift.envs.robots  # noqa: F401  registers the families
-from limbshift.envs.errors import InputError
-from limbshift.envs.family import FamilyError, Motion, Robot, TaskFamily, families, make_family
+from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.errors import FamilyError, InputError
+from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.hardware import INTERFACE
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.robots.half_cheetah import HELDOUT_WIRINGS

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from limbshift.envs.errors import InputError
-from limbshift.envs.robots.gymnasium_assets import gymnasium_xml
+from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.robots.mjcf_robot import KINDS, OwnFamily, OwnRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.experiments.cli import main

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-import limbshift.envs.robots  # noqa: F401  registers the families
-from limbshift.envs.family import make_family
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.robots.quadruped import down, into_frame
 from limbshift.envs.task_env import TaskEnv
 

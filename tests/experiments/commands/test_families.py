@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limbshift.envs.family import families, make_family
+from limbshift.envs.catalogue import families, make_family
 from limbshift.experiments.cli import main
 from limbshift.experiments.commands.families import catalogue
 from limbshift.experiments.figures.robot_sheet import TILE

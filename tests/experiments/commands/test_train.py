@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limbshift.envs.family import make_family
+from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import train
 from limbshift.experiments.configs import TrainConfig

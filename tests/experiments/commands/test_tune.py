@@ -11,13 +11,13 @@ from unittest.mock import patch
 import optuna
 import pytest
 
-from limbshift.envs.family import make_family
+from limbshift.envs.catalogue import make_family
 from limbshift.experiments.cli import main, parse
 from limbshift.experiments.commands.tune import default_settings, train_once
 from limbshift.experiments.comparison.timed_training import Watch
 from limbshift.experiments.configs import TrainConfig, TuneConfig
 from limbshift.experiments.runs.presets import FORMAT
-from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig
 
 SHAPE = ["--num-envs", "8", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
 

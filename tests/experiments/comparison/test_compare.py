@@ -11,8 +11,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-import limbshift.envs.robots  # noqa: F401  registers the families
-from limbshift.envs.family import make_family
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import main
 from limbshift.experiments.comparison.methods import METHODS

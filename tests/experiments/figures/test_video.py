@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-import limbshift.envs.robots  # noqa: F401, registers the families
-from limbshift.envs.family import make_family
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.figures import video

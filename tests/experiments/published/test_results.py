@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from limbshift.experiments.commands.evaluate import evaluate
+from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.summary import MethodResult
 from limbshift.experiments.comparison.training_run import Cell
-from limbshift.experiments.configs import CompareConfig, TrainConfig
+from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.published import markdown, plan, run
 from limbshift.experiments.published.markdown import hopes, processors
 from limbshift.experiments.published.plan import Comparison, Milestone
 from limbshift.experiments.published.run import ResultsConfig, run_results
-from limbshift.meta.evaluation.comparison import Score
+from limbshift.meta.evaluation.statistics import Score
 
 COMPARISONS = (Comparison("InvertedPendulumBody", 0.04, {"rl2": 1, "oracle": 1, "finetune": 1}),)
 OVERFITTING = (Comparison("InvertedPendulumBody", 0.04, {"rl2": 1}, train_tasks=2),)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-import limbshift.envs.robots  # noqa: F401  registers the families
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.runs.controllers import SHIPPED, load_controller, shipped_names
 

@@ -19,11 +19,11 @@ import pytest
 import wandb
 from wandb.proto import wandb_internal_pb2
 
+from limbshift.experiments.configs import WandbMode
 from limbshift.experiments.runs.loggers import (
     METRICS_FILE,
     RUN_ID_FILE,
     JsonlLogger,
-    WandbMode,
     make_logger,
     read_metrics,
 )

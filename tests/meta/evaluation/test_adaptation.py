@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-import limbshift.envs.robots  # noqa: F401  registers the families
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
-from limbshift.envs.family import make_family
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.adaptation import Played, adaptation_steps, evaluate_adaptation, play, shift_costs
 from limbshift.meta.evaluation.statistics import bootstrap_interval, interquartile_mean, summarise, worst_tenth

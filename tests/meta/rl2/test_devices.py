@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-import limbshift.envs.robots  # noqa: F401  registers the families
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
-from limbshift.envs.family import make_family
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.rl2 import device_copy as transfer
 from limbshift.meta.rl2.advantages import RewardScaler, generalised_advantages
-from limbshift.meta.rl2.ppo import PPO, PPOConfig
+from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.ppo import PPO
 from limbshift.meta.rl2.stopwatch import Stopwatch
 from limbshift.meta.rl2.storage import RolloutStorage
 from limbshift.meta.rl2.trainer import Trainer

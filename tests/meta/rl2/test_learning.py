@@ -2,12 +2,11 @@
 
 import torch
 
-import limbshift.envs.robots  # noqa: F401  registers the families
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
-from limbshift.envs.family import make_family
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
 
 ITERATIONS = 40

@@ -3,7 +3,8 @@
 import torch
 
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
-from limbshift.meta.rl2.ppo import PPO, Minibatch, PPOConfig, minibatches, ppo_loss
+from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.ppo import PPO, Minibatch, minibatches, ppo_loss
 from limbshift.meta.rl2.storage import RolloutStorage
 from limbshift.meta.rl2.task_head import TaskHead
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-import limbshift.envs.robots  # noqa: F401  registers the families
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
-from limbshift.envs.family import make_family
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.runs.directory import RunError, open_run
 from limbshift.meta.checkpoint import load_checkpoint, save_checkpoint
-from limbshift.meta.rl2.ppo import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
 
 
@@ -58,10 +58,10 @@ def test_a_resumed_run_is_the_run_itself(tmp_path: Path) -> None:
     first = make_trainer()
     for number in range(2):
         first.iterate(number / 4)
-    save_checkpoint(tmp_path, first.state_dict())
+    save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
     second = make_trainer(seed=9)
     second.env.tasks.seed(0)
-    second.load_state_dict(load_checkpoint(tmp_path))
+    second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
     for number in range(2, 4):
         second.iterate(number / 4)
     assert torch.equal(parameters(straight), parameters(second))
@@ -87,11 +87,11 @@ def test_only_the_learner_sees_scaled_rewards() -> None:
 
 
 def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path, {"a": torch.zeros(3)})
+    save_checkpoint(tmp_path / "checkpoint.pt", {"a": torch.zeros(3)})
     file = tmp_path / "checkpoint.pt"
     file.write_bytes(file.read_bytes()[:-50])
-    with pytest.raises(RunError, match=r"checkpoint\.pt is broken"):
-        load_checkpoint(tmp_path)
+    with pytest.raises(InputError, match=r"checkpoint\.pt is broken"):
+        load_checkpoint(tmp_path / "checkpoint.pt")
 
 
 def test_loading_executes_nothing(tmp_path: Path) -> None:
@@ -100,18 +100,18 @@ def test_loading_executes_nothing(tmp_path: Path) -> None:
             return Path.touch, (str(tmp_path / "sprung"),)
 
     torch.save({"a": Trap()}, tmp_path / "checkpoint.pt")
-    with pytest.raises(RunError, match="is broken"):
-        load_checkpoint(tmp_path)
+    with pytest.raises(InputError, match="is broken"):
+        load_checkpoint(tmp_path / "checkpoint.pt")
     assert not (tmp_path / "sprung").exists()
 
 
 def test_a_run_directory_is_held_by_one(tmp_path: Path) -> None:
     held, again = open_run(tmp_path / "run", resume=False), open_run(tmp_path / "run", resume=False)
-    with held, pytest.raises(RunError, match="in use"), again:
+    with held, pytest.raises(InputError, match="in use"), again:
         pass
     with open_run(tmp_path / "run", resume=False) as run:
         (run / "config.json").touch()
-    with pytest.raises(RunError, match="is not empty"), open_run(tmp_path / "run", resume=False):
+    with pytest.raises(InputError, match="is not empty"), open_run(tmp_path / "run", resume=False):
         pass
     with pytest.raises(RunError, match=r"holds no checkpoint\.pt"), open_run(tmp_path / "other", resume=True):
         pass

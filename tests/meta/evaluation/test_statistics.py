@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from limbshift.meta.evaluation.comparison import nested_interval, normalised, score
+from limbshift.meta.evaluation.statistics import nested_interval, normalised, score
 
 
 def test_random_is_0_and_the_oracle_is_1() -> None:

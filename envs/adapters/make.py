@@ -1,31 +1,14 @@
-"""The environments by name: in Gymnasium's registry, and the functions that make them."""
+"""Makes vector environments: trials, and Stable-Baselines3's form."""
 
 from typing import TYPE_CHECKING
 
-import gymnasium as gym
-
-import limbshift.envs.robots  # noqa: F401 (makes the families known)
-from limbshift.envs.adapters import gym_env, gym_vector
 from limbshift.envs.adapters.gym_trials import TrialVectorEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.errors import InputError
-from limbshift.envs.family import TaskFamily, families
+from limbshift.envs.family import TaskFamily
 
 if TYPE_CHECKING:
     from limbshift.envs.adapters.sb3 import SB3VecEnv
-
-
-def register_envs() -> None:
-    """Make `limbshift/<Family>-v0` known to `gym.make` and `gym.make_vec`, for all families."""
-    for name in families():
-        env_id = f"limbshift/{name}-v0"
-        if env_id not in gym.registry:
-            gym.register(
-                env_id,
-                entry_point=f"{gym_env.__name__}:TaskFamilyEnv",
-                vector_entry_point=f"{gym_vector.__name__}:TaskFamilyVectorEnv",
-                kwargs={"family": name},
-            )
 
 
 def make_trials(
