@@ -8,7 +8,7 @@ from torch import Tensor
 from limbshift.agents.recurrent import RecurrentActorCritic
 
 
-class Forget(Enum):
+class MemoryWipe(Enum):
     """When memory is wiped: state zero, previous action and reward zero, boundary 1."""
 
     NEVER = "never"
@@ -23,11 +23,11 @@ class PolicyActor:
         self,
         policy: RecurrentActorCritic,
         num_envs: int,
-        forget: Forget = Forget.NEVER,
+        wipe: MemoryWipe = MemoryWipe.NEVER,
         generator: torch.Generator | None = None,
     ) -> None:
         self.policy = policy
-        self.forget = forget
+        self.wipe = wipe
         self.generator = generator
         """On the policy's device, to sample actions; None for the mean action."""
         self.state = policy.initial_state(num_envs)
@@ -35,7 +35,7 @@ class PolicyActor:
     @torch.no_grad()
     def __call__(self, obs: Tensor) -> Tensor:
         device, obs = obs.device, obs.to(self.policy.log_std.device)
-        if self.forget is not Forget.NEVER:
+        if self.wipe is not MemoryWipe.NEVER:
             obs = self._wipe(obs)
         features, self.state = self.policy.step(obs, self.state)
         actions = self.policy.actions(features)
@@ -49,7 +49,7 @@ class PolicyActor:
         spec = self.policy.spec
         first_sense, boundary = spec.obs_dim, spec.obs_dim + spec.action_dim + 1
         wiped = obs[:, boundary] > 0
-        if self.forget is Forget.EACH_STEP:
+        if self.wipe is MemoryWipe.EACH_STEP:
             wiped = torch.ones_like(wiped)
         obs = obs.clone()
         obs[:, first_sense:boundary] = obs[:, first_sense:boundary].masked_fill(wiped.unsqueeze(-1), 0.0)

@@ -57,7 +57,7 @@ class Controller:
         self.reset(1)
 
     def reset(self, num_envs: int) -> None:
-        """Forget everything: a new trial begins in each of num_envs robots."""
+        """MemoryWipe everything: a new trial begins in each of num_envs robots."""
         self._actor = PolicyActor(self.policy, num_envs)
         self._previous_action = torch.zeros(num_envs, self.policy.spec.action_dim)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.errors import FamilyError
-from limbshift.envs.physics.device_array import Constant
+from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.models import load_model
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.parameter import TaskParameter, TaskSpace
@@ -42,7 +42,7 @@ class Robot(ABC):
     """Replaces the XML's integrator."""
     camera: Mapping[str, float] = {}
     """distance (m), azimuth and elevation (degrees) of the camera that follows the robot."""
-    derived: ClassVar[tuple[str, ...]] = ()
+    computed_fields: ClassVar[tuple[str, ...]] = ()
     """Derived fields that it reads."""
 
     @cached_property
@@ -53,9 +53,9 @@ class Robot(ABC):
         return model
 
     @cached_property
-    def start(self) -> Constant:
+    def start(self) -> DeviceArray:
         """(nq,) how it stands before noise is added."""
-        return Constant(self.model.qpos0)
+        return DeviceArray(self.model.qpos0)
 
     def as_written(self) -> Self:
         """The same robot under the integrator that its XML names: as Gymnasium runs it, and slower."""
@@ -110,7 +110,7 @@ class TaskFamily(ABC):
     """By default the class's."""
     robot: Robot
     parameters: tuple[TaskParameter, ...]
-    members: Mapping[str, tuple[tuple[float, ...], ...]] = {}
+    listed_tasks: Mapping[str, tuple[tuple[float, ...], ...]] = {}
     discs: tuple[tuple[str, str], ...] = ()
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
     """By name, the attributes that a variant sets."""
@@ -133,7 +133,7 @@ class TaskFamily(ABC):
             raise FamilyError(f"variant of {self.name} is {variant!r}, expected one of {expected}")
         self.variant = variant
         vars(self).update(self.variants[variant])
-        self.tasks = TaskSpace(self.parameters, self.members, self.discs)
+        self.task_space = TaskSpace(self.parameters, self.listed_tasks, self.discs)
 
     @abstractmethod
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -149,31 +149,31 @@ class TaskFamily(ABC):
     @property
     def nominal(self) -> dict[str, float]:
         """The unmodified robot."""
-        return self.tasks.nominal
+        return self.task_space.nominal
 
     @cached_property
-    def fields(self) -> tuple[str, ...]:
+    def model_fields(self) -> tuple[str, ...]:
         """Model fields that need a value for each simulation."""
         effects = [parameter.effect for parameter in self.parameters if parameter.effect]
-        return tuple(dict.fromkeys(name for effect in effects for name in effect.fields))
+        return tuple(dict.fromkeys(name for effect in effects for name in effect.model_fields))
 
     def with_train_tasks(self, count: int | None) -> Self:
         """The family with so many tasks to train on; None for its own."""
         if count is None:
             return self
         family = copy.copy(self)
-        family.tasks = self.tasks.with_train_tasks(count, RandomStream("few tasks", self.name, self.variant))
+        family.task_space = self.task_space.with_train_tasks(count, RandomStream("few tasks", self.name, self.variant))
         return family
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         """Turn the simulations that mask picks into their tasks: from the nominal robot, every time."""
-        if not self.fields:
+        if not self.model_fields:
             return
-        for name in self.fields:
-            live = physics.parameter(name)
+        for name in self.model_fields:
+            live = physics.model_field(name)
             picked = mask.view(-1, *[1] * (live.dim() - 1))
             live.copy_(torch.where(picked, physics.nominal(name), live))
         for position, parameter in enumerate(self.parameters):
             if parameter.effect:
                 parameter.effect.apply(physics, values[:, position], mask)
-        physics.commit(mask)
+        physics.recompute_constants(mask)

@@ -23,13 +23,13 @@ OBS_NOISE = TaskParameter(
 OBS_BIAS = TaskParameter(
     "obs_bias", 0.0, 0.1, "deviation of each observation's constant error, in the observation's unit", nominal=0.0
 )
-INTERFACE = (ACTION_DELAY, OBS_NOISE, OBS_BIAS)
+HARDWARE = (ACTION_DELAY, OBS_NOISE, OBS_BIAS)
 """The commonest differences between simulation and hardware; a family joins those that it wants."""
 
 _LONGEST = int(ACTION_DELAY.high)
 
 
-class Interface:
+class Hardware:
     """Delays the actions and disturbs the observations of N robots, each by its own task's values.
 
     Until a delayed action arrives, zero actions do. The noise of a task's step, and a task's biases,
@@ -48,7 +48,7 @@ class Interface:
         self._bias_stream = RandomStream("sensor bias", *name)
 
     def begin_episodes(self, mask: Tensor) -> None:
-        """Forget the actions that have not arrived."""
+        """MemoryWipe the actions that have not arrived."""
         self._pending.masked_fill_(mask.view(1, -1, 1), 0.0)
 
     def arriving(self, action: Tensor) -> Tensor:

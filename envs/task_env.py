@@ -10,7 +10,7 @@ from torch import Tensor
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import Motion, TaskFamily
-from limbshift.envs.hardware import INTERFACE, Interface
+from limbshift.envs.hardware import HARDWARE, Hardware
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.tasks.parameter import Task, TaskError
 from limbshift.envs.tasks.streams import RandomStream
@@ -48,22 +48,22 @@ class TaskEnv:
         self.family = family
         self.robot = family.robot
         self.num_envs = num_envs
-        self.split = family.tasks.check_split(split)
+        self.split = family.task_space.check_split(split)
         self.engine = engine
-        self.physics = engine.simulate(self.robot.model, num_envs, family.fields, self.robot.derived)
+        self.physics = engine.simulate(self.robot.model, num_envs, family.model_fields, self.robot.computed_fields)
         self.device = self.physics.device
         self.action_low, self.action_high = (
             bound.to(self.device, self.physics.dtype) for bound in self.robot.action_bounds()
         )
-        self.every = torch.ones(num_envs, dtype=torch.bool, device=self.device)
+        self.all_envs = torch.ones(num_envs, dtype=torch.bool, device=self.device)
         self._values = torch.zeros(num_envs, len(family.parameters), dtype=torch.float64, device=self.device)
-        self.task: Mapping[str, Tensor] = {name: self._values[:, i] for i, name in enumerate(family.tasks.names)}
+        self.task: Mapping[str, Tensor] = {name: self._values[:, i] for i, name in enumerate(family.task_space.names)}
         """The live task values, (N,) by parameter."""
         self._control_timestep = self.robot.control_timestep
         self.action_dim = len(self.action_low)
-        self._interface: Interface | None = None
-        if any(parameter.name in family.tasks.names for parameter in INTERFACE):
-            self._interface = Interface(self.task, self.every, self.action_dim)
+        self._hardware: Hardware | None = None
+        if any(parameter.name in family.task_space.names for parameter in HARDWARE):
+            self._hardware = Hardware(self.task, self.all_envs, self.action_dim)
         self.seed(seed)
         self.obs_dim = self.observe().shape[-1]
 
@@ -76,19 +76,19 @@ class TaskEnv:
         self.task_index = torch.arange(self.num_envs, device=self.device) - self.num_envs
         self._episode = torch.zeros_like(self.task_index)
         self._restart = torch.zeros_like(self.task_index)
-        if self._interface:
-            self._interface.seed(*name)
+        if self._hardware:
+            self._hardware.seed(*name)
             self._task_steps = torch.zeros_like(self.task_index)
 
     def begin_tasks(self, mask: Tensor) -> None:
         """Give each simulation that mask picks its next task."""
         self._advance_index(mask)
-        drawn = self.family.tasks.sample(self.split, self._task_stream, self.task_index)
+        drawn = self.family.task_space.sample(self.split, self._task_stream, self.task_index)
         self._give_tasks(drawn, mask)
 
     def shift_tasks(self, mask: Tensor) -> None:
         """Change the tasks of the simulations that mask picks, in the midst of their episodes."""
-        drawn = self.family.tasks.sample(self.split, self._task_stream, self.task_index, turn=1)
+        drawn = self.family.task_space.sample(self.split, self._task_stream, self.task_index, num_shifts=1)
         self._give_tasks(drawn, mask)
         self.family.place_goal(self.physics, self.task, mask)
 
@@ -96,7 +96,7 @@ class TaskEnv:
         """Give the simulations that mask picks these tasks, one for each of the N."""
         if len(tasks) != self.num_envs:
             raise TaskError(f"number of tasks is {len(tasks)}, expected {self.num_envs}")
-        given = [self.family.tasks.row(task) for task in tasks]
+        given = [self.family.task_space.row(task) for task in tasks]
         rows = torch.tensor(given, dtype=torch.float64, device=self.device)
         self._advance_index(mask)
         self._give_tasks(rows, mask)
@@ -118,28 +118,28 @@ class TaskEnv:
             live.copy_(torch.where(picked, value, live))
         self.family.place_goal(self.physics, self.task, mask)
         self.physics.forward(mask)
-        if self._interface:
-            self._interface.begin_episodes(mask)
+        if self._hardware:
+            self._hardware.begin_episodes(mask)
 
     def observe(self, *more: Tensor) -> Tensor:
         """(N, obs_dim) float32, followed by more parts (N, ...): a new tensor."""
         parts = self.robot.observe(self.physics)
-        if self._interface:
-            parts = (self._interface.sensed(torch.cat(parts, dim=-1), self.task_index, self._task_steps),)
+        if self._hardware:
+            parts = (self._hardware.sensed(torch.cat(parts, dim=-1), self.task_index, self._task_steps),)
         return torch.cat((*parts, *more), dim=-1).to(torch.float32)
 
     def task_in_units(self) -> Tensor:
         """(N, P) float32 task values, scaled to [-1, 1] over their training ranges: for an oracle."""
-        return self.family.tasks.to_unit(self._values).to(torch.float32)
+        return self.family.task_space.to_unit(self._values).to(torch.float32)
 
     def step(self, action: Tensor) -> TaskStep:
         """Execute (N, A) actions for one control step."""
         action = action.clamp(self.action_low, self.action_high)
         before = self.robot.position(self.physics).clone()
-        arriving = self._interface.arriving(action) if self._interface else action
+        arriving = self._hardware.arriving(action) if self._hardware else action
         self.physics.state("ctrl").copy_(self.robot.controls(arriving))
         diverged = self.physics.step(self.robot.frame_skip)
-        if self._interface:
+        if self._hardware:
             self._task_steps += 1
         velocity = (self.robot.position(self.physics) - before).div_(self._control_timestep)
         fallen = self.robot.fallen(self.physics)
@@ -174,5 +174,5 @@ class TaskEnv:
         self.task_index = torch.where(mask, self.task_index + self.num_envs, self.task_index)
         self._episode.masked_fill_(mask, 0)
         self._restart.masked_fill_(mask, 0)
-        if self._interface:
+        if self._hardware:
             self._task_steps.masked_fill_(mask, 0)

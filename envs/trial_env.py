@@ -75,16 +75,16 @@ class TrialEnv:
         shift_probability: float = 0.0,
         engine: Engine = CPU,
     ) -> None:
-        self.tasks = TaskEnv(family, num_envs, split, seed, engine)
+        self.task_env = TaskEnv(family, num_envs, split, seed, engine)
         self.num_envs = num_envs
         self.episodes_per_trial = episodes_per_trial or family.episodes_per_trial
         self.horizon = horizon or family.horizon
         self.steps_per_trial = self.episodes_per_trial * self.horizon
         task_dim = len(family.parameters) if observe_task else 0
-        self.layout = trial_layout(self.tasks.obs_dim, self.tasks.action_dim, task_dim)
+        self.layout = trial_layout(self.task_env.obs_dim, self.task_env.action_dim, task_dim)
         self.obs_dim = self.layout.task.stop
         self._observe_task = observe_task
-        self._nobody = torch.zeros_like(self.tasks.every)
+        self._nobody = torch.zeros_like(self.task_env.all_envs)
         if shift_at is not None and not 0 < shift_at < self.steps_per_trial:
             raise InputError(f"shift is at step {shift_at}, expected a step from 1 to {self.steps_per_trial - 1}")
         self._shift_at = shift_at
@@ -95,7 +95,7 @@ class TrialEnv:
 
     def reset(self) -> Tensor:
         """Begin new trials, on the next tasks: (N, trial_obs_dim) float32."""
-        self.tasks.begin_tasks(self.tasks.every)
+        self.task_env.begin_tasks(self.task_env.all_envs)
         return self.begin_trials()
 
     def begin_trials(self) -> Tensor:
@@ -103,17 +103,17 @@ class TrialEnv:
         self._steps = 0
         if self._shifts:
             self._shift_step = self._draw_shift_steps()
-        self.tasks.begin_episodes(self.tasks.every)
-        self._task_in_units = self.tasks.task_in_units()
-        none = torch.zeros(self.num_envs, self.tasks.action_dim, device=self.tasks.device)
-        return self._observe(none, none[:, 0], self.tasks.every)
+        self.task_env.begin_episodes(self.task_env.all_envs)
+        self._task_in_units = self.task_env.task_in_units()
+        none = torch.zeros(self.num_envs, self.task_env.action_dim, device=self.task_env.device)
+        return self._observe(none, none[:, 0], self.task_env.all_envs)
 
     @torch.inference_mode()
     def step(self, action: Tensor) -> TrialStep:
         """Execute (N, A) actions. Clone what it returns to differentiate through it."""
         if self._shifts:
             self._shift_tasks()
-        reward, terminated, diverged, action, _ = self.tasks.step(action)
+        reward, terminated, diverged, action, _ = self.task_env.step(action)
         self._steps += 1
         trial_over = self._steps == self.steps_per_trial
         slot_over = self._steps % self.horizon == 0
@@ -121,32 +121,32 @@ class TrialEnv:
         if trial_over:
             starts = self._nobody
         elif slot_over:
-            starts = self.tasks.every
-        if self.tasks.physics.any(starts):
-            self.tasks.begin_episodes(starts, restart=not slot_over)
+            starts = self.task_env.all_envs
+        if self.task_env.physics.any(starts):
+            self.task_env.begin_episodes(starts, restart=not slot_over)
         return TrialStep(self._observe(action, reward, starts), reward, terminated, diverged, trial_over)
 
     def close(self) -> None:
-        self.tasks.close()
+        self.task_env.close()
 
     def _draw_shift_steps(self) -> Tensor:
         """(N,) int64 the step before which each trial changes its task; 0 for one that never does."""
         if self._shift_at is not None:
-            return torch.full_like(self.tasks.task_index, self._shift_at)
-        index = self.tasks.task_index
+            return torch.full_like(self.task_env.task_index, self._shift_at)
+        index = self.task_env.task_index
         chance, place = self._shift_stream.uniform(index, torch.zeros_like(index), 2).unbind(dim=-1)
         step = 1 + (place * (self.steps_per_trial - 1)).long()
         return torch.where(chance < self._shift_probability, step, 0)
 
     def _shift_tasks(self) -> None:
         shifted = (self._shift_step == self._steps) & (self._shift_step > 0)
-        if self.tasks.physics.any(shifted):
-            self.tasks.shift_tasks(shifted)
-            self._task_in_units = self.tasks.task_in_units()
+        if self.task_env.physics.any(shifted):
+            self.task_env.shift_tasks(shifted)
+            self._task_in_units = self.task_env.task_in_units()
 
     def _observe(self, action: Tensor, reward: Tensor, boundary: Tensor) -> Tensor:
         """(N, trial_obs_dim) float32, laid out as `layout` says."""
         parts = [action, reward.unsqueeze(-1), boundary.unsqueeze(-1)]
         if self._observe_task:
             parts.append(self._task_in_units)
-        return self.tasks.observe(*parts)
+        return self.task_env.observe(*parts)

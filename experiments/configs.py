@@ -53,7 +53,7 @@ class TrainConfig:
     device: Device = "auto"
     """Where the network lives, and MuJoCo Warp; auto is the GPU where there is one."""
     physics: EngineName = "mujoco"
-    """The simulator: MuJoCo on CPU threads, or MuJoCo Warp beside the network (install limbshift[gpu])."""
+    """The simulator: MuJoCo on CPU threads, or MuJoCo Warp beside the network (install .[gpu])."""
     wandb: WandbMode = "auto"
     """Weights & Biases; auto is online where an API key is configured, else offline."""
     no_memory: bool = False

@@ -32,7 +32,7 @@ class Frames:
     """Frames of a TaskEnv's simulations; OpenGL is not touched before the first, so that training needs none."""
 
     def __init__(self, tasks: TaskEnv) -> None:
-        self._tasks = tasks
+        self._task_env = tasks
         self._renderer: TaskRenderer | None = None
 
     def of(self, sim: int) -> NDArray[np.uint8]:
@@ -40,9 +40,9 @@ class Frames:
         from limbshift.envs.rendering import TaskRenderer
 
         if self._renderer is None:
-            self._renderer = TaskRenderer(self._tasks.family)
-        task = {name: float(values[sim]) for name, values in self._tasks.task.items()}
-        return self._renderer.frame(self._tasks.physics, sim, task)
+            self._renderer = TaskRenderer(self._task_env.family)
+        task = {name: float(values[sim]) for name, values in self._task_env.task.items()}
+        return self._renderer.frame(self._task_env.physics, sim, task)
 
     def close(self) -> None:
         if self._renderer is not None:
@@ -62,9 +62,9 @@ def choose_tasks(tasks: TaskEnv, options: Mapping[str, Any] | None, may_keep: bo
         if not may_keep:
             raise InputError("reset option keep_task is set at the first reset, expected a task to keep")
     elif "task" in options:
-        tasks.set_tasks(_task_rows(options["task"], tasks.num_envs), tasks.every)
+        tasks.set_tasks(_task_rows(options["task"], tasks.num_envs), tasks.all_envs)
     else:
-        tasks.begin_tasks(tasks.every)
+        tasks.begin_tasks(tasks.all_envs)
 
 
 def _task_rows(task: object, num_envs: int) -> list[Task]:

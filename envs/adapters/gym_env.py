@@ -70,11 +70,11 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         self.family = make_family(family, variant)
         self.horizon = at_least_one("horizon", self.family.horizon if horizon is None else horizon)
         self.render_mode = check_render_mode(render_mode)
-        self.tasks = TaskEnv(self.family, 1, split, self.np_random_seed)
-        self.observation_space = observation_space(self.tasks.obs_dim)
-        self.action_space = action_space(self.tasks)
+        self.task_env = TaskEnv(self.family, 1, split, self.np_random_seed)
+        self.observation_space = observation_space(self.task_env.obs_dim)
+        self.action_space = action_space(self.task_env)
         self.metadata = with_render_fps(self.metadata, self.family)
-        self._frames = Frames(self.tasks)
+        self._frames = Frames(self.task_env)
         self._begun = False
         self._steps_left = 0
 
@@ -82,9 +82,9 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         """Begin an episode: the (obs_dim,) observation, and info."""
         if seed is not None:
             super().reset(seed=seed)
-            self.tasks.seed(seed)
-        choose_tasks(self.tasks, options, may_keep=self._begun)
-        self.tasks.begin_episodes(self.tasks.every)
+            self.task_env.seed(seed)
+        choose_tasks(self.task_env, options, may_keep=self._begun)
+        self.task_env.begin_episodes(self.task_env.all_envs)
         self._begun = True
         self._steps_left = self.horizon
         return self._observe(), {"task": self._task()}
@@ -95,7 +95,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
             raise ResetNeeded("step was called outside an episode, expected reset before it")
         if np.shape(action) != self.action_space.shape:
             raise ActionError(f"action has shape {np.shape(action)}, expected {self.action_space.shape}")
-        step = self.tasks.step(self.tasks.check_actions(np.array(action)[None]))
+        step = self.task_env.step(self.task_env.check_actions(np.array(action)[None]))
         self._steps_left -= 1
         terms = {name: float(values[0]) for name, values in reward_terms(step).items()}
         info: Info = {"task": self._task(), "reward_terms": terms, "diverged": bool(step.diverged)}
@@ -111,13 +111,13 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         """
         if not self._begun:
             raise ResetNeeded("set_state was called before reset, expected reset first")
-        physics, every = self.tasks.physics, self.tasks.every
+        physics, every = self.task_env.physics, self.task_env.all_envs
         given = {"qpos": qpos, "qvel": qvel}
         checked = {name: _state(name, value, physics.state(name).shape[1]) for name, value in given.items()}
         physics.reset(every)
         for name, value in checked.items():
             physics.state(name).copy_(value)
-        self.family.place_goal(physics, self.tasks.task, every)
+        self.family.place_goal(physics, self.task_env.task, every)
         physics.forward(every)
         return self._observe()
 
@@ -131,14 +131,14 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
 
     def close(self) -> None:
         self._frames.close()
-        self.tasks.close()
+        self.task_env.close()
 
     def _observe(self) -> Floats:
-        obs: Floats = self.tasks.observe()[0].numpy()
+        obs: Floats = self.task_env.observe()[0].numpy()
         return obs
 
     def _task(self) -> dict[str, float]:
-        return {name: float(value) for name, value in self.tasks.task.items()}
+        return {name: float(value) for name, value in self.task_env.task.items()}
 
 
 def _state(name: str, value: ArrayLike, size: int) -> Tensor:

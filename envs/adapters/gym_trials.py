@@ -53,12 +53,12 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         self.trials = TrialEnv(self.family, self.num_envs, self.episodes_per_trial, self.horizon, split, seed_of(self))
         self.layout: dict[str, slice] = self.trials.layout._asdict()
         del self.layout["task"]  # hidden here, always
-        set_spaces(self, self.trials.tasks, self.trials.obs_dim)
+        set_spaces(self, self.trials.task_env, self.trials.obs_dim)
         self._begun = False
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Floats, Info]:
         """Begin a trial in each env; options as in `TaskFamilyVectorEnv`."""
-        tasks = self.trials.tasks
+        tasks = self.trials.task_env
         if seed is not None:
             super().reset(seed=seed)
             tasks.seed(seed)
@@ -70,7 +70,7 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         """Execute (N, action_dim) actions: observations, then (N,) rewards, terminated, truncated, and info."""
         if not self._begun:
             raise ResetNeeded("step was called before reset, expected reset first")
-        tasks = self.trials.tasks
+        tasks = self.trials.task_env
         step = self.trials.step(tasks.check_actions(np.array(actions)))
         obs = step.obs.numpy()
         infos: Info = {

@@ -57,10 +57,10 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         self.num_envs = at_least_one("num_envs", num_envs)
         self.horizon = at_least_one("horizon", self.family.horizon if horizon is None else horizon)
         self.render_mode = check_render_mode(render_mode)
-        self.tasks = TaskEnv(self.family, self.num_envs, split, seed_of(self))
-        set_spaces(self, self.tasks, self.tasks.obs_dim)
+        self.task_env = TaskEnv(self.family, self.num_envs, split, seed_of(self))
+        set_spaces(self, self.task_env, self.task_env.obs_dim)
         self.metadata = with_render_fps(self.metadata, self.family)
-        self._frames = Frames(self.tasks)
+        self._frames = Frames(self.task_env)
         self._steps: NDArray[np.int64] | None = None
         """(N,) steps since each episode began; None before the first."""
 
@@ -68,31 +68,31 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         """Begin an episode in each env: (N, obs_dim) observations, and info."""
         if seed is not None:
             super().reset(seed=seed)
-            self.tasks.seed(seed)
-        choose_tasks(self.tasks, options, may_keep=self._steps is not None)
-        self.tasks.begin_episodes(self.tasks.every)
+            self.task_env.seed(seed)
+        choose_tasks(self.task_env, options, may_keep=self._steps is not None)
+        self.task_env.begin_episodes(self.task_env.all_envs)
         self._steps = np.zeros(self.num_envs, dtype=np.int64)
-        return self.tasks.observe().numpy(), {"task": self.tasks.task_values()}
+        return self.task_env.observe().numpy(), {"task": self.task_env.task_values()}
 
     def step(self, actions: ArrayLike) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
         """Execute (N, action_dim) actions: observations, then (N,) rewards, terminated, truncated, and info."""
         if self._steps is None:
             raise ResetNeeded("step was called before reset, expected reset first")
-        step = self.tasks.step(self.tasks.check_actions(np.array(actions)))
+        step = self.task_env.step(self.task_env.check_actions(np.array(actions)))
         self._steps += 1
         terms = {name: values.numpy() for name, values in reward_terms(step).items()}
         infos: Info = {
-            "task": self.tasks.task_values(),
+            "task": self.task_env.task_values(),
             "reward_terms": terms,
             "diverged": step.diverged.numpy().copy(),
         }
         terminated, truncated = step.terminated.numpy().copy(), self._steps >= self.horizon
         ended = terminated | truncated
         if ended.any():
-            infos |= final_info(self.tasks.observe().numpy(), infos, ended)
+            infos |= final_info(self.task_env.observe().numpy(), infos, ended)
             self._begin(ended)
-            infos["task"] = self.tasks.task_values()
-        return self.tasks.observe().numpy(), step.reward.numpy(), terminated, truncated, infos
+            infos["task"] = self.task_env.task_values()
+        return self.task_env.observe().numpy(), step.reward.numpy(), terminated, truncated, infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """A frame (H, W, 3) of each env; None without a render mode."""
@@ -104,12 +104,12 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
 
     def close_extras(self, **kwargs: Any) -> None:
         self._frames.close()
-        self.tasks.close()
+        self.task_env.close()
 
     def _begin(self, ended: NDArray[np.bool_]) -> None:
         """A new task and episode for the envs that ended."""
         assert self._steps is not None
         mask = torch.from_numpy(ended)
-        self.tasks.begin_tasks(mask)
-        self.tasks.begin_episodes(mask)
+        self.task_env.begin_tasks(mask)
+        self.task_env.begin_episodes(mask)
         self._steps[ended] = 0

@@ -42,7 +42,7 @@ def make_sb3(
     try:
         from limbshift.envs.adapters.sb3 import SB3VecEnv  # an optional extra
     except ImportError as error:
-        raise InputError(f"{error.name} is not installed: pip install 'limbshift[rivals]'") from error
+        raise InputError(f"{error.name} is not installed: pip install '.[sb3]'") from error
     if trials:
         return SB3VecEnv(TrialVectorEnv(family, num_envs, episodes_per_trial, horizon, split, seed, variant))
     return SB3VecEnv(TaskFamilyVectorEnv(family, num_envs, split, variant, horizon, seed=seed))

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 
-class Constant:
+class DeviceArray:
     """An array that is moved to each device once, and not whenever it is used."""
 
     def __init__(self, values: ArrayLike) -> None:

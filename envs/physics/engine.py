@@ -23,18 +23,22 @@ class Engine(NamedTuple):
     """Of MuJoCo; by default as many as there are cores."""
 
     def simulate(
-        self, model: mujoco.MjModel, num_sims: int, parameters: Sequence[str] = (), derived: Sequence[str] = ()
+        self,
+        model: mujoco.MjModel,
+        num_sims: int,
+        model_fields: Sequence[str] = (),
+        computed_fields: Sequence[str] = (),
     ) -> Physics:
         """Simulations of a model; InputError where MuJoCo Warp is missing or cannot run it."""
         if self.name == "mujoco":
-            return MujocoPhysics(model, num_sims, parameters, derived, self.num_threads)
+            return MujocoPhysics(model, num_sims, model_fields, computed_fields, self.num_threads)
         try:
             from limbshift.envs.physics.warp import WarpPhysics  # an optional extra, and slow to import
         except ImportError as error:
             raise InputError(
-                f"physics is warp, but {error.name} is not installed: pip install 'limbshift[gpu]', or take mujoco"
+                f"physics is warp, but {error.name} is not installed: pip install '.[gpu]', or take mujoco"
             ) from error
-        return WarpPhysics(model, num_sims, parameters, derived, self.device)
+        return WarpPhysics(model, num_sims, model_fields, computed_fields, self.device)
 
 
 CPU = Engine()

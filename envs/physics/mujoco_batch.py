@@ -29,8 +29,8 @@ class MujocoPhysics:
         self,
         model: mujoco.MjModel,
         num_sims: int,
-        parameters: Sequence[str] = (),
-        derived: Sequence[str] = (),
+        model_fields: Sequence[str] = (),
+        computed_fields: Sequence[str] = (),
         num_threads: int | None = None,
     ) -> None:
         self.model = model
@@ -39,27 +39,27 @@ class MujocoPhysics:
         self.num_threads = min(num_threads or len(os.sched_getaffinity(0)), num_sims)
         self._batch = Batch(model, num_sims, self.num_threads)
         self._states: dict[str, Tensor] = {}
-        self._parameters = {name: torch.from_numpy(self._batch.expand(name)) for name in parameters}
-        self._nominal = {name: torch.tensor(np.asarray(attrgetter(name)(model))) for name in parameters}
+        self._model_fields = {name: torch.from_numpy(self._batch.expand(name)) for name in model_fields}
+        self._nominal = {name: torch.tensor(np.asarray(attrgetter(name)(model))) for name in model_fields}
         self._none = torch.zeros(num_sims, dtype=torch.bool)
         self._divergences = self._batch.warning[:, _DIVERGENCE, 1]  # live: (N, kinds) numbers of warnings
-        self._derived = {name: _view(self._batch.bind(name)) for name in derived}
+        self._computed_fields = {name: _view(self._batch.bind(name)) for name in computed_fields}
 
     def state(self, name: str) -> Tensor:
         if name not in self._states:
             self._states[name] = torch.from_numpy(self._batch.bind(name))
         return self._states[name]
 
-    def derived(self, name: str) -> Tensor:
-        return self._derived[name]
+    def computed_field(self, name: str) -> Tensor:
+        return self._computed_fields[name]
 
-    def parameter(self, name: str) -> Tensor:
-        return self._parameters[name]
+    def model_field(self, name: str) -> Tensor:
+        return self._model_fields[name]
 
     def nominal(self, name: str) -> Tensor:
         return self._nominal[name]
 
-    def commit(self, mask: Tensor) -> None:
+    def recompute_constants(self, mask: Tensor) -> None:
         self._batch.set_const(_ids(mask))
 
     def reset(self, mask: Tensor) -> None:

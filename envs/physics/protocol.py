@@ -27,14 +27,14 @@ class Physics(Protocol):
         """A live, writable state field, as named in MjData: qpos, qvel, ctrl, ..."""
         ...
 
-    def derived(self, name: str) -> Tensor:
+    def computed_field(self, name: str) -> Tensor:
         """A live, read-only field that MuJoCo computes, such as xpos; named at construction.
 
         After `step` it is one substep behind the state, as in Gymnasium's robots.
         """
         ...
 
-    def parameter(self, name: str) -> Tensor:
+    def model_field(self, name: str) -> Tensor:
         """A live, writable model field, such as body_mass or opt.gravity, with a value for each simulation.
 
         Named at construction.
@@ -45,7 +45,7 @@ class Physics(Protocol):
         """The model field's values on the unmodified robot, without the simulations' axis."""
         ...
 
-    def commit(self, mask: Tensor) -> None:
+    def recompute_constants(self, mask: Tensor) -> None:
         """Recompute what MuJoCo derives from the parameters, after writing to them."""
         ...
 

@@ -43,8 +43,8 @@ DERIVED_CONSTANTS = (
     "tendon_invweight0",
     "tendon_length0",
 )
-"""Model fields that MuJoCo derives from others: each simulation needs its own where it has its own parameters."""
-MOST_CONTACTS, MOST_CONSTRAINTS = 128, 512
+"""Model fields that MuJoCo derives from others: each simulation needs its own where it has its own model_fields."""
+MAX_CONTACTS, MAX_CONSTRAINTS = 128, 512
 """Of one simulation: what is allotted to robots whose worst case is beyond them."""
 DIVERGED = 1e10
 """Magnitude of a position, velocity or acceleration beyond which a simulation has diverged, as in MuJoCo."""
@@ -65,8 +65,8 @@ class WarpPhysics:
         self,
         model: mujoco.MjModel,
         num_sims: int,
-        parameters: Sequence[str],
-        derived: Sequence[str],
+        model_fields: Sequence[str],
+        computed_fields: Sequence[str],
         device: torch.device,
     ) -> None:
         self.model = model
@@ -75,18 +75,18 @@ class WarpPhysics:
         self.device = _indexed(device)
         self._warp = warp.device_from_torch(self.device)
         with warp.ScopedDevice(self._warp):
-            self.on_device = put_model(model, num_sims, parameters)
+            self.on_device = put_model(model, num_sims, model_fields)
             contacts, constraints = capacity(model)
             self._data = mujoco_warp.make_data(model, nworld=num_sims, nconmax=contacts, njmax=constraints)
             self._mask = warp.zeros(num_sims, dtype=bool)
             self._picked = warp.to_torch(self._mask)
             warp.synchronize_device(self._warp)  # all this was made on a stream of Warp's own
-        self._parameters = {name: shared(self.on_device, name) for name in parameters}
+        self._model_fields = {name: shared(self.on_device, name) for name in model_fields}
         self._nominal = {
             name: torch.tensor(np.asarray(attrgetter(name)(model)), dtype=self.dtype, device=self.device)
-            for name in parameters
+            for name in model_fields
         }
-        self._derived = {name: shared(self._data, name) for name in derived}
+        self._computed_fields = {name: shared(self._data, name) for name in computed_fields}
         self._states: dict[str, Tensor] = {}
         self._graphs: dict[str, warp.Graph] = {}
         self._overflow = torch.zeros_like(self.state("overflow"))
@@ -96,29 +96,29 @@ class WarpPhysics:
             self._states[name] = shared(self._data, name)
         return self._states[name]
 
-    def derived(self, name: str) -> Tensor:
-        return self._derived[name]
+    def computed_field(self, name: str) -> Tensor:
+        return self._computed_fields[name]
 
-    def parameter(self, name: str) -> Tensor:
-        return self._parameters[name]
+    def model_field(self, name: str) -> Tensor:
+        return self._model_fields[name]
 
     def nominal(self, name: str) -> Tensor:
         return self._nominal[name]
 
-    def commit(self, mask: Tensor) -> None:
-        kept = self._keep_derived()
+    def recompute_constants(self, mask: Tensor) -> None:
+        kept = self._keep_computed()
         self._launch(lambda: mujoco_warp.set_const(self.on_device, self._data))
-        self._restore_derived(kept, torch.zeros_like(mask))
+        self._restore_computed(kept, torch.zeros_like(mask))
 
     def reset(self, mask: Tensor) -> None:
         self._picked.copy_(mask)
         self._replay("reset", lambda: mujoco_warp.reset_data(self.on_device, self._data, reset=self._mask))
 
     def forward(self, mask: Tensor) -> None:
-        if self._derived:  # a step computes all else anew
-            kept = self._keep_derived()
+        if self._computed_fields:  # a step computes all else anew
+            kept = self._keep_computed()
             self._replay("forward", lambda: mujoco_warp.forward(self.on_device, self._data))
-            self._restore_derived(kept, mask)
+            self._restore_computed(kept, mask)
 
     def step(self, nstep: int) -> Tensor:
         def substeps() -> None:
@@ -150,7 +150,7 @@ class WarpPhysics:
 
     def snapshot(self, sim: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
         model = self.model.__copy__()
-        for name, values in self._parameters.items():
+        for name, values in self._model_fields.items():
             owner, _, field = name.rpartition(".")
             setattr(attrgetter(owner)(model) if owner else model, field, values[sim].double().cpu().numpy())
         data = mujoco.MjData(model)
@@ -183,29 +183,29 @@ class WarpPhysics:
     def _stream(self) -> warp.Stream | None:
         return warp.stream_from_torch(self.device) if self._warp.is_cuda else None
 
-    def _keep_derived(self) -> list[Tensor]:
-        return [live.clone() for live in self._derived.values()]
+    def _keep_computed(self) -> list[Tensor]:
+        return [live.clone() for live in self._computed_fields.values()]
 
-    def _restore_derived(self, kept: list[Tensor], mask: Tensor) -> None:
+    def _restore_computed(self, kept: list[Tensor], mask: Tensor) -> None:
         """Undo what was computed of simulations that the mask does not pick: theirs stay a substep behind."""
-        for live, old in zip(self._derived.values(), kept, strict=True):
+        for live, old in zip(self._computed_fields.values(), kept, strict=True):
             live.copy_(torch.where(mask.view(-1, *[1] * (live.dim() - 1)), live, old))
 
 
-def put_model(model: mujoco.MjModel, num_sims: int, parameters: Sequence[str]) -> mujoco_warp.Model:
-    """The model on Warp's device, with values of their own for each simulation of the parameters and what they bring.
+def put_model(model: mujoco.MjModel, num_sims: int, model_fields: Sequence[str]) -> mujoco_warp.Model:
+    """The model on Warp's device, with values of their own for each simulation of the model_fields and what they bring.
 
     InputError where MuJoCo Warp lacks what the model asks for.
     """
-    own = [name for name in parameters if not name.startswith("opt.")]
-    batched = {*own, *DERIVED_CONSTANTS} if parameters else set()
+    own = [name for name in model_fields if not name.startswith("opt.")]
+    batched = {*own, *DERIVED_CONSTANTS} if model_fields else set()
     try:
         put = mujoco_warp.put_model(model, dict.fromkeys(sorted(batched), num_sims))
     except (NotImplementedError, ValueError) as error:
         raise InputError(
             f"MuJoCo Warp cannot run this robot: {error} Take --physics mujoco, or another robot"
         ) from error
-    for name in set(parameters) - set(own):
+    for name in set(model_fields) - set(own):
         option = name.removeprefix("opt.")
         one = getattr(put.opt, option)
         values = np.repeat(one.numpy(), num_sims, axis=0)
@@ -216,12 +216,12 @@ def put_model(model: mujoco.MjModel, num_sims: int, parameters: Sequence[str]) -
 
 def capacity(model: mujoco.MjModel) -> tuple[int, int]:
     """Contacts and constraints to allot to a simulation: its worst case, within reason."""
-    contacts = sum(most_contacts(model, *pair) for pair in colliding_pairs(model))
+    contacts = sum(max_contacts(model, *pair) for pair in colliding_pairs(model))
     condim = max(int(model.geom_condim.max(initial=1)), int(model.pair_dim.max(initial=1)))
     rows = contacts * max(1, 2 * (condim - 1))
     rows += int((model.dof_frictionloss > 0).sum() + model.jnt_limited.sum() + model.tendon_limited.sum())
     rows += int((model.tendon_frictionloss > 0).sum()) + 6 * model.neq
-    return min(contacts, MOST_CONTACTS), min(rows, MOST_CONSTRAINTS)
+    return min(contacts, MAX_CONTACTS), min(rows, MAX_CONSTRAINTS)
 
 
 def colliding_pairs(model: mujoco.MjModel) -> list[tuple[int, int]]:
@@ -240,7 +240,7 @@ def colliding_pairs(model: mujoco.MjModel) -> list[tuple[int, int]]:
     return pairs
 
 
-def most_contacts(model: mujoco.MjModel, first: int, second: int) -> int:
+def max_contacts(model: mujoco.MjModel, first: int, second: int) -> int:
     """How many points two geoms can touch at."""
     kinds = mujoco.mjtGeom
     shapes = {int(model.geom_type[first]), int(model.geom_type[second])}

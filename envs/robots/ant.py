@@ -16,7 +16,7 @@ from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import DIRECTION, HEADING, all_but, mass_factor, motor_lives, motor_signs, place
 from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleLimbMass
-from limbshift.envs.tasks.parameter import Effect, TaskParameter, drawn_members
+from limbshift.envs.tasks.parameter import Effect, TaskParameter, drawn_tasks
 from limbshift.envs.tasks.rewards import alive, along, control_cost
 
 LEGS = {
@@ -71,7 +71,7 @@ class Ant(Robot):
     frame_skip = 5
     integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     camera = {"distance": 4.0, "azimuth": 90.0, "elevation": -25.0}
-    derived = ("xpos",)
+    computed_fields = ("xpos",)
     falls_by_height = False
     """Whether it falls as Gymnasium's does."""
 
@@ -84,7 +84,7 @@ class Ant(Robot):
         return physics.state("qpos")[:, 2:], physics.state("qvel")
 
     def position(self, physics: Physics) -> Tensor:
-        return physics.derived("xpos")[:, self.model.body("torso").id, :2]
+        return physics.computed_field("xpos")[:, self.model.body("torso").id, :2]
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         qpos, qvel = uniform.split([self.model.nq, self.model.nv], dim=-1)
@@ -145,7 +145,7 @@ class AntWiring(AntFamily):
     """Run along +x with motors of which any may be wired the wrong way round."""
 
     parameters = motor_signs(JOINTS)
-    members = all_but(tuple(product((-1.0, 1.0), repeat=len(JOINTS))), HELDOUT_WIRINGS)
+    listed_tasks = all_but(tuple(product((-1.0, 1.0), repeat=len(JOINTS))), HELDOUT_WIRINGS)
 
 
 class AntDir(AntFamily):
@@ -193,7 +193,7 @@ class AntCrippled(AntFamily):
     """Run along +x with one leg dead; the back right one is never trained on."""
 
     parameters = motor_lives([(leg, JOINTS[2 * number : 2 * number + 2]) for number, leg in enumerate(LEGS)])
-    members = all_but([tuple(float(leg != dead) for leg in LEGS) for dead in LEGS], [(1.0, 1.0, 1.0, 0.0)])
+    listed_tasks = all_but([tuple(float(leg != dead) for leg in LEGS) for dead in LEGS], [(1.0, 1.0, 1.0, 0.0)])
 
 
 class AntGoal(AntFamily):
@@ -204,7 +204,7 @@ class AntGoal(AntFamily):
     variants = {
         "default": {},
         "sparse": {},
-        "pearl": {"members": drawn_members(parameters, train=150, heldout=30, discs=discs)},
+        "pearl": {"listed_tasks": drawn_tasks(parameters, train=150, heldout=30, discs=discs)},
     }
     goal_radius = NEAR
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from limbshift.envs.family import Motion, Robot, TaskFamily
-from limbshift.envs.physics.device_array import Constant
+from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import factor, payload
 from limbshift.envs.tasks.effects import ScaleElement
@@ -16,11 +16,11 @@ from limbshift.envs.tasks.rewards import control_cost
 
 JOINTS = ("shoulder_yaw", "shoulder_pitch", "elbow", "wrist_roll", "wrist_pitch", "hand_roll")
 
-MIDDLE = Constant([0.0, 0.6, 0.9, 0.0, 0.5, 0.0])
+MIDDLE = DeviceArray([0.0, 0.6, 0.9, 0.0, 0.5, 0.0])
 """About which each joint's reference swings, rad."""
-SWING = Constant([0.6, 0.3, 0.4, 0.5, 0.4, 0.5])
+SWING = DeviceArray([0.6, 0.3, 0.4, 0.5, 0.4, 0.5])
 """How far it swings, rad."""
-RATE = Constant([2 * math.pi / period for period in (4.0, 3.2, 2.6, 2.2, 1.8, 1.6)])
+RATE = DeviceArray([2 * math.pi / period for period in (4.0, 3.2, 2.6, 2.2, 1.8, 1.6)])
 """How fast, rad/s: periods of 1.6 to 4 s, so that an episode of 4 s does not repeat itself."""
 RESET_NOISE = 0.05
 """Half width of the initial joint positions about the reference (rad) and of the velocities (rad/s)."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.family import Motion, Robot, TaskFamily
-from limbshift.envs.hardware import ACTION_DELAY, INTERFACE
+from limbshift.envs.hardware import ACTION_DELAY, HARDWARE
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import (
@@ -26,7 +26,7 @@ from limbshift.envs.tasks.common import (
     slope,
     wirings,
 )
-from limbshift.envs.tasks.parameter import drawn_members
+from limbshift.envs.tasks.parameter import drawn_tasks
 from limbshift.envs.tasks.rewards import control_cost
 
 BODIES = ("torso", "bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
@@ -123,7 +123,7 @@ class HalfCheetahVel(HalfCheetahFamily):
     variants = {
         **HalfCheetahFamily.variants,
         "garage": {"parameters": (SLOW,), "episodes_per_trial": 4, "horizon": 100},
-        "pearl": {"members": drawn_members((TARGET_VELOCITY,), train=100, heldout=30)},
+        "pearl": {"listed_tasks": drawn_tasks((TARGET_VELOCITY,), train=100, heldout=30)},
     }
     parameters = (TARGET_VELOCITY,)
 
@@ -152,14 +152,14 @@ class HalfCheetahWiring(HalfCheetahFamily):
 
     initial_log_std = -0.85
     parameters = motor_signs(MOTORS)
-    members = all_but(tuple(product((-1.0, 1.0), repeat=len(MOTORS))), wirings(HELDOUT_WIRINGS))
+    listed_tasks = all_but(tuple(product((-1.0, 1.0), repeat=len(MOTORS))), wirings(HELDOUT_WIRINGS))
 
 
 class HalfCheetahCrippled(HalfCheetahFamily):
     """Run forward with one or two motors dead."""
 
     parameters = motor_lives([(motor, (motor,)) for motor in MOTORS])
-    members = all_but(
+    listed_tasks = all_but(
         [crippled(dead) for count in (1, 2) for dead in combinations(MOTORS, count)],
         [crippled(dead) for dead in HELDOUT_CRIPPLES],
     )
@@ -183,7 +183,7 @@ class HalfCheetahActuators(HalfCheetahFamily):
 class HalfCheetahHardware(HalfCheetahFamily):
     """Run forward with actions that arrive late, and with sensors that are noisy and off."""
 
-    parameters = INTERFACE
+    parameters = HARDWARE
 
 
 class HalfCheetahAnyChange(HalfCheetahFamily):

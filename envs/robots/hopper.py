@@ -34,7 +34,7 @@ class Hopper(PlanarWalker):
     name = "Hopper"
     xml = gymnasium_xml("hopper.xml")
     lowest = 0.7
-    most_pitch = 0.2
+    max_pitch = 0.2
 
 
 ROBOT = Hopper()

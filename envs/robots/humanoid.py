@@ -46,18 +46,18 @@ class Humanoid(Robot):
     frame_skip = 5
     integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     camera = {"distance": 4.0, "azimuth": 90.0, "elevation": -12.0}
-    derived = ("cvel", "qfrc_actuator", "subtree_com")
+    computed_fields = ("cvel", "qfrc_actuator", "subtree_com")
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         return (
             physics.state("qpos")[:, 2:],
             physics.state("qvel"),
-            physics.derived("cvel")[:, 1:].flatten(1),
-            physics.derived("qfrc_actuator")[:, 6:],
+            physics.computed_field("cvel")[:, 1:].flatten(1),
+            physics.computed_field("qfrc_actuator")[:, 6:],
         )
 
     def position(self, physics: Physics) -> Tensor:
-        return physics.derived("subtree_com")[:, 0, :2]
+        return physics.computed_field("subtree_com")[:, 0, :2]
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         qpos, qvel = self.even_noise(uniform, RESET_NOISE)

@@ -15,7 +15,7 @@ from limbshift.envs.tasks.rewards import alive
 
 RESET_NOISE = 0.01
 """Half width of the initial positions (m, rad) and velocities (m/s, rad/s)."""
-MOST_PITCH = 0.2
+MAX_PITCH = 0.2
 """Angle of the pole beyond which it has fallen, rad."""
 
 
@@ -53,7 +53,7 @@ class InvertedPendulum(Robot):
         return self.even_noise(uniform, RESET_NOISE)
 
     def fallen(self, physics: Physics) -> Tensor:
-        return physics.state("qpos")[:, 1].abs() > MOST_PITCH
+        return physics.state("qpos")[:, 1].abs() > MAX_PITCH
 
 
 ROBOT = InvertedPendulum()

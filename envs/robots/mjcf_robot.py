@@ -15,7 +15,7 @@ from torch import Tensor
 
 from limbshift.envs.errors import FamilyError, InputError
 from limbshift.envs.family import Motion, Robot, TaskFamily
-from limbshift.envs.physics.device_array import Constant
+from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.models import give_sky
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import dead_motor, factor, friction, mass_factors, slope
@@ -31,7 +31,7 @@ CONTROL_WEIGHT = 0.05
 """Cost of a squared action."""
 LOWEST_SHARE = 0.5
 """A robot has fallen where its root is below this share of its initial height."""
-MOST_TILT_COSINE = math.cos(math.radians(60.0))
+MIN_UPRIGHT_COSINE = math.cos(math.radians(60.0))
 """A robot has fallen where its root is tilted by more than this from how it starts."""
 ALONG_Z = 0.5
 """A slide joint whose axis has this much of z moves a robot up and down, and not along the ground."""
@@ -41,7 +41,7 @@ class RobotError(InputError):
     """An MJCF file that is no robot that could be trained."""
 
 
-class OwnRobot(Robot):
+class MjcfRobot(Robot):
     """A compiled model; its root is the heaviest body that can move against the world, or is fixed to it.
 
     | Observation | what |
@@ -57,7 +57,7 @@ class OwnRobot(Robot):
     lower than half of its initial height or tilted by 60 degrees; one with a fixed base cannot fall.
     """
 
-    derived = ("xpos", "xmat")
+    computed_fields = ("xpos", "xmat")
 
     def __init__(self, model: mujoco.MjModel, name: str) -> None:
         self.name = name
@@ -70,22 +70,22 @@ class OwnRobot(Robot):
         self.root = heaviest_child_of_the_world(model)
         self.travels = has_travelling_joint(model, self.root)
         self.camera = {"distance": 2.5 * float(model.stat.extent), "azimuth": 90.0, "elevation": -20.0}
-        self._noise = Constant(position_noise(model))
+        self._noise = DeviceArray(position_noise(model))
         hidden = travel_addresses(model, self.root)
-        self._seen = Constant([address for address in range(model.nq) if address not in hidden])
+        self._seen = DeviceArray([address for address in range(model.nq) if address not in hidden])
         self._height = float(data.xpos[self.root, 2])
-        self._up = Constant(data.xmat[self.root, 6:])
+        self._up = DeviceArray(data.xmat[self.root, 6:])
         low, high = model.actuator_ctrlrange.T.copy()
         middle = model.key_ctrl[0].clip(low, high) if model.nkey else (low + high) / 2
-        self._middle, self._below, self._above = (Constant(part) for part in (middle, middle - low, high - middle))
+        self._middle, self._below, self._above = (DeviceArray(part) for part in (middle, middle - low, high - middle))
 
     @classmethod
-    def from_xml(cls, path: Path) -> "OwnRobot":
+    def from_xml(cls, path: Path) -> "MjcfRobot":
         """The robot of an MJCF file; one that travels is given a ground plane where it has none."""
         return cls(compile_robot(path), path.stem)
 
     @classmethod
-    def load(cls, path: Path, name: str) -> "OwnRobot":
+    def load(cls, path: Path, name: str) -> "MjcfRobot":
         """The robot of a compiled model, as `save` wrote it."""
         try:
             return cls(mujoco.MjModel.from_binary_path(str(path)), name)
@@ -93,8 +93,8 @@ class OwnRobot(Robot):
             raise RobotError(f"{path} is no compiled model of MuJoCo {mujoco.__version__}: {error}") from error
 
     @cached_property
-    def start(self) -> Constant:
-        return Constant(self.model.key_qpos[0] if self.model.nkey else self.model.qpos0)
+    def start(self) -> DeviceArray:
+        return DeviceArray(self.model.key_qpos[0] if self.model.nkey else self.model.qpos0)
 
     def save(self, path: Path) -> None:
         """Write the compiled model, with its meshes and textures."""
@@ -117,7 +117,7 @@ class OwnRobot(Robot):
         return qpos[:, self._seen.like(qpos)], physics.state("qvel")
 
     def position(self, physics: Physics) -> Tensor:
-        return physics.derived("xpos")[:, self.root, 0]
+        return physics.computed_field("xpos")[:, self.root, 0]
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         qpos, qvel = (2 * uniform - 1).split([self.model.nq, self.model.nv], dim=-1)
@@ -126,9 +126,9 @@ class OwnRobot(Robot):
     def fallen(self, physics: Physics) -> Tensor | None:
         if not self.travels:
             return None
-        low = physics.derived("xpos")[:, self.root, 2] < LOWEST_SHARE * self._height
-        up = physics.derived("xmat").flatten(2)[:, self.root, 6:]
-        return low | (up @ self._up.like(up) < MOST_TILT_COSINE)
+        low = physics.computed_field("xpos")[:, self.root, 2] < LOWEST_SHARE * self._height
+        up = physics.computed_field("xmat").flatten(2)[:, self.root, 6:]
+        return low | (up @ self._up.like(up) < MIN_UPRIGHT_COSINE)
 
     def pose_error(self, physics: Physics) -> Tensor:
         """(N,) mean distance of the joints from where they start, rad or m."""
@@ -197,18 +197,18 @@ def position_noise(model: mujoco.MjModel) -> NDArray[np.float64]:
     return noise
 
 
-class OwnFamily(TaskFamily):
+class MjcfFamily(TaskFamily):
     """One of the families that every robot has, over its named bodies and actuators."""
 
     gamma = 0.99
 
-    def __init__(self, kind: str, robot: OwnRobot) -> None:
+    def __init__(self, kind: str, robot: MjcfRobot) -> None:
         if kind not in KINDS:
             nearest = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.3)
             hint = f"did you mean {nearest[0]}?" if nearest else f"expected one of {', '.join(KINDS)}"
             raise FamilyError(f"a robot of one's own has no family {kind!r}: {hint}")
         self.name = kind
-        self.robot: OwnRobot = robot
+        self.robot: MjcfRobot = robot
         self.parameters = KINDS[kind](robot)
         super().__init__()
 
@@ -225,14 +225,14 @@ class OwnFamily(TaskFamily):
         return {"pose": -self.robot.pose_error(motion.physics), "control": cost}
 
 
-def limbs(robot: OwnRobot) -> tuple[TaskParameter, ...]:
+def limbs(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
     """Each body up to 2.25 times heavier or lighter."""
     model = robot.model
     bodies = [model.body(number).name for number in range(1, model.nbody) if model.body_mass[number] > 0]
     return mass_factors(bodies, widest=2, extrapolation=3)
 
 
-def payload(robot: OwnRobot) -> tuple[TaskParameter, ...]:
+def payload(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
     """A load of up to half of the robot's mass, on its root or, with a fixed base, on its last body."""
     model = robot.model
     body = model.body(robot.root if robot.travels else model.nbody - 1).name
@@ -243,19 +243,19 @@ def payload(robot: OwnRobot) -> tuple[TaskParameter, ...]:
     return (replace(load, effect=AddMass(body)),)
 
 
-def ground(robot: OwnRobot) -> tuple[TaskParameter, ...]:
+def ground(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
     """Slippery or rough ground, uphill or downhill."""
     return (friction(0.4, 2.0, (0.2, 0.4), (2.0, 4.0)), slope(10.0, (-15.0, -10.0), (10.0, 15.0)))
 
 
-def motors(robot: OwnRobot) -> tuple[TaskParameter, ...]:
+def motors(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
     """Weak or strong motors, of which one may be dead."""
     names = actuators(robot)
     strength = factor("motor_strength", 0.5, 1.5, "factor on the force of all motors", ((0.25, 0.5), (1.5, 2.0)))
     return (replace(strength, effect=ScaleActuators(names)), dead_motor(names))
 
 
-def wiring(robot: OwnRobot) -> tuple[TaskParameter, ...]:
+def wiring(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
     """Motors of which any may be wired the wrong way round."""
     return tuple(
         TaskParameter(
@@ -270,7 +270,7 @@ def wiring(robot: OwnRobot) -> tuple[TaskParameter, ...]:
     )
 
 
-def actuators(robot: OwnRobot) -> tuple[str, ...]:
+def actuators(robot: MjcfRobot) -> tuple[str, ...]:
     """The names of a robot's actuators, in order."""
     return tuple(robot.model.actuator(number).name for number in range(robot.model.nu))
 

@@ -11,7 +11,7 @@ from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import factor
 from limbshift.envs.tasks.effects import ScaleElement
-from limbshift.envs.tasks.parameter import Effect, TaskParameter, drawn_members
+from limbshift.envs.tasks.parameter import Effect, TaskParameter, drawn_tasks
 from limbshift.envs.tasks.rewards import alive, control_cost
 
 POSITION_NOISE = 5e-3
@@ -31,7 +31,7 @@ class PlanarWalker(Robot):
     lowest: ClassVar[float]
     """Height of the torso below which it has fallen, m."""
     highest: ClassVar[float] = float("inf")
-    most_pitch: ClassVar[float]
+    max_pitch: ClassVar[float]
     """Pitch of the torso beyond which it has fallen, rad."""
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
@@ -46,7 +46,7 @@ class PlanarWalker(Robot):
 
     def fallen(self, physics: Physics) -> Tensor:
         _, height, pitch = physics.state("qpos")[:, :3].unbind(dim=-1)
-        return (height <= self.lowest) | (height >= self.highest) | (pitch.abs() >= self.most_pitch)
+        return (height <= self.lowest) | (height >= self.highest) | (pitch.abs() >= self.max_pitch)
 
 
 def element_factors(bodies: Sequence[str], joints: Sequence[str]) -> tuple[TaskParameter, ...]:
@@ -74,7 +74,7 @@ def element_variants(bodies: Sequence[str], joints: Sequence[str]) -> dict[str, 
     parameters = element_factors(bodies, joints)
     return {
         "varibad": {"parameters": parameters},
-        "pearl": {"parameters": parameters, "members": drawn_members(parameters, train=40, heldout=10)},
+        "pearl": {"parameters": parameters, "listed_tasks": drawn_tasks(parameters, train=40, heldout=10)},
     }
 
 

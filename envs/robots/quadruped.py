@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.family import Motion, Robot, TaskFamily
-from limbshift.envs.physics.device_array import Constant
+from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import TARGET_VELOCITY, dead_motor, factor, friction, payload, slope
 from limbshift.envs.tasks.effects import MoveBody, ScaleActuators
@@ -25,7 +25,7 @@ RESET_NOISE = 0.05
 """Half width of the initial joint positions (rad) and of all velocities (m/s, rad/s)."""
 LOWEST = 0.15
 """Height of the trunk below which it has fallen, m."""
-MOST_TILT = 0.5
+MIN_UPRIGHT = 0.5
 """Share of gravity along the trunk's own down below which it has fallen: 60 degrees."""
 
 
@@ -53,8 +53,8 @@ class Quadruped(Robot):
     camera = {"distance": 1.6, "azimuth": 90.0, "elevation": -15.0}
 
     @cached_property
-    def start(self) -> Constant:
-        return Constant(self.model.key_qpos[0])
+    def start(self) -> DeviceArray:
+        return DeviceArray(self.model.key_qpos[0])
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         qpos, qvel = physics.state("qpos"), physics.state("qvel")
@@ -71,7 +71,7 @@ class Quadruped(Robot):
 
     def fallen(self, physics: Physics) -> Tensor:
         qpos = physics.state("qpos")
-        return (qpos[:, 2] < LOWEST) | (down(qpos[:, 3:7])[:, 2] > -MOST_TILT)
+        return (qpos[:, 2] < LOWEST) | (down(qpos[:, 3:7])[:, 2] > -MIN_UPRIGHT)
 
 
 def into_frame(quaternion: Tensor, vector: Tensor) -> Tensor:

@@ -51,14 +51,14 @@ class Reacher(Robot):
     frame_skip = 2
     integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     camera = {"distance": 0.82, "azimuth": 90.0, "elevation": -90.0}
-    derived = ("xpos",)
+    computed_fields = ("xpos",)
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         angles = physics.state("qpos")[:, :2]
         return angles.cos(), angles.sin(), physics.state("qvel")[:, :2], self.position(physics)
 
     def position(self, physics: Physics) -> Tensor:
-        return physics.derived("xpos")[:, self.model.body("fingertip").id, :2]
+        return physics.computed_field("xpos")[:, self.model.body("fingertip").id, :2]
 
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
         qpos, qvel = (2 * uniform - 1).split([self.model.nq, self.model.nv], dim=-1)

@@ -37,7 +37,7 @@ class Walker2d(PlanarWalker):
     xml = gymnasium_xml("walker2d_v5.xml")
     lowest = 0.8
     highest = 2.0
-    most_pitch = 1.0
+    max_pitch = 1.0
 
 
 ROBOT = Walker2d()

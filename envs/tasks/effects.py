@@ -35,13 +35,13 @@ class ScaleBodyMass(Effect):
     """Multiplies a body's mass and its inertia: the same shape in a denser or lighter material."""
 
     body: str
-    fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
+    model_fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         factor = _where(mask, values)
         body = find(physics, "body", self.body).id
-        physics.parameter("body_mass")[:, body] *= factor
-        physics.parameter("body_inertia")[:, body] *= factor.unsqueeze(-1)
+        physics.model_field("body_mass")[:, body] *= factor
+        physics.model_field("body_inertia")[:, body] *= factor.unsqueeze(-1)
 
     def shown_on(self, physics: Physics) -> tuple[int, ...]:
         return (int(find(physics, "body", self.body).id),)
@@ -52,12 +52,12 @@ class ScaleAllMass(Effect):
     """Multiplies the mass and the inertia of all bodies: the value is their density, in units of `nominal`."""
 
     nominal: float
-    fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
+    model_fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         factor = _where(mask, values / self.nominal).unsqueeze(-1)
-        physics.parameter("body_mass").mul_(factor)
-        physics.parameter("body_inertia").mul_(factor.unsqueeze(-1))
+        physics.model_field("body_mass").mul_(factor)
+        physics.model_field("body_inertia").mul_(factor.unsqueeze(-1))
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ class ScaleElement(Effect):
     """None for the whole row."""
 
     @property
-    def fields(self) -> tuple[str, ...]:
+    def model_fields(self) -> tuple[str, ...]:
         return (self.field,)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         found = find(physics, self.kind, self.name)
         row = int(found.dofadr[0]) if self.field.startswith("dof_") else int(found.id)
-        live = physics.parameter(self.field)[:, row]
+        live = physics.model_field(self.field)[:, row]
         element = live if self.column is None else live[:, self.column]
         element.mul_(_where(mask, values).view(-1, *[1] * (element.dim() - 1)))
 
@@ -88,13 +88,13 @@ class ScaleLimbMass(Effect):
     """Multiplies the mass and the inertia of a body and of all that hang on it."""
 
     root: str
-    fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
+    model_fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         factor = _where(mask, values)
         for body in self.shown_on(physics):  # a list of indices would be sent to the device, which waits for it
-            physics.parameter("body_mass")[:, body] *= factor
-            physics.parameter("body_inertia")[:, body] *= factor.unsqueeze(-1)
+            physics.model_field("body_mass")[:, body] *= factor
+            physics.model_field("body_inertia")[:, body] *= factor.unsqueeze(-1)
 
     def shown_on(self, physics: Physics) -> tuple[int, ...]:
         limb = [int(find(physics, "body", self.root).id)]
@@ -112,22 +112,22 @@ class ScaleCapsuleLength(Effect):
     """
 
     body: str
-    fields: ClassVar[tuple[str, ...]] = ("geom_size", "geom_pos", "body_ipos", "body_inertia", "body_pos")
+    model_fields: ClassVar[tuple[str, ...]] = ("geom_size", "geom_pos", "body_ipos", "body_inertia", "body_pos")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         factor = _where(mask, values).unsqueeze(-1)
         body = int(find(physics, "body", self.body).id)
         geom = int(physics.model.body(body).geomadr[0])
         radius, half_length = physics.model.geom_size[geom, :2].tolist()
-        physics.parameter("geom_size")[:, geom, 1:2] *= factor
-        physics.parameter("geom_pos")[:, geom] *= factor
-        physics.parameter("body_ipos")[:, body] *= factor
+        physics.model_field("geom_size")[:, geom, 1:2] *= factor
+        physics.model_field("geom_pos")[:, geom] *= factor
+        physics.model_field("body_ipos")[:, body] *= factor
         for child, parent in enumerate(physics.model.body_parentid.tolist()):
             if parent == body:
-                physics.parameter("body_pos")[:, child] *= factor
+                physics.model_field("body_pos")[:, child] *= factor
         nominal = torch.full_like(factor, half_length)
         ratio = capsule_inertia(radius, factor * half_length) / capsule_inertia(radius, nominal)
-        physics.parameter("body_inertia")[:, body] *= ratio
+        physics.model_field("body_inertia")[:, body] *= ratio
 
 
 def capsule_inertia(radius: float, half_length: Tensor) -> Tensor:
@@ -147,12 +147,12 @@ class ScaleMotors(Effect):
 
     joints: tuple[str, ...]
     """The joints that they move."""
-    fields: ClassVar[tuple[str, ...]] = ("actuator_gear",)
+    model_fields: ClassVar[tuple[str, ...]] = ("actuator_gear",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         factor = _where(mask, values).unsqueeze(-1)
         for motor in _motors(physics, self.joints):
-            physics.parameter("actuator_gear")[:, motor] *= factor
+            physics.model_field("actuator_gear")[:, motor] *= factor
 
     def shown_on(self, physics: Physics) -> tuple[int, ...]:
         return tuple(int(find(physics, "joint", joint).bodyid[0]) for joint in self.joints)
@@ -162,13 +162,13 @@ class ScaleMotors(Effect):
 class KillMotor(Effect):
     """Silences one actuator, by its number; 0 silences none."""
 
-    fields: ClassVar[tuple[str, ...]] = ("actuator_gainprm", "actuator_biasprm")
+    model_fields: ClassVar[tuple[str, ...]] = ("actuator_gainprm", "actuator_biasprm")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         numbers = torch.arange(1, physics.model.nu + 1, device=values.device)
         alive = ~(mask.unsqueeze(-1) & (values.unsqueeze(-1) == numbers))  # (N, A)
-        for field in self.fields:
-            physics.parameter(field).mul_(alive.unsqueeze(-1))
+        for field in self.model_fields:
+            physics.model_field(field).mul_(alive.unsqueeze(-1))
 
 
 def _motors(physics: Physics, joints: tuple[str, ...]) -> list[int]:
@@ -188,14 +188,14 @@ class ScaleActuators(Effect):
     actuators: tuple[str, ...]
     reversing: bool = False
     """Whether the command alone is multiplied, and a servo's feedback stays as it is."""
-    fields: ClassVar[tuple[str, ...]] = ("actuator_gainprm", "actuator_biasprm")
+    model_fields: ClassVar[tuple[str, ...]] = ("actuator_gainprm", "actuator_biasprm")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         factor = _where(mask, values).unsqueeze(-1)
         for name in self.actuators:
             actuator = find(physics, "actuator", name).id
-            for field in self.fields[: 1 if self.reversing else 2]:
-                physics.parameter(field)[:, actuator] *= factor
+            for field in self.model_fields[: 1 if self.reversing else 2]:
+                physics.model_field(field)[:, actuator] *= factor
 
 
 @dataclass(frozen=True)
@@ -203,10 +203,10 @@ class AddMass(Effect):
     """Adds kilograms at a body's centre of mass."""
 
     body: str
-    fields: ClassVar[tuple[str, ...]] = ("body_mass",)
+    model_fields: ClassVar[tuple[str, ...]] = ("body_mass",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        physics.parameter("body_mass")[:, find(physics, "body", self.body).id] += torch.where(mask, values, 0.0)
+        physics.model_field("body_mass")[:, find(physics, "body", self.body).id] += torch.where(mask, values, 0.0)
 
     def shown_on(self, physics: Physics) -> tuple[int, ...]:
         return (int(find(physics, "body", self.body).id),)
@@ -218,42 +218,42 @@ class MoveBody(Effect):
 
     body: str
     axis: int
-    fields: ClassVar[tuple[str, ...]] = ("body_pos",)
+    model_fields: ClassVar[tuple[str, ...]] = ("body_pos",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         body = find(physics, "body", self.body).id
-        physics.parameter("body_pos")[:, body, self.axis] += torch.where(mask, values, 0.0)
+        physics.model_field("body_pos")[:, body, self.axis] += torch.where(mask, values, 0.0)
 
 
 @dataclass(frozen=True)
 class ScaleDamping(Effect):
     """Multiplies the damping of all joints."""
 
-    fields: ClassVar[tuple[str, ...]] = ("dof_damping",)
+    model_fields: ClassVar[tuple[str, ...]] = ("dof_damping",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        physics.parameter("dof_damping").mul_(_where(mask, values).unsqueeze(-1))
+        physics.model_field("dof_damping").mul_(_where(mask, values).unsqueeze(-1))
 
 
 @dataclass(frozen=True)
 class ScaleFriction(Effect):
     """Multiplies the sliding friction of all geoms, the ground's too: contacts take the larger of two."""
 
-    fields: ClassVar[tuple[str, ...]] = ("geom_friction",)
+    model_fields: ClassVar[tuple[str, ...]] = ("geom_friction",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        physics.parameter("geom_friction")[:, :, 0] *= _where(mask, values).unsqueeze(-1)
+        physics.model_field("geom_friction")[:, :, 0] *= _where(mask, values).unsqueeze(-1)
 
 
 @dataclass(frozen=True)
 class Slope(Effect):
     """Tilts gravity, in degrees about y: at positive angles the way along +x is uphill."""
 
-    fields: ClassVar[tuple[str, ...]] = ("opt.gravity",)
+    model_fields: ClassVar[tuple[str, ...]] = ("opt.gravity",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         angle = torch.where(mask, values, 0.0).deg2rad()
-        gravity = physics.parameter("opt.gravity")
+        gravity = physics.model_field("opt.gravity")
         gravity[:, 0] += gravity[:, 2] * angle.sin()
         gravity[:, 2] *= angle.cos()
 
@@ -262,9 +262,9 @@ class Slope(Effect):
 class ScaleFluid(Effect):
     """Multiplies the density and the viscosity of the fluid."""
 
-    fields: ClassVar[tuple[str, ...]] = ("opt.density", "opt.viscosity")
+    model_fields: ClassVar[tuple[str, ...]] = ("opt.density", "opt.viscosity")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        for field in self.fields:
-            live = physics.parameter(field)
+        for field in self.model_fields:
+            live = physics.model_field(field)
             live.mul_(_where(mask, values).view(-1, *[1] * (live.dim() - 1)))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.errors import InputError
-from limbshift.envs.physics.device_array import Constant
+from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.streams import RandomStream
 
@@ -20,7 +20,7 @@ Task = Mapping[str, float]
 """One task: a flat mapping from parameter name to value."""
 
 SPLITS = ("train", "heldout", "extrapolation")
-MOST_MEMBERS = 1024
+MAX_LISTED_TASKS = 1024
 """Up to so many tasks a finite family is gone through; a larger one is drawn from."""
 
 
@@ -32,7 +32,7 @@ class Effect(Protocol):
     """How a parameter changes the robot: it edits model fields that hold nominal values."""
 
     @property
-    def fields(self) -> tuple[str, ...]:
+    def model_fields(self) -> tuple[str, ...]:
         """Names of the model fields that it writes."""
         ...
 
@@ -108,8 +108,8 @@ class TaskParameter:
         return 2 * (values - low) / (high - low) - 1 if high > low else values - low
 
     @cached_property
-    def _choices(self) -> Constant:
-        return Constant(self.choices)
+    def _choices(self) -> DeviceArray:
+        return DeviceArray(self.choices)
 
     def _to_scale(self, value: float) -> float:
         return math.log(value) if self.scale == "log" else value
@@ -120,16 +120,16 @@ class TaskSpace:
     """All tasks of a family, and the splits they are drawn from."""
 
     parameters: tuple[TaskParameter, ...]
-    members: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+    listed_tasks: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
     """Splits that list their tasks, by name, as rows of values. Filled in where there are only so many tasks."""
     discs: tuple[tuple[str, str], ...] = ()
     """Pairs of parameters drawn together, evenly over the disc whose radius is the first one's high."""
 
     def __post_init__(self) -> None:
         count = math.prod(len(parameter.choices) for parameter in self.parameters)
-        if not self.members and 0 < count <= MOST_MEMBERS:
+        if not self.listed_tasks and 0 < count <= MAX_LISTED_TASKS:
             rows = tuple(product(*(parameter.choices for parameter in self.parameters)))
-            object.__setattr__(self, "members", {"train": rows, "heldout": rows})
+            object.__setattr__(self, "listed_tasks", {"train": rows, "heldout": rows})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -154,19 +154,19 @@ class TaskSpace:
         """Whether the split's tasks are ones that training never meets."""
         if split == "train":
             return False
-        if split in self.members:
-            return not set(self.members[split]) & set(self.members["train"])
+        if split in self.listed_tasks:
+            return not set(self.listed_tasks[split]) & set(self.listed_tasks["train"])
         return True
 
-    def sample(self, split: str, stream: RandomStream, index: Tensor, turn: int = 0) -> Tensor:
+    def sample(self, split: str, stream: RandomStream, index: Tensor, num_shifts: int = 0) -> Tensor:
         """Tasks number index, (N,) int64, of a split: (N, P) float64 values.
 
         A split that lists its tasks is gone through in shuffled order, and again in another.
         Turn 1 gives each number another task, for a change in the midst of a trial.
         """
-        if split in self.members:
-            return self._pick_members(self._members[split], stream, index, turn)
-        uniform = stream.uniform(index, torch.full_like(index, turn), len(self.parameters))
+        if split in self.listed_tasks:
+            return self._pick_listed(self._listed_tasks[split], stream, index, num_shifts)
+        uniform = stream.uniform(index, torch.full_like(index, num_shifts), len(self.parameters))
         columns = {}
         for position, parameter in enumerate(self.parameters):
             outside = split == "extrapolation" and parameter.extrapolation
@@ -182,7 +182,7 @@ class TaskSpace:
         distinct = tuple(dict.fromkeys(tuple(row) for row in rows))
         if len(distinct) < count:
             raise TaskError(f"number of training tasks is {count}, expected at most {len(distinct)}: there are no more")
-        return replace(self, members={**self.members, "train": distinct})
+        return replace(self, listed_tasks={**self.listed_tasks, "train": distinct})
 
     def row(self, task: Task) -> list[float]:
         """The values of a task in the parameters' order; what it leaves out is nominal."""
@@ -198,13 +198,13 @@ class TaskSpace:
         return torch.stack(columns, dim=-1)
 
     @cached_property
-    def _members(self) -> Mapping[str, Constant]:
-        return {split: Constant(np.array(rows, dtype=np.float64)) for split, rows in self.members.items()}
+    def _listed_tasks(self) -> Mapping[str, DeviceArray]:
+        return {split: DeviceArray(np.array(rows, dtype=np.float64)) for split, rows in self.listed_tasks.items()}
 
-    def _pick_members(self, rows: Constant, stream: RandomStream, index: Tensor, turn: int) -> Tensor:
+    def _pick_listed(self, rows: DeviceArray, stream: RandomStream, index: Tensor, num_shifts: int) -> Tensor:
         count, rounds = len(rows), index // len(rows)
         order = stream.uniform(rounds, torch.zeros_like(rounds), count)  # (N, members)
-        place = ((index + turn) % count).unsqueeze(-1)
+        place = ((index + num_shifts) % count).unsqueeze(-1)
         return rows.like(order)[order.argsort(dim=-1).gather(1, place).squeeze(-1)]
 
     def _spread_disc(self, first: str, second: str, uniform: Tensor) -> dict[str, Tensor]:
@@ -214,7 +214,7 @@ class TaskSpace:
         return {first: distance * angle.cos(), second: distance * angle.sin()}
 
 
-def drawn_members(
+def drawn_tasks(
     parameters: tuple[TaskParameter, ...], train: int, heldout: int, discs: tuple[tuple[str, str], ...] = ()
 ) -> dict[str, tuple[tuple[float, ...], ...]]:
     """Splits of so many tasks each, drawn once and for all from the training ranges."""

@@ -71,8 +71,8 @@ def physics_rates(family: TaskFamily, config: BenchConfig) -> PhysicsRates:
     engine = choose_engine(config.physics, choose_device(config.device))
     env = TrialEnv(family, config.num_envs, config.episodes, config.horizon, engine=engine)
     generator = torch.Generator().manual_seed(0)
-    low, high = env.tasks.action_low, env.tasks.action_high
-    shape = (env.steps_per_trial, config.num_envs, env.tasks.action_dim)
+    low, high = env.task_env.action_low, env.task_env.action_high
+    shape = (env.steps_per_trial, config.num_envs, env.task_env.action_dim)
     actions = low + (high - low) * torch.rand(shape, generator=generator).to(low)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -89,9 +89,9 @@ def physics_rates(family: TaskFamily, config: BenchConfig) -> PhysicsRates:
 
 def bare_seconds(env: TrialEnv, actions: Tensor) -> float:
     """The loop without us: the same initial states and controls, the same number of threads."""
-    env.tasks.seed(0)
+    env.task_env.seed(0)
     env.reset()
-    physics, substeps = env.tasks.physics, env.tasks.robot.frame_skip
+    physics, substeps = env.task_env.physics, env.task_env.robot.frame_skip
     states = {name: physics.state(name) for name in ("qpos", "qvel")}
     if isinstance(physics, MujocoPhysics):
         batch = mujoco.batch.Batch(physics.model, physics.num_sims, physics.num_threads)
@@ -112,13 +112,13 @@ def bare_seconds(env: TrialEnv, actions: Tensor) -> float:
 
 def now(env: TrialEnv) -> float:
     """Seconds, when the env's device has come so far."""
-    wait_for(env.tasks.device)
+    wait_for(env.task_env.device)
     return time.perf_counter()
 
 
 def env_seconds(env: TrialEnv, actions: Tensor) -> float:
     """A trial of our env, without the drawing of its tasks."""
-    env.tasks.seed(0)
+    env.task_env.seed(0)
     env.reset()
     start = now(env)
     for action in actions:

@@ -99,9 +99,9 @@ def tasks_text(family: TaskFamily) -> str:
     """How many tasks each split has, such as "48, 16, -" or "any, any, any"."""
     counts = []
     for split in SPLITS:
-        members = len(family.tasks.members.get(split, ())) or "any"
-        counts.append(str(members) if split in family.tasks.splits else "-")
-    if not family.tasks.unseen("heldout"):
+        members = len(family.task_space.listed_tasks.get(split, ())) or "any"
+        counts.append(str(members) if split in family.task_space.splits else "-")
+    if not family.task_space.unseen("heldout"):
         counts[1] = "the same"
     return ", ".join(counts)
 
@@ -109,10 +109,10 @@ def tasks_text(family: TaskFamily) -> str:
 def splits_text(family: TaskFamily) -> str:
     """Each split with the number of its tasks, and whether training never meets them."""
     texts = []
-    for split in family.tasks.splits:
-        members = family.tasks.members.get(split)
+    for split in family.task_space.splits:
+        members = family.task_space.listed_tasks.get(split)
         count = f" ({len(members)})" if members else ""
-        seen = " = train" if split == "heldout" and not family.tasks.unseen(split) else ""
+        seen = " = train" if split == "heldout" and not family.task_space.unseen(split) else ""
         texts.append(f"{split}{count}{seen}")
     return ", ".join(texts)
 

@@ -83,7 +83,7 @@ def env_steps_per_second(
 ) -> float:
     """Of trials under random actions, without a network."""
     env = TrialEnv(family, worlds, config.episodes, config.horizon, engine=choose_engine(physics, device))
-    low, high = env.tasks.action_low, env.tasks.action_high
+    low, high = env.task_env.action_low, env.task_env.action_high
     action = low + (high - low) * torch.rand(worlds, len(low), device=low.device)
     env.reset()
 
@@ -91,7 +91,7 @@ def env_steps_per_second(
         if env.step(action).trial_over:
             env.reset()
 
-    rate = worlds * per_second(step, config.seconds, env.tasks.device)
+    rate = worlds * per_second(step, config.seconds, env.task_env.device)
     env.close()
     return rate
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.robots.mjcf_robot import OwnFamily, OwnRobot
+from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.devices import choose_device
 from limbshift.experiments.runs.directory import (
@@ -60,7 +60,7 @@ def chosen_family(config: TrainConfig) -> TaskFamily:
     kept = read_json(run / CONFIG) if run and (run / CONFIG).is_file() else {}
     name = config.family or kept.get("family", OWN_DEFAULT if config.robot else "")
     if run and kept.get("robot"):
-        return OwnFamily(name, OwnRobot.load(run / ROBOT, Path(kept["robot"]).stem))
+        return MjcfFamily(name, MjcfRobot.load(run / ROBOT, Path(kept["robot"]).stem))
     if config.robot:
-        return OwnFamily(name, OwnRobot.from_xml(config.robot))
+        return MjcfFamily(name, MjcfRobot.from_xml(config.robot))
     return make_family(name, kept.get("variant", config.variant))

@@ -15,7 +15,7 @@ from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.comparison.timed_training import Watch
+from limbshift.experiments.comparison.timed_training import TimedTraining
 from limbshift.experiments.configs import Algorithm, TrainConfig, TuneConfig
 from limbshift.experiments.runs.presets import save_preset
 from limbshift.meta.evaluation.adaptation import Act
@@ -41,7 +41,7 @@ def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
     """The command. Returns the preset's path."""
     console = console or Console()
     if not find_spec("optuna"):
-        raise InputError("tune needs optuna: pip install 'limbshift[tune]'")
+        raise InputError("tune needs optuna: pip install '.[tune]'")
     import optuna
 
     family = make_family(config.family, config.variant)
@@ -133,20 +133,20 @@ def train_once(tried: Settings, config: TuneConfig, family: TaskFamily, trial: "
 
     trainer = trainer_of(tried, config, family)
     env = TrialEnv(family, config.tasks, config.episodes, config.horizon, "train", LOOK_SEED)
-    watch = Watch(env, LOOK_SEED, 60 * config.trial_minutes, LOOKS)
+    timed = TimedTraining(env, LOOK_SEED, 60 * config.trial_minutes, LOOKS)
 
     def make_act(env: TrialEnv) -> Act:
         return PolicyActor(trainer.policy, env.num_envs)
 
-    watch.begin()
+    timed.begin()
     goes_on, looks = True, 0
     try:
         while goes_on:
-            trainer.iterate(watch.share)
-            goes_on = watch(trainer.progress.steps, make_act)
-            if len(watch.looks) > looks:
-                looks = len(watch.looks)
-                trial.report(value := float(np.mean(watch.looks[-1].returns, axis=0)[-1]), looks)
+            trainer.iterate(timed.share)
+            goes_on = timed(trainer.progress.steps, make_act)
+            if len(timed.looks) > looks:
+                looks = len(timed.looks)
+                trial.report(value := float(np.mean(timed.looks[-1].returns, axis=0)[-1]), looks)
                 if goes_on and trial.should_prune():
                     raise optuna.TrialPruned
     finally:

@@ -18,9 +18,9 @@ from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.html import write_page
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.summary import summarise_methods
-from limbshift.experiments.comparison.timed_training import MakeAct, Setting, Watch, returns_on
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on
 from limbshift.experiments.comparison.trainers import TRAIN
-from limbshift.experiments.comparison.training_run import Cell, Consumed, cell_file, finals, read_cells
+from limbshift.experiments.comparison.training_run import Consumed, TrainingRun, finals, read_runs, run_file
 from limbshift.experiments.runs.directory import read_json, write_json
 
 LOOKS = 8
@@ -38,7 +38,7 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     methods = open_comparison(config)
     for seed in range(config.seeds):
         for method in methods:
-            ensure_cell(method, seed, config, console)
+            ensure_run(method, seed, config, console)
     finish_comparison(config.out)
     console.print(f"results in {config.out / RESULTS}, page in {config.out / PAGE}", highlight=False, soft_wrap=True)
     return config.out
@@ -56,12 +56,12 @@ def open_comparison(config: CompareConfig) -> list[str]:
 
 
 def finish_comparison(out: Path) -> None:
-    """Write results and page from all cells there are."""
-    about, cells = read_json(out / ABOUT), read_cells(out)
-    results = summarise_methods(cells)
-    content = {**about, "methods": [asdict(result) for result in results], "cells": [asdict(cell) for cell in cells]}
+    """Write results and page from all runs there are."""
+    about, runs = read_json(out / ABOUT), read_runs(out)
+    results = summarise_methods(runs)
+    content = {**about, "methods": [asdict(result) for result in results], "cells": [asdict(cell) for cell in runs]}
     write_json(out / RESULTS, content)
-    write_page(out / PAGE, about, results, cells)
+    write_page(out / PAGE, about, results, runs)
 
 
 def family_of(config: CompareConfig) -> TaskFamily:
@@ -77,14 +77,14 @@ def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:
             raise InputError(f"method is {name!r}, expected some of {', '.join(METHODS)}")
         needed = METHODS[name].needs
         if needed and not find_spec(needed):
-            raise InputError(f"method {name} needs {needed}: pip install 'limbshift[rivals]'")
+            raise InputError(f"method {name} needs {needed}: pip install '.[sb3]'")
         if episodes < METHODS[name].min_episodes:
             raise InputError(f"episodes is {episodes}, expected at least {METHODS[name].min_episodes} for {name}")
     return list(dict.fromkeys((*config.methods, "random")))
 
 
 def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any]:
-    """All that must be the same in the cells of a comparison."""
+    """All that must be the same in the runs of a comparison."""
     return {
         "family": family.name,
         "variant": family.variant,
@@ -111,12 +111,12 @@ def check_same(out: Path, about: dict[str, Any]) -> None:
             raise InputError(f"{out} holds a comparison whose {name} is {kept.get(name)}, expected {value} as here")
 
 
-def ensure_cell(method: str, seed: int, config: CompareConfig, console: Console | None = None) -> None:
+def ensure_run(method: str, seed: int, config: CompareConfig, console: Console | None = None) -> None:
     """Train a cell if it is not there; its file is written when it is complete. Random actions have one seed."""
-    path = cell_file(config.out, method, seed)
+    path = run_file(config.out, method, seed)
     if path.is_file() or (method == "random" and seed > 0):
         return
-    cell = train_cell(method, seed, config, family_of(config))
+    cell = train_method(method, seed, config, family_of(config))
     write_json(path, asdict(cell), indent=None)
     final = finals([cell]).mean()
     spent = f"{cell.looks[-1].seconds:.0f} s, {cell.looks[-1].steps:,} steps"
@@ -126,7 +126,7 @@ def ensure_cell(method: str, seed: int, config: CompareConfig, console: Console 
     )
 
 
-def train_cell(name: str, seed: int, config: CompareConfig, family: TaskFamily) -> Cell:
+def train_method(name: str, seed: int, config: CompareConfig, family: TaskFamily) -> TrainingRun:
     """Train, looking at held-out tasks on the way, and play all splits at the end."""
     method = METHODS[name]
     episodes, horizon = config.episodes or family.episodes_per_trial, config.horizon or family.horizon
@@ -135,18 +135,18 @@ def train_cell(name: str, seed: int, config: CompareConfig, family: TaskFamily) 
         return TrialEnv(family, config.tasks, episodes, horizon, split, TASK_SEED, method.observes_task)
 
     heldout = trials("heldout")
-    watch = Watch(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS)
+    timed = TimedTraining(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS)
     setting = Setting(
         family, seed, config.num_envs, episodes, horizon, config.cell, config.hide_reward, config.first_order
     )
-    make_act = TRAIN[name](setting, watch)
+    make_act = TRAIN[name](setting, timed)
     heldout.close()
-    returns = {split: split_returns(trials(split), make_act) for split in family.tasks.splits}
+    returns = {split: split_returns(trials(split), make_act) for split in family.task_space.splits}
     consumed = [
         Consumed(count, [trial[-1] for trial in split_returns(trials("heldout", count + 1), make_act)])
         for count in (CONSUMED if method.by_gradient else ())
     ]
-    return Cell(name, seed, cpu_model(), watch.looks, returns, consumed)
+    return TrainingRun(name, seed, cpu_model(), timed.looks, returns, consumed)
 
 
 def cpu_model() -> str:

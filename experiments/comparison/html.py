@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from limbshift.agents.atomic_write import replacing
 from limbshift.experiments.comparison.summary import MethodResult
-from limbshift.experiments.comparison.training_run import Cell
+from limbshift.experiments.comparison.training_run import TrainingRun
 from limbshift.experiments.figures.comparison_plots import (
     FEW_SEEDS,
     name_methods,
@@ -26,7 +26,7 @@ from limbshift.meta.evaluation.statistics import Score
 TEMPLATE = Path(__file__).with_name("comparison.html.jinja")
 
 
-def write_page(path: Path, about: dict[str, Any], methods: Sequence[MethodResult], cells: Sequence[Cell]) -> None:
+def write_page(path: Path, about: dict[str, Any], methods: Sequence[MethodResult], runs: Sequence[TrainingRun]) -> None:
     """Replace the page."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string(TEMPLATE.read_text()).render(
@@ -36,10 +36,10 @@ def write_page(path: Path, about: dict[str, Any], methods: Sequence[MethodResult
         few=any(len(method.by_seed) < FEW_SEEDS for method in methods),
         interval=interval,
         worst=lambda score: "-" if score is None else f"{score.worst10:.2f}",
-        training=drawn((2, 1), lambda axes: plot_training(axes, cells)),
-        adaptation=drawn((1, 1), lambda axes: plot_adaptation(axes[0], cells)),
-        gradient=drawn((1, 1), lambda axes: plot_consumed(axes[0], cells))
-        if any(cell.consumed for cell in cells)
+        training=drawn((2, 1), lambda axes: plot_training(axes, runs)),
+        adaptation=drawn((1, 1), lambda axes: plot_adaptation(axes[0], runs)),
+        gradient=drawn((1, 1), lambda axes: plot_consumed(axes[0], runs))
+        if any(cell.consumed for cell in runs)
         else None,
     )
     with replacing(path) as temporary:

@@ -12,7 +12,7 @@ class Method(NamedTuple):
     budget: float = 1.0
     """In units of the common one."""
     needs: str = ""
-    """A package of the extra `rivals`."""
+    """A package of the extra `sb3`."""
     by_gradient: bool = False
     """Whether it adapts by gradient steps after each episode, which go on as long as there are episodes."""
     min_episodes: int = 1

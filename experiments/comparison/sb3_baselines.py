@@ -18,7 +18,7 @@ from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.agents.normaliser import InputNormaliser
 from limbshift.envs.adapters.make import make_sb3
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, Watch
+from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, TimedTraining
 from limbshift.meta.evaluation.adaptation import Act
 from limbshift.meta.maml.inner_loop import AdaptingActor, GradientSteps
 from limbshift.meta.rl2.config import PPOConfig
@@ -32,12 +32,12 @@ FINETUNE_RATE, FINETUNE_STEPS = 5e-4, 16
 """Of Adam on a task's own copy of PPO's policy, after each of its episodes."""
 
 
-class WatchCallback(BaseCallback):
-    """Asks the watch whenever a rollout begins, which is when the update before it is over."""
+class TimedTrainingCallback(BaseCallback):
+    """Asks the timed whenever a rollout begins, which is when the update before it is over."""
 
-    def __init__(self, watch: Watch, make_act: MakeAct) -> None:
+    def __init__(self, timed: TimedTraining, make_act: MakeAct) -> None:
         super().__init__()
-        self._watch = watch
+        self._watch = timed
         self._make_act = make_act
         self._goes_on = True
 
@@ -112,10 +112,10 @@ def as_ours(algorithm: PPO, env: VecNormalize) -> FeedforwardActorCritic:
     return FeedforwardActorCritic(normaliser, mean, value, theirs.log_std)
 
 
-def learn(algorithm: BaseAlgorithm, env: VecNormalize, watch: Watch, make_act: MakeAct) -> MakeAct:
-    """Until the watch says stop."""
+def learn(algorithm: BaseAlgorithm, env: VecNormalize, timed: TimedTraining, make_act: MakeAct) -> MakeAct:
+    """Until the timed says stop."""
     algorithm.set_logger(Logger(None, []))  # its own would leave an empty directory in the system's temporary one
-    algorithm.learn(UNLIMITED, callback=WatchCallback(watch, make_act))
+    algorithm.learn(UNLIMITED, callback=TimedTrainingCallback(timed, make_act))
     env.close()
     return make_act
 
@@ -149,21 +149,21 @@ def make_ppo(setting: Setting, env: VecNormalize) -> PPO:
     )
 
 
-def train_ppo(setting: Setting, watch: Watch) -> MakeAct:
+def train_ppo(setting: Setting, timed: TimedTraining) -> MakeAct:
     """As it is after training, on each task."""
     env = normalised_env(setting, trials=False)
     algorithm = make_ppo(setting, env)
-    return learn(algorithm, env, watch, acting(algorithm, env, trials=False))
+    return learn(algorithm, env, timed, acting(algorithm, env, trials=False))
 
 
-def train_finetune(setting: Setting, watch: Watch) -> MakeAct:
+def train_finetune(setting: Setting, timed: TimedTraining) -> MakeAct:
     """The same PPO, going on by itself on each task."""
     env = normalised_env(setting, trials=False)
     algorithm = make_ppo(setting, env)
-    return learn(algorithm, env, watch, finetuning(algorithm, env, setting))
+    return learn(algorithm, env, timed, finetuning(algorithm, env, setting))
 
 
-def train_sac(setting: Setting, watch: Watch) -> MakeAct:
+def train_sac(setting: Setting, timed: TimedTraining) -> MakeAct:
     """Its own settings, but for sizes and discount."""
     env = normalised_env(setting, trials=False)
     algorithm = SAC(
@@ -176,10 +176,10 @@ def train_sac(setting: Setting, watch: Watch) -> MakeAct:
         device="cpu",
         policy_kwargs={"net_arch": [HIDDEN, HIDDEN]},
     )
-    return learn(algorithm, env, watch, acting(algorithm, env, trials=False))
+    return learn(algorithm, env, timed, acting(algorithm, env, trials=False))
 
 
-def train_recurrent_ppo(setting: Setting, watch: Watch) -> MakeAct:
+def train_recurrent_ppo(setting: Setting, timed: TimedTraining) -> MakeAct:
     """Whole trials in each batch: a rollout is one trial of each env."""
     env, settings = normalised_env(setting, trials=True), ppo_settings(setting)
     algorithm = RecurrentPPO(
@@ -195,10 +195,10 @@ def train_recurrent_ppo(setting: Setting, watch: Watch) -> MakeAct:
         },
         **settings,
     )
-    return learn(algorithm, env, watch, acting(algorithm, env, trials=True))
+    return learn(algorithm, env, timed, acting(algorithm, env, trials=True))
 
 
-TRAIN: Mapping[str, Callable[[Setting, Watch], MakeAct]] = {
+TRAIN: Mapping[str, Callable[[Setting, TimedTraining], MakeAct]] = {
     "ppo": train_ppo,
     "sac": train_sac,
     "recurrent-ppo": train_recurrent_ppo,

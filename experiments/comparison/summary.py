@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.training_run import Cell, by_method, finals, finals_at, mean_steps
+from limbshift.experiments.comparison.training_run import TrainingRun, by_method, finals, finals_at, mean_steps
 from limbshift.meta.evaluation.statistics import Score, normalised, score
 
 
@@ -33,9 +33,9 @@ class MethodResult:
     """IQM of the last episode on held-out tasks, one for each seed."""
 
 
-def summarise_methods(cells: Sequence[Cell]) -> list[MethodResult]:
+def summarise_methods(runs: Sequence[TrainingRun]) -> list[MethodResult]:
     """In the order of the cells."""
-    methods = by_method(cells)
+    methods = by_method(runs)
     random = finals(methods["random"])
     oracle = finals(methods["oracle"]) if "oracle" in methods else random
     first = next(iter(methods.values()))
@@ -53,13 +53,13 @@ def summarise_methods(cells: Sequence[Cell]) -> list[MethodResult]:
                 name,
                 METHODS[name].description,
                 steps,
-                float(np.mean([cell.looks[-1].seconds for cell in own])),
+                float(np.mean([run.looks[-1].seconds for run in own])),
                 score(finals(own)),
                 scored(finals(own)),
                 scored(finals_at(own, equal_steps)),
                 scored(finals_at(first, equal_steps)),
                 {split: score(finals(own, split)).iqm for split in own[0].splits},
-                [score(finals([cell])).iqm for cell in own],
+                [score(finals([run])).iqm for run in own],
             )
         )
     return results

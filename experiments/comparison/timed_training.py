@@ -35,7 +35,7 @@ class Setting(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Look:
+class HeldoutCurvePoint:
     """What a policy returned on held-out tasks when training had taken so much."""
 
     seconds: float
@@ -46,7 +46,7 @@ class Look:
 
 
 @dataclass
-class Watch:
+class TimedTraining:
     """Called after each iteration of a training: looks when it is time to, and says whether to go on."""
 
     env: TrialEnv
@@ -55,7 +55,7 @@ class Watch:
     seconds: float
     """The budget of training time."""
     num_looks: int
-    looks: list[Look] = field(default_factory=list)
+    looks: list[HeldoutCurvePoint] = field(default_factory=list)
     clock: Callable[[], float] = time.perf_counter
 
     def __post_init__(self) -> None:
@@ -96,7 +96,7 @@ class Watch:
 
     def look(self, steps: int, make_act: MakeAct) -> None:
         """Keep what the policy returns now."""
-        self.looks.append(Look(self._spent, steps, returns_on(self.env, self.seed, make_act).tolist()))
+        self.looks.append(HeldoutCurvePoint(self._spent, steps, returns_on(self.env, self.seed, make_act).tolist()))
 
     def _elapsed(self) -> float:
         return self._spent + self.clock() - self._resumed
@@ -104,6 +104,6 @@ class Watch:
 
 def returns_on(env: TrialEnv, seed: int, make_act: MakeAct) -> np.ndarray:
     """(N, K) returns of the env's first trials, the same for every policy, to the thousandth."""
-    env.tasks.seed(seed)
+    env.task_env.seed(seed)
     returns: np.ndarray = play(env, make_act(env)).reward.sum(axis=-1).round(3)
     return returns

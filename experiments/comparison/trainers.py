@@ -8,7 +8,7 @@ import torch
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, Watch
+from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, TimedTraining
 from limbshift.meta.evaluation.adaptation import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
 from limbshift.meta.rl2.build import make_trainer
@@ -16,7 +16,7 @@ from limbshift.meta.rl2.config import PPOConfig
 
 
 def train_ours(
-    setting: Setting, watch: Watch, memory: bool = True, observe_task: bool = False, tell_task: bool = True
+    setting: Setting, timed: TimedTraining, memory: bool = True, observe_task: bool = False, tell_task: bool = True
 ) -> MakeAct:
     """RL² as `limbshift train` does it; or plain, when what is remembered need not tell the task."""
     trainer = make_trainer(
@@ -36,51 +36,51 @@ def train_ours(
     def make_act(env: TrialEnv) -> Act:
         return PolicyActor(trainer.policy, env.num_envs)
 
-    watch.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
+    timed.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
     trainer.env.close()
     return make_act
 
 
-def train_maml(setting: Setting, watch: Watch) -> MakeAct:
+def train_maml(setting: Setting, timed: TimedTraining) -> MakeAct:
     """Each task's own copy of a policy, which is improved after each of its episodes."""
     env = TrialEnv(setting.family, setting.num_envs, setting.episodes, setting.horizon, seed=setting.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.seed)
         policy = FeedforwardActorCritic.of_size(
-            env.tasks.obs_dim, env.tasks.action_dim, HIDDEN, setting.family.initial_log_std
+            env.task_env.obs_dim, env.task_env.action_dim, HIDDEN, setting.family.initial_log_std
         )
     maml = MAML(env, policy, MAMLConfig(first_order=setting.first_order), setting.family.gamma, setting.seed)
 
     def make_act(env: TrialEnv) -> Act:
         return maml.actor(env, torch.Generator().manual_seed(setting.seed))
 
-    watch.run(maml.iterate, lambda: maml.steps, make_act)
+    timed.run(maml.iterate, lambda: maml.steps, make_act)
     env.close()
     return make_act
 
 
-def train_random(setting: Setting, watch: Watch) -> MakeAct:
+def train_random(setting: Setting, timed: TimedTraining) -> MakeAct:
     """Nothing is learned."""
 
     def make_act(env: TrialEnv) -> Act:
         return random_actor(env, setting.seed)
 
-    watch.look(0, make_act)
+    timed.look(0, make_act)
     return make_act
 
 
-def train_sb3(name: str) -> Callable[[Setting, Watch], MakeAct]:
+def train_sb3(name: str) -> Callable[[Setting, TimedTraining], MakeAct]:
     """One of Stable-Baselines3's, which is imported when it is asked for: an optional extra."""
 
-    def train(setting: Setting, watch: Watch) -> MakeAct:
+    def train(setting: Setting, timed: TimedTraining) -> MakeAct:
         from limbshift.experiments.comparison import sb3_baselines
 
-        return sb3_baselines.TRAIN[name](setting, watch)
+        return sb3_baselines.TRAIN[name](setting, timed)
 
     return train
 
 
-TRAIN: Mapping[str, Callable[[Setting, Watch], MakeAct]] = {
+TRAIN: Mapping[str, Callable[[Setting, TimedTraining], MakeAct]] = {
     "rl2": train_ours,
     "plain-rl2": partial(train_ours, tell_task=False),
     "no-memory": partial(train_ours, memory=False),
@@ -93,4 +93,4 @@ TRAIN: Mapping[str, Callable[[Setting, Watch], MakeAct]] = {
     "finetune": train_sb3("finetune"),
     "random": train_random,
 }
-"""By method, what trains it until the watch says stop; it returns the policy that came of it."""
+"""By method, what trains it until the timed says stop; it returns the policy that came of it."""

@@ -1,4 +1,4 @@
-"""The cells of a comparison, one for each method and seed: their files, and what is read off them."""
+"""The runs of a comparison, one for each method and seed: their files, and what is read off them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.timed_training import Look
+from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
 from limbshift.experiments.runs.directory import read_json
 
 CELLS = "cells"
@@ -24,14 +24,14 @@ class Consumed:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TrainingRun:
     """One training of one method."""
 
     method: str
     seed: int
     cpu: str
     """Model of the processor."""
-    looks: list[Look]
+    looks: list[HeldoutCurvePoint]
     """At held-out tasks, in the order of training; the last one at the end of the budget."""
     splits: dict[str, list[list[float]]]
     """Trial x episode returns of the policy that came of it, by split."""
@@ -39,48 +39,46 @@ class Cell:
     """Of a method that adapts by gradient steps."""
 
 
-def cell_file(out: Path, method: str, seed: int) -> Path:
-    """Where a cell is kept."""
+def run_file(out: Path, method: str, seed: int) -> Path:
+    """Where a run is kept."""
     return out / CELLS / f"{method}-{seed}.json"
 
 
-def read_cells(out: Path) -> list[Cell]:
+def read_runs(out: Path) -> list[TrainingRun]:
     """All that are complete, by method and seed: of earlier calls too."""
-    cells = []
+    runs: list[TrainingRun] = []
     for path in (out / CELLS).glob("[!.]*.json"):
         content = read_json(path)
-        looks = [Look(**look) for look in content["looks"]]
-        cells.append(
-            Cell(**{**content, "looks": looks, "consumed": [Consumed(**each) for each in content["consumed"]]})
+        looks = [HeldoutCurvePoint(**look) for look in content["looks"]]
+        runs.append(
+            TrainingRun(**{**content, "looks": looks, "consumed": [Consumed(**each) for each in content["consumed"]]})
         )
     order = list(METHODS)
-    return sorted(cells, key=lambda cell: (order.index(cell.method), cell.seed))
+    return sorted(runs, key=lambda run: (order.index(run.method), run.seed))
 
 
-def by_method(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+def by_method(runs: Sequence[TrainingRun]) -> dict[str, list[TrainingRun]]:
     """Each method's own, in the order of the cells."""
-    return {
-        name: [cell for cell in cells if cell.method == name] for name in dict.fromkeys(cell.method for cell in cells)
-    }
+    return {name: [run for run in runs if run.method == name] for name in dict.fromkeys(run.method for run in runs)}
 
 
-def mean_steps(cells: Sequence[Cell]) -> float:
+def mean_steps(runs: Sequence[TrainingRun]) -> float:
     """Of training, in all."""
-    return float(np.mean([cell.looks[-1].steps for cell in cells]))
+    return float(np.mean([run.looks[-1].steps for run in runs]))
 
 
-def finals(cells: Sequence[Cell], split: str = "heldout") -> np.ndarray:
+def finals(runs: Sequence[TrainingRun], split: str = "heldout") -> np.ndarray:
     """(seeds, tasks) returns of the last episode."""
-    return np.array([np.array(cell.splits[split])[:, -1] for cell in cells])
+    return np.array([np.array(run.splits[split])[:, -1] for run in runs])
 
 
-def finals_at(cells: Sequence[Cell], steps: float) -> np.ndarray:
+def finals_at(runs: Sequence[TrainingRun], steps: float) -> np.ndarray:
     """(seeds, tasks) returns of the last episode on held-out tasks after so many env steps."""
-    return np.array([final_at(cell, steps) for cell in cells])
+    return np.array([final_at(run, steps) for run in runs])
 
 
-def final_at(cell: Cell, steps: float) -> np.ndarray:
+def final_at(run: TrainingRun, steps: float) -> np.ndarray:
     """(tasks,): a straight line between two looks, and level before the first and after the last."""
-    looked_after = [look.steps for look in cell.looks]
-    curves = np.array([look.returns for look in cell.looks])[:, :, -1].T
+    looked_after = [look.steps for look in run.looks]
+    curves = np.array([look.returns for look in run.looks])[:, :, -1].T
     return np.array([np.interp(steps, looked_after, curve) for curve in curves])

@@ -105,7 +105,7 @@ class MAMLLearner(nn.Module):
     Source: Finn et al., "Model-agnostic meta-learning for fast adaptation of deep networks" (2017), algorithm 1.
     """
 
-    def __init__(self, learner_rate: float, inner_steps: int = 3, hidden_size: int = 40) -> None:
+    def __init__(self, inner_lr: float, inner_steps: int = 3, hidden_size: int = 40) -> None:
         super().__init__()
         self.network = nn.Sequential(
             nn.Linear(1, hidden_size),
@@ -114,7 +114,7 @@ class MAMLLearner(nn.Module):
             nn.Tanh(),
             nn.Linear(hidden_size, 1),
         )
-        self.learner_rate = learner_rate
+        self.inner_lr = inner_lr
         """Step size of learning a function."""
         self.inner_steps = inner_steps
 
@@ -144,7 +144,7 @@ class MAMLLearner(nn.Module):
 
         for _ in range(self.inner_steps):
             slopes = grad(error)(weights)
-            weights = {name: weight - self.learner_rate * slopes[name] for name, weight in weights.items()}
+            weights = {name: weight - self.inner_lr * slopes[name] for name, weight in weights.items()}
         return weights
 
     def _predict(self, weights: Parameters, x: Tensor) -> Tensor:

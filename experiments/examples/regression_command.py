@@ -39,11 +39,11 @@ class Way(NamedTuple):
     """Step size of meta-training."""
 
 
-LEARNER_RATES: Mapping[Kind, float] = {"lines": 0.1, "sinusoids": 0.02}
+INNER_LRS: Mapping[Kind, float] = {"lines": 0.1, "sinusoids": 0.02}
 """MAML's step size on a function: the larger its values, the smaller."""
 WAYS = (
     Way("LSTM", lambda kind: LSTMLearner(), 2e-2),
-    Way("MAML", lambda kind: MAMLLearner(LEARNER_RATES[kind]), 5e-3),
+    Way("MAML", lambda kind: MAMLLearner(INNER_LRS[kind]), 5e-3),
 )
 Errors = dict[tuple[Kind, str], list[float]]
 """By kind of function and way, by examples seen."""

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from limbshift.agents.atomic_write import replacing
 from limbshift.experiments.figures.tables import LABELS, tasks_phrase
-from limbshift.meta.evaluation.adaptation import Adaptation, Figures
+from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve
 
 COLOURS = {
     "controller": "#1f5fa8",
@@ -34,7 +34,7 @@ def legend_above(axes: Axes) -> None:
 
 
 def _plot_returns(axes: Axes, result: Adaptation) -> None:
-    curves: dict[str, Figures] = {"controller": result, **result.controls}
+    curves: dict[str, AdaptationCurve] = {"controller": result, **result.controls}
     for place, (name, figures) in enumerate(curves.items()):
         episodes = [episode + 1 + 0.03 * (place - 1.5) for episode in range(result.episodes)]
         low = [iqm - (interval or (iqm, iqm))[0] for iqm, interval in zip(figures.iqm, figures.ci95, strict=True)]

@@ -43,8 +43,8 @@ def save_contact_sheet(path: Path) -> None:
 def portrait(family: TaskFamily) -> Image.Image:
     """A picture of the family's unmodified robot at rest."""
     env = TaskEnv(family, 1)
-    env.set_tasks([{}], env.every)
-    env.begin_episodes(env.every)
+    env.set_tasks([{}], env.all_envs)
+    env.begin_episodes(env.all_envs)
     for _ in range(SETTLING_STEPS):
         env.step(torch.zeros(1, env.action_dim))
     renderer = TaskRenderer(family, *TILE)

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from limbshift.meta.evaluation.adaptation import Adaptation, Figures, Shift
+from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve, Shift
 
 CAPTION = (
     "Interquartile mean over tasks with its 95 % bootstrap interval. Worst tenth: mean of the worst tenth of the "
@@ -34,7 +34,7 @@ def print_adaptation(result: Adaptation, console: Console | None = None) -> None
     table.add_column("episode")
     for name in ("controller", *result.controls):
         table.add_column(LABELS[name], justify="right", style="bold" if name == "controller" else None)
-    ways: list[Figures] = [result, *result.controls.values()]
+    ways: list[AdaptationCurve] = [result, *result.controls.values()]
     for episode in range(result.episodes):
         table.add_row(str(episode + 1), *(_cell(figures, episode) for figures in ways))
     table.add_row("worst tenth", *(f"{figures.worst10[-1]:.1f}" for figures in ways))
@@ -58,7 +58,7 @@ def shift_sentence(shift: Shift) -> str:
     return f"{change}, at worst {shift.reward_after:.2f} after, {back}."
 
 
-def _cell(figures: Figures, episode: int) -> str:
+def _cell(figures: AdaptationCurve, episode: int) -> str:
     """IQM and, on a line of its own, its interval."""
     iqm, interval = figures.iqm[episode], figures.ci95[episode]
     digits = 0 if abs(iqm) >= 100 else 1

@@ -40,8 +40,8 @@ def record_trials(
     fresh at the start. progress is told frames done and in all. The mp4 file appears whole, or not
     at all. Raises RenderingError where frames or the video cannot be made.
     """
-    frame_rate = min(1 / env.tasks.robot.control_timestep, MAX_FPS)
-    renderer = TaskRenderer(env.tasks.family, *tile)
+    frame_rate = min(1 / env.task_env.robot.control_timestep, MAX_FPS)
+    renderer = TaskRenderer(env.task_env.family, *tile)
     try:
         obs = env.reset()
         page = Page(env, tile, frame_rate)
@@ -52,7 +52,7 @@ def record_trials(
                     result = env.step(act(obs))
                     obs = result.obs
                     _add(scores, result, (step - 1) % env.horizon + 1, env.horizon)
-                pictures = [renderer.frame(env.tasks.physics, sim, task) for sim, task in enumerate(page.tasks)]
+                pictures = [renderer.frame(env.task_env.physics, sim, task) for sim, task in enumerate(page.tasks)]
                 encoder.write(page.draw(pictures, scores, step - env.horizon * (len(scores[0].returns) - 1)))
                 if progress:
                     progress(step + 1, env.steps_per_trial + 1)
@@ -73,7 +73,7 @@ def render_policy(
         "heldout",
         seed,
         observe_task=policy.spec.task_dim > 0,
-        engine=like.tasks.engine,
+        engine=like.task_env.engine,
     )
     try:
         record_trials(PolicyActor(policy, TRAINING_VIDEO_TASKS), env, path)

@@ -87,8 +87,8 @@ class Page:
     """
 
     def __init__(self, env: TrialEnv, tile: tuple[int, int], frame_rate: float) -> None:
-        values = env.tasks.task_values()
-        family = env.tasks.family
+        values = env.task_env.task_values()
+        family = env.task_env.family
         self.tasks = [{name: float(column[sim]) for name, column in values.items()} for sim in range(env.num_envs)]
         self._episodes, self._horizon = env.episodes_per_trial, env.horizon
         self._banner_steps = max(1, min(round(BANNER_SECONDS * frame_rate), env.horizon // 4))
@@ -203,16 +203,16 @@ class _Pen:
 
 
 def _title(env: TrialEnv, frame_rate: float) -> str:
-    family = env.tasks.family
+    family = env.task_env.family
     variant = "" if family.variant == "default" else f" ({family.variant})"
-    speed = frame_rate * env.tasks.robot.control_timestep
+    speed = frame_rate * env.task_env.robot.control_timestep
     slowed = f", slowed to {speed:.0%}" if speed < 0.99 else ""
-    return f"{family.name}{variant}, {env.tasks.split} tasks{slowed}"
+    return f"{family.name}{variant}, {env.task_env.split} tasks{slowed}"
 
 
 def _legend(env: TrialEnv) -> list[str | Color]:
     """Words and colours that say what the colours mean; the first parameter of each kind stands for all."""
-    family, physics = env.tasks.family, env.tasks.physics
+    family, physics = env.task_env.family, env.task_env.physics
     kinds: dict[str, TaskParameter] = {}
     for parameter in family.parameters:
         if parameter.effect and parameter.effect.shown_on(physics):
@@ -227,7 +227,7 @@ def _legend(env: TrialEnv) -> list[str | Color]:
             legend.append(f"{kind}: {parameter.low:.2g} ")
             legend += [effect_color(parameter, float(value)) for value in spread(parameter.low, parameter.high, 9)]
             legend.append(f" {parameter.high:.2g} {parameter.unit or 'times'}   ")
-    if "target_velocity" in family.tasks.names:
+    if "target_velocity" in family.task_space.names:
         legend += [GOAL, " moves at the target velocity"]
     return legend
 

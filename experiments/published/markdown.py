@@ -11,7 +11,7 @@ from limbshift.agents.atomic_write import replacing
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.comparison.html import interval
 from limbshift.experiments.comparison.summary import MethodResult, summarise_methods
-from limbshift.experiments.comparison.training_run import Cell, finals, read_cells
+from limbshift.experiments.comparison.training_run import TrainingRun, finals, read_runs
 from limbshift.experiments.figures.comparison_plots import name_methods, plot_adaptation, plot_consumed, plot_training
 from limbshift.experiments.published.plan import COMPARISONS, MILESTONES, OVERFITTING, Comparison
 from limbshift.experiments.runs.controllers import load_controller
@@ -24,7 +24,7 @@ OURS, GOAL = "rl2", 0.9
 ABOVE_RIVALS = ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal", "HalfCheetahVel", "AntDirForwardBack")
 """Families on which our interval is to lie above those of PPO and RecurrentPPO."""
 INTRODUCTION = """\
-Written by `limbshift results` from {cells} of its {planned} trainings{rest}, each of which has a file in
+Written by `limbshift results` from {runs} of its {planned} trainings{rest}, each of which has a file in
 `docs/results`: nothing here is typed by hand, and what was hoped for and missed is told too. Each method and seed
 is trained for the same time, alone on one core, with 64 robots side by side, and then meets the same 64 held-out
 tasks. Return and score are those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 %
@@ -42,15 +42,15 @@ Results = Mapping[str, Sequence[MethodResult]]
 def write_results(out: Path, page: Path) -> None:
     """Replace the page and its pictures, from what is complete in the directory of comparisons."""
     compared = [comparison for comparison in COMPARISONS if comparison.begun(out)]
-    cells = {comparison.family: read_cells(comparison.directory(out)) for comparison in compared}
-    results = {family: summarise_methods(own) for family, own in cells.items()}
+    runs = {comparison.family: read_runs(comparison.directory(out)) for comparison in compared}
+    results = {family: summarise_methods(own) for family, own in runs.items()}
     pictures = page.parent / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
     parts = [introduction(out), *hopes(results), *milestones(out)]
     for comparison in compared:
         family = comparison.family
-        draw(pictures / f"{family}.png", cells[family])
-        parts += section(comparison, results[family], cells[family])
+        draw(pictures / f"{family}.png", runs[family])
+        parts += section(comparison, results[family], runs[family])
     parts += overfitting(out)
     with replacing(page) as temporary:
         temporary.write_text("\n".join(parts) + "\n")
@@ -60,9 +60,9 @@ def introduction(out: Path) -> str:
     """What was done, and how much of what is planned."""
     everything = (*COMPARISONS, *OVERFITTING)
     planned = sum(len(comparison.files(out)) for comparison in everything)
-    cells = sum(path.is_file() for comparison in everything for path in comparison.files(out))
-    rest = "" if cells == planned else " (the same command goes on with the rest)"
-    text = INTRODUCTION.format(cells=cells, planned=planned, rest=rest)
+    runs = sum(path.is_file() for comparison in everything for path in comparison.files(out))
+    rest = "" if runs == planned else " (the same command goes on with the rest)"
+    text = INTRODUCTION.format(runs=runs, planned=planned, rest=rest)
     return f"# Results\n\n{textwrap.fill(text, 120)}\n"
 
 
@@ -112,7 +112,7 @@ def milestones(out: Path) -> list[str]:
     return [*lines, *rows, ""] if rows else []
 
 
-def section(comparison: Comparison, methods: Sequence[MethodResult], cells: Sequence[Cell]) -> list[str]:
+def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Sequence[TrainingRun]) -> list[str]:
     """A family's table and picture."""
     family, splits = comparison.family, list(methods[0].by_split)
     columns = [
@@ -130,7 +130,7 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], cells: Sequ
     lines = [
         f"## {family}",
         "",
-        f"{comparison.minutes:g} minutes of training on one core ({processors(cells)}); {', '.join(splits)}: return on"
+        f"{comparison.minutes:g} minutes of training on one core ({processors(runs)}); {', '.join(splits)}: return on"
         " tasks of each split.",
         "",
         "| " + " | ".join(columns) + " |",
@@ -152,12 +152,12 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], cells: Sequ
     ]
 
 
-def processors(cells: Sequence[Cell]) -> str:
+def processors(runs: Sequence[TrainingRun]) -> str:
     """Their names; with how many trainings each had, where there are several."""
-    trainings = Counter(cell.cpu for cell in cells)
+    trainings = Counter(cell.cpu for cell in runs)
     if len(trainings) == 1:
-        return cells[0].cpu
-    return ", ".join(f"{cpu}: {count} of {len(cells)} trainings" for cpu, count in trainings.items())
+        return runs[0].cpu
+    return ", ".join(f"{cpu}: {count} of {len(runs)} trainings" for cpu, count in trainings.items())
 
 
 def cells_of(method: MethodResult, splits: Sequence[str]) -> list[str]:
@@ -175,16 +175,16 @@ def cells_of(method: MethodResult, splits: Sequence[str]) -> list[str]:
     ]
 
 
-def draw(path: Path, cells: Sequence[Cell]) -> None:
+def draw(path: Path, runs: Sequence[TrainingRun]) -> None:
     """Training by time and by steps, adaptation by episode, and by gradient steps where there are any."""
-    by_gradient = any(cell.consumed for cell in cells)
+    by_gradient = any(cell.consumed for cell in runs)
     down, across = (2, 2) if by_gradient else (1, 3)
     figure = Figure(figsize=(5 * across, 3.8 * down), dpi=90, layout="constrained")
     panels = list(figure.subplots(down, across).flat)
-    plot_training(panels[:2], cells)
-    plot_adaptation(panels[2], cells)
+    plot_training(panels[:2], runs)
+    plot_adaptation(panels[2], runs)
     if by_gradient:
-        plot_consumed(panels[3], cells)
+        plot_consumed(panels[3], runs)
     name_methods(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
@@ -204,7 +204,7 @@ def overfitting(out: Path) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for comparison in done:
-        own = [cell for cell in read_cells(comparison.directory(out)) if cell.method == OURS]
+        own = [cell for cell in read_runs(comparison.directory(out)) if cell.method == OURS]
         if own:
             met, unmet = (float(interquartile_mean(finals(own, split).ravel())) for split in ("train", "heldout"))
             number = comparison.train_tasks or "unlimited"

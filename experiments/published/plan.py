@@ -9,9 +9,9 @@ import numpy as np
 
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import run_training
-from limbshift.experiments.comparison.compare import ensure_cell, open_comparison
+from limbshift.experiments.comparison.compare import ensure_run, open_comparison
 from limbshift.experiments.comparison.config import CompareConfig
-from limbshift.experiments.comparison.training_run import cell_file
+from limbshift.experiments.comparison.training_run import run_file
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.directory import CHECKPOINT, read_json, write_json
 from limbshift.meta.evaluation.statistics import interquartile_mean
@@ -34,7 +34,7 @@ class Comparison(NamedTuple):
     def directory(self, out: Path) -> Path:
         return out / (self.family if self.train_tasks is None else f"{self.family}-{self.train_tasks}-tasks")
 
-    def cells(self) -> list[tuple[str, int]]:
+    def runs(self) -> list[tuple[str, int]]:
         """Methods and seeds: random actions first, by which the rest is measured, then seed by seed, so that half of
         them too are a comparison.
         """
@@ -42,8 +42,8 @@ class Comparison(NamedTuple):
         return [("random", 0), *((name, seed) for seed in seeds for name, count in self.seeds.items() if seed < count)]
 
     def files(self, out: Path) -> list[Path]:
-        """Of the cells that are complete, and to be."""
-        return [cell_file(self.directory(out), method, seed) for method, seed in self.cells()]
+        """Of the runs that are complete, and to be."""
+        return [run_file(self.directory(out), method, seed) for method, seed in self.runs()]
 
     def begun(self, out: Path) -> bool:
         """Whether there is anything to tell."""
@@ -55,7 +55,7 @@ class Comparison(NamedTuple):
             self.family, self.directory(out), tuple(self.seeds), minutes=self.minutes, train_tasks=self.train_tasks
         )
         open_comparison(config)
-        return [partial(ensure_cell, method, seed, config) for method, seed in self.cells()]
+        return [partial(ensure_run, method, seed, config) for method, seed in self.runs()]
 
 
 class Milestone(NamedTuple):

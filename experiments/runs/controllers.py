@@ -6,7 +6,7 @@ from pathlib import Path
 from limbshift.agents.controller import Controller, ControllerError
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.robots.mjcf_robot import OwnFamily, OwnRobot
+from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
 from limbshift.experiments.runs.directory import CONTROLLER, ROBOT
 
 SHIPPED = Path(__file__).parents[1] / "controllers"
@@ -49,7 +49,7 @@ def load_with_family(name: str | Path | Controller, family: TaskFamily | None = 
     if family is None and card.robot:
         if isinstance(name, Controller) or not (model := find_controller(name).with_name(ROBOT)).is_file():
             raise ControllerError(f"controller moves the robot {card.robot}, expected its {ROBOT} beside the file")
-        family = OwnFamily(card.family, OwnRobot.load(model, card.robot))
+        family = MjcfFamily(card.family, MjcfRobot.load(model, card.robot))
     return controller, check_family(controller, family or make_family(card.family, card.variant))
 
 

@@ -12,7 +12,7 @@ from limbshift.agents.atomic_write import replacing
 from limbshift.agents.controller import Controller, ControllerCard
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.robots.mjcf_robot import OwnRobot
+from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.figures.video import render_policy
@@ -86,7 +86,7 @@ class Session:
             trainer.load_state_dict(load_checkpoint(run / CHECKPOINT))
         else:
             write_json(run / CONFIG, as_json(config, run))
-            if isinstance(family.robot, OwnRobot):
+            if isinstance(family.robot, MjcfRobot):
                 with replacing(run / ROBOT) as temporary:
                     family.robot.save(temporary)
         logger = make_logger(run, config.wandb, as_json(config, run), run.name, config.resume)
@@ -157,7 +157,7 @@ class Session:
             self.config.seed,
             self.trainer.progress.steps,
             self.trainer.progress.seconds / 60,
-            self.family.robot.name if isinstance(self.family.robot, OwnRobot) else "",
+            self.family.robot.name if isinstance(self.family.robot, MjcfRobot) else "",
         )
         controller = Controller(copy_policy(self.trainer.policy), card, *self.family.robot.action_bounds())
         controller.save(self.run / CONTROLLER)
@@ -172,7 +172,7 @@ class Session:
             "heldout",
             self.config.seed,
             observe_task=self.config.observe_task,
-            engine=self.trainer.env.tasks.engine,
+            engine=self.trainer.env.task_env.engine,
         )
         returns = play(env, PolicyActor(policy, HELDOUT_TASKS)).reward.sum(axis=-1).mean(axis=0).tolist()
         env.close()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from limbshift.agents.actor import Forget, PolicyActor
+from limbshift.agents.actor import MemoryWipe, PolicyActor
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
@@ -25,7 +25,7 @@ TOLERANCE = 0.1
 """Share of what was learned by the last episode that may be missing."""
 
 
-class Played(NamedTuple):
+class TrialRewards(NamedTuple):
     """N trials of K slots of `horizon` steps."""
 
     reward: np.ndarray
@@ -35,7 +35,7 @@ class Played(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Figures:
+class AdaptationCurve:
     """Adaptation of one way to act, per episode."""
 
     returns: list[list[float]]
@@ -72,7 +72,7 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class Adaptation(Figures):
+class Adaptation(AdaptationCurve):
     """Adaptation of a policy on one split, beside its controls."""
 
     family: str
@@ -90,33 +90,33 @@ class Adaptation(Figures):
     horizon: int
     control_timestep_s: float
     tasks: list[dict[str, float]]
-    controls: dict[str, Figures]
+    controls: dict[str, AdaptationCurve]
     """memory_off, memory_wiped_each_episode, random."""
     shift: Shift | None = None
     """Where the task was changed in the midst of the trials."""
 
 
-def play(env: TrialEnv, act: Act) -> Played:
+def play(env: TrialEnv, act: Act) -> TrialRewards:
     """One trial in each of the env's simulations."""
     obs = env.reset()
-    counts = env.tasks.every
+    counts = env.task_env.all_envs
     rewards, falls = [], []
     for step in range(env.steps_per_trial):
         if step % env.horizon == 0:
-            counts = env.tasks.every
+            counts = env.task_env.all_envs
         obs, reward, terminated, _, _ = env.step(act(obs))
         rewards.append(torch.where(counts, reward, 0.0))
         falls.append(terminated)
         counts = counts & ~terminated
-    env.tasks.physics.check()
+    env.task_env.physics.check()
     shape = (env.episodes_per_trial, env.horizon, env.num_envs)
     reward = torch.stack(rewards).view(shape).permute(2, 0, 1)
-    return Played(reward.cpu().numpy(), torch.stack(falls).view(shape).sum(dim=1).T.cpu().numpy())
+    return TrialRewards(reward.cpu().numpy(), torch.stack(falls).view(shape).sum(dim=1).T.cpu().numpy())
 
 
 def random_actor(env: TrialEnv, seed: int) -> Act:
     """Actions drawn evenly over the motors' range."""
-    low, high = env.tasks.action_low, env.tasks.action_high
+    low, high = env.task_env.action_low, env.task_env.action_high
     generator = torch.Generator().manual_seed(seed)
 
     def act(obs: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ def random_actor(env: TrialEnv, seed: int) -> Act:
     return act
 
 
-def adaptation_steps(played: Played, random: Played) -> int | None:
+def adaptation_steps(played: TrialRewards, random: TrialRewards) -> int | None:
     """The first step of episode 1 from which it stays as good as the last episode.
 
     As good: its mean reward over 20 steps is short of the last episode's, at the same steps, by at
@@ -144,7 +144,7 @@ def adaptation_steps(played: Played, random: Played) -> int | None:
     return int(missing[-1]) + 1 if missing[-1] + 1 < len(shortfall) else None
 
 
-def shift_costs(played: Played, random: Played, at_step: int) -> tuple[float, float, int | None]:
+def shift_costs(played: TrialRewards, random: TrialRewards, at_step: int) -> tuple[float, float, int | None]:
     """Mean reward before a change of task at the trial's step, at its worst after, and steps until it is back."""
     curve, horizon = played.reward.mean(axis=0).reshape(-1), played.reward.shape[-1]
     window = min(WINDOW, at_step, len(curve) - at_step)
@@ -156,25 +156,25 @@ def shift_costs(played: Played, random: Played, at_step: int) -> tuple[float, fl
     return before, float(after[:horizon].min()), first_lost + int(back[0]) if len(back) else None
 
 
-def shift_figures(played: Played, random: Played, at_step: int, env: TrialEnv) -> Shift:
+def shift_result(played: TrialRewards, random: TrialRewards, at_step: int, env: TrialEnv) -> Shift:
     """What is reported of a change of task, after trials that ended on the new ones."""
     before, after, steps = shift_costs(played, random, at_step)
-    seconds = None if steps is None else steps * env.tasks.robot.control_timestep
+    seconds = None if steps is None else steps * env.task_env.robot.control_timestep
     return Shift(at_step, before, after, seconds, tasks_of(env))
 
 
 def tasks_of(env: TrialEnv) -> list[dict[str, float]]:
     """The tasks that the env's simulations run, as mappings."""
-    values = env.tasks.task_values()
+    values = env.task_env.task_values()
     return [{name: float(value[i]) for name, value in values.items()} for i in range(env.num_envs)]
 
 
-def figures(played: Played, random: Played, control_timestep: float, seed: int) -> Figures:
+def figures(played: TrialRewards, random: TrialRewards, control_timestep: float, seed: int) -> AdaptationCurve:
     """What is reported of trials."""
     returns = played.reward.sum(axis=-1)
     summaries = summarise(returns, seed)
     steps = adaptation_steps(played, random)
-    return Figures(
+    return AdaptationCurve(
         returns=returns.tolist(),
         falls=played.falls.tolist(),
         iqm=[summary.iqm for summary in summaries],
@@ -202,11 +202,11 @@ def evaluate_adaptation(
     oracle = policy.spec.task_dim > 0
     env = TrialEnv(family, num_tasks, episodes, horizon, split, seed, oracle, shift_at, engine=engine)
 
-    def played_with(forget: Forget | None) -> Played:
+    def played_with(wipe: MemoryWipe | None) -> TrialRewards:
         """None acts at random."""
         generator = torch.Generator(policy.log_std.device).manual_seed(seed) if sample else None
-        env.tasks.seed(seed)
-        return play(env, PolicyActor(policy, num_tasks, forget, generator) if forget else random_actor(env, seed))
+        env.task_env.seed(seed)
+        return play(env, PolicyActor(policy, num_tasks, wipe, generator) if wipe else random_actor(env, seed))
 
     env.reset()
     first_tasks = tasks_of(env)
@@ -214,11 +214,11 @@ def evaluate_adaptation(
 
     figures_of = partial(figures, random=random, control_timestep=family.robot.control_timestep, seed=seed)
     controls = {
-        "memory_off": figures_of(played_with(Forget.EACH_STEP)),
-        "memory_wiped_each_episode": figures_of(played_with(Forget.EACH_EPISODE)),
+        "memory_off": figures_of(played_with(MemoryWipe.EACH_STEP)),
+        "memory_wiped_each_episode": figures_of(played_with(MemoryWipe.EACH_EPISODE)),
         "random": figures_of(random),
     }
-    played = played_with(Forget.NEVER)
+    played = played_with(MemoryWipe.NEVER)
     env.close()
     return Adaptation(
         **vars(figures_of(played)),
@@ -227,7 +227,7 @@ def evaluate_adaptation(
         physics=engine.name,
         device=policy.log_std.device.type,
         split=split,
-        unseen=family.tasks.unseen(split),
+        unseen=family.task_space.unseen(split),
         seed=seed,
         num_tasks=num_tasks,
         episodes=episodes,
@@ -235,5 +235,5 @@ def evaluate_adaptation(
         control_timestep_s=family.robot.control_timestep,
         tasks=first_tasks,
         controls=controls,
-        shift=None if shift_at is None else shift_figures(played, random, shift_at, env),
+        shift=None if shift_at is None else shift_result(played, random, shift_at, env),
     )

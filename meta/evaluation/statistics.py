@@ -9,7 +9,7 @@ RESAMPLES = 2000
 
 
 class Summary(NamedTuple):
-    """Figures of one episode over all tasks; None where there is no value."""
+    """AdaptationCurve of one episode over all tasks; None where there is no value."""
 
     iqm: float
     """Mean of the middle half of the tasks."""
@@ -31,7 +31,7 @@ def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
     return np.asarray(stats.trim_mean(values, 0.25, axis=axis))
 
 
-def worst_tenth(values: np.ndarray) -> float:
+def worst_decile(values: np.ndarray) -> float:
     """Mean of the lowest tenth, of at least one value."""
     return float(np.sort(values)[: math.ceil(len(values) / 10)].mean())
 
@@ -59,7 +59,7 @@ def summarise(returns: np.ndarray, seed: int) -> list[Summary]:
         Summary(
             float(interquartile_mean(column)),
             float(column.mean()),
-            worst_tenth(column),
+            worst_decile(column),
             bootstrap_interval(column, seed),
         )
         for column in returns.T
@@ -99,4 +99,4 @@ def nested_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
 
 def score(values: np.ndarray, seed: int = 0) -> Score:
     """(seeds, tasks) values to what is told of them."""
-    return Score(float(interquartile_mean(values.ravel())), worst_tenth(values.ravel()), nested_interval(values, seed))
+    return Score(float(interquartile_mean(values.ravel())), worst_decile(values.ravel()), nested_interval(values, seed))

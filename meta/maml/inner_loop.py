@@ -71,10 +71,10 @@ class GradientSteps:
     """
 
     def __init__(
-        self, policy: FeedforwardActorCritic, learner_rate: float, num_steps: int = 1, clip_coef: float = 0.2
+        self, policy: FeedforwardActorCritic, inner_lr: float, num_steps: int = 1, clip_coef: float = 0.2
     ) -> None:
         self.policy = policy
-        self.learner_rate = learner_rate
+        self.inner_lr = inner_lr
         """Step size."""
         self.num_steps = num_steps
         """After each episode."""
@@ -102,7 +102,7 @@ class GradientSteps:
             slopes, approx_kl = slopes_and_kl(weights, episode)
             if first_order:
                 slopes = {name: slope.detach() for name, slope in slopes.items()}
-            weights = {name: weight - self.learner_rate * slopes[name] for name, weight in weights.items()}
+            weights = {name: weight - self.inner_lr * slopes[name] for name, weight in weights.items()}
             drift.append(approx_kl)
         return weights, drift[0]
 
@@ -113,7 +113,7 @@ class GradientSteps:
         policies; Adam's do not.
         """
         own = {name: weight.detach().clone().requires_grad_() for name, weight in weights.items()}
-        optimizer = torch.optim.Adam(own.values(), self.learner_rate)
+        optimizer = torch.optim.Adam(own.values(), self.inner_lr)
         drift = []
         for _ in range(self.num_steps):
             objectives = self.objectives(own, episode)

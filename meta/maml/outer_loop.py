@@ -9,22 +9,22 @@ from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.maml.inner_loop import AdaptingActor, Episode, GradientSteps, copies
 from limbshift.meta.rl2.advantages import RewardScaler
-from limbshift.meta.rl2.ppo import anneal
+from limbshift.meta.rl2.ppo import set_learning_rate
 
 
 @dataclass(frozen=True)
 class MAMLConfig:
     """How a policy is meta-trained."""
 
-    learner_rate: float = 0.3
+    inner_lr: float = 0.3
     """Step size of a task's own copy."""
     inner_steps: int = 1
     """Gradient steps of a copy after each episode."""
     first_order: bool = False
     """Take the copies' steps for constants: cheaper, and blind to how the start shapes them."""
-    learning_rate: float = 1e-3
+    outer_lr: float = 1e-3
     """Adam's step size on the common start: the meta learning rate."""
-    final_learning_rate: float = 1e-4
+    final_outer_lr: float = 1e-4
     """The same at the end of the budget; it falls linearly."""
     clip_coef: float = 0.2
     """How far a step may move an action's probability ratio from 1."""
@@ -62,9 +62,9 @@ class MAML:
         self.gamma = gamma
         device = policy.log_std.device
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.gradient_steps = GradientSteps(policy, config.learner_rate, config.inner_steps, config.clip_coef)
+        self.gradient_steps = GradientSteps(policy, config.inner_lr, config.inner_steps, config.clip_coef)
         self.scaler = RewardScaler(gamma, device)
-        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5)
+        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.outer_lr, eps=1e-5)
         self.steps = 0
         """Env steps over all simulations."""
 
@@ -85,7 +85,7 @@ class MAML:
         """One iteration; `spent` is the share of the budget that is gone. The first one only fills the normalisers."""
         actor, reward, terminated = self._collect()
         if self.steps:
-            anneal(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, spent)
+            set_learning_rate(self.optimizer, self.config.outer_lr, self.config.final_outer_lr, spent)
             self._update(actor.episodes)
         self.scaler.update(reward, terminated)
         for episode in actor.episodes:
@@ -117,7 +117,7 @@ class MAML:
             rewards.append(reward.float())
             terminations.append(terminated)
         actor.end_episode()
-        self.env.tasks.physics.check()
+        self.env.task_env.physics.check()
         return actor, torch.stack(rewards), torch.stack(terminations)
 
     def _update(self, episodes: list[Episode]) -> None:

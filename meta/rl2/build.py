@@ -44,8 +44,8 @@ def make_trainer(
         engine=engine,
     )
     spec = PolicySpec(
-        env.tasks.obs_dim,
-        env.tasks.action_dim,
+        env.task_env.obs_dim,
+        env.task_env.action_dim,
         task_dim=len(family.parameters) if observe_task else 0,
         hidden_size=hidden_size,
         cell=cell,

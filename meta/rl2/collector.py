@@ -4,7 +4,7 @@ import torch
 
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.rl2.device_copy import Fetch, Rows
+from limbshift.meta.rl2.device_copy import HostFetch, RowCopy
 from limbshift.meta.rl2.stopwatch import Stopwatch
 from limbshift.meta.rl2.storage import RolloutStorage
 
@@ -32,8 +32,8 @@ class Collector:
             device,
         )
         fields = (self.storage.obs, self.storage.reward, self.storage.terminated)
-        self._obs, self._reward, self._terminated = (Rows(field, env.tasks.device) for field in fields)
-        self._to_env = Fetch(self.storage.action[0], env.tasks.device)
+        self._obs, self._reward, self._terminated = (RowCopy(field, env.task_env.device) for field in fields)
+        self._to_env = HostFetch(self.storage.action[0], env.task_env.device)
 
     @torch.no_grad()
     def collect(self) -> RolloutStorage:

@@ -1,10 +1,10 @@
-"""Rows that travel between the env's device and the network's, through page-locked memory where those differ."""
+"""RowCopy that travel between the env's device and the network's, through page-locked memory where those differ."""
 
 import torch
 from torch import Tensor
 
 
-class Rows:
+class RowCopy:
     """Writes rows of a tensor, (T, N, ...), which may come from another device: then without waiting for the copy."""
 
     def __init__(self, target: Tensor, source: torch.device) -> None:
@@ -19,7 +19,7 @@ class Rows:
             self._target[t].copy_(self._staged[t], non_blocking=True)
 
 
-class Fetch:
+class HostFetch:
     """Brings tensors of one shape to another device, and waits until they are there: the env is to read them."""
 
     def __init__(self, like: Tensor, to: torch.device) -> None:

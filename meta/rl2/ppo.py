@@ -77,13 +77,13 @@ def minibatches(
         )
 
 
-def anneal(optimizer: torch.optim.Optimizer, start: float, end: float, spent: float) -> None:
+def set_learning_rate(optimizer: torch.optim.Optimizer, start: float, end: float, spent: float) -> None:
     """Set the step size for the spent share of the budget."""
     for group in optimizer.param_groups:
-        group["lr"] = falling(start, end, spent)
+        group["lr"] = linear_schedule(start, end, spent)
 
 
-def falling(start: float, end: float, spent: float) -> float:
+def linear_schedule(start: float, end: float, spent: float) -> float:
     """From start to end, linearly, with the spent share of the budget."""
     return start + min(spent, 1.0) * (end - start)
 
@@ -108,8 +108,10 @@ class PPO:
 
     def update(self, storage: RolloutStorage, advantage: Tensor, progress: float) -> Losses:
         """Learn from an iteration's trials; progress is the spent share of the budget. Mean losses."""
-        anneal(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, progress)
-        config = replace(self.config, task_coef=falling(self.config.task_coef, self.config.final_task_coef, progress))
+        set_learning_rate(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, progress)
+        config = replace(
+            self.config, task_coef=linear_schedule(self.config.task_coef, self.config.final_task_coef, progress)
+        )
         history = []
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, advantage, self.config.num_minibatches, self.generator):

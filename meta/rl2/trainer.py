@@ -75,7 +75,7 @@ class Trainer:
         iteration = self._read(storage, losses, start)
         steps, seconds, iterations = self.progress
         self.progress = Progress(steps + storage.reward.numel(), seconds + iteration.seconds, iterations + 1)
-        self.env.tasks.physics.check()
+        self.env.task_env.physics.check()
         return iteration
 
     def learn(self, storage: RolloutStorage, spent: float) -> Losses | None:
@@ -121,7 +121,7 @@ class Trainer:
             "optimizer": self.ppo.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "scaler": {"count": self.scaler.count, "moments": self.scaler.moments},
-            "task_index": self.env.tasks.task_index,
+            "task_index": self.env.task_env.task_index,
             "progress": tuple(self.progress),
         }
 
@@ -133,5 +133,5 @@ class Trainer:
         self.generator.set_state(state["generator"])
         self.scaler.count = state["scaler"]["count"]
         self.scaler.moments.copy_(state["scaler"]["moments"])
-        self.env.tasks.task_index.copy_(state["task_index"])
+        self.env.task_env.task_index.copy_(state["task_index"])
         self.progress = Progress(*state["progress"])

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from limbshift.agents import RecurrentCell
-from limbshift.agents.actor import Forget, PolicyActor
+from limbshift.agents.actor import MemoryWipe, PolicyActor
 from limbshift.agents.controller import Controller, ControllerCard, ControllerError
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
@@ -112,8 +112,8 @@ def test_memory_is_wiped_as_asked() -> None:
     obs[[0, 3], :, -1] = 1.0  # episodes start at steps 0 and 3
     first = obs.clone()
     first[..., 17:-1], first[..., -1] = 0.0, 1.0
-    each_step = PolicyActor(policy, 2, Forget.EACH_STEP)
-    each_episode, fresh = PolicyActor(policy, 2, Forget.EACH_EPISODE), PolicyActor(policy, 2)
+    each_step = PolicyActor(policy, 2, MemoryWipe.EACH_STEP)
+    each_episode, fresh = PolicyActor(policy, 2, MemoryWipe.EACH_EPISODE), PolicyActor(policy, 2)
     never = PolicyActor(policy, 2)
     for t in range(6):
         torch.testing.assert_close(each_step(obs[t]), PolicyActor(policy, 2)(first[t]))

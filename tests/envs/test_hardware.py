@@ -8,7 +8,7 @@ from torch import Tensor
 
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import Motion, TaskFamily
-from limbshift.envs.hardware import INTERFACE
+from limbshift.envs.hardware import HARDWARE
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.parameter import TaskParameter
 from tests.envs.sled import Sledding
@@ -17,14 +17,14 @@ from tests.envs.sled import Sledding
 class RemoteSledding(Sledding):
     """A sled behind a slow wire, with poor sensors."""
 
-    parameters: tuple[TaskParameter, ...] = (*Sledding.parameters, *INTERFACE)
+    parameters: tuple[TaskParameter, ...] = (*Sledding.parameters, *HARDWARE)
 
 
 def sleds(*tasks: dict[str, float]) -> TaskEnv:
     env = TaskEnv(RemoteSledding(), len(tasks))
-    env.set_tasks(tasks, env.every)
-    env.begin_episodes(env.every)
-    env.physics.reset(env.every)
+    env.set_tasks(tasks, env.all_envs)
+    env.begin_episodes(env.all_envs)
+    env.physics.reset(env.all_envs)
     return env
 
 
@@ -75,9 +75,9 @@ def test_biases_of_different_tasks_differ_and_repeat_with_the_seed() -> None:
     first, again = sleds({"obs_bias": 0.1}, {"obs_bias": 0.1}), sleds({"obs_bias": 0.1}, {"obs_bias": 0.1})
     assert torch.equal(first.observe(), again.observe())
     assert not torch.equal(first.observe()[0], first.observe()[1])
-    first.set_tasks([{"obs_bias": 0.1}] * 2, first.every)
-    first.begin_episodes(first.every)
-    first.physics.reset(first.every)
+    first.set_tasks([{"obs_bias": 0.1}] * 2, first.all_envs)
+    first.begin_episodes(first.all_envs)
+    first.physics.reset(first.all_envs)
     assert not torch.equal(first.observe(), again.observe())
 
 
@@ -87,7 +87,7 @@ def test_every_robot_can_be_late_and_err(name: str) -> None:
         """The robot alone, behind an interface."""
 
         robot = make_family(name).robot
-        parameters = INTERFACE
+        parameters = HARDWARE
 
         def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
             """0"""
@@ -96,8 +96,8 @@ def test_every_robot_can_be_late_and_err(name: str) -> None:
     Remote.name = "Remote"
     plain, remote = TaskEnv(make_family(name), 4), TaskEnv(Remote(), 4)
     for env, task in ((plain, {}), (remote, {"action_delay": 2.0, "obs_noise": 0.01, "obs_bias": 0.01})):
-        env.set_tasks([task] * 4, env.every)
-        env.begin_episodes(env.every)
-        env.physics.reset(env.every)
-        env.physics.forward(env.every)
+        env.set_tasks([task] * 4, env.all_envs)
+        env.begin_episodes(env.all_envs)
+        env.physics.reset(env.all_envs)
+        env.physics.forward(env.all_envs)
     assert 0 < (remote.observe() - plain.observe()).abs().max() < 0.1

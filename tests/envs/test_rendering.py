@@ -32,9 +32,9 @@ class Stage:
     def frame(self, x: float = 0.0, **task: float) -> NDArray[np.uint8]:
         """(HEIGHT, WIDTH, 3) of the robot in its default state, x metres along the track."""
         full: Mapping[str, float] = {**self.env.family.nominal, **task}
-        self.env.set_tasks([full], self.env.every)
-        self.env.physics.reset(self.env.every)
-        self.env.family.place_goal(self.env.physics, self.env.task, self.env.every)
+        self.env.set_tasks([full], self.env.all_envs)
+        self.env.physics.reset(self.env.all_envs)
+        self.env.family.place_goal(self.env.physics, self.env.task, self.env.all_envs)
         self.env.physics.state("qpos")[:, 0] += x
         return self.renderer.frame(self.env.physics, 0, full)
 

@@ -13,8 +13,8 @@ def torso_masses(env: TrialEnv, steps: int) -> torch.Tensor:
     env.reset()
     rows = []
     for _ in range(steps):
-        env.step(torch.zeros(env.num_envs, env.tasks.action_dim))
-        rows.append(env.tasks.physics.parameter("body_mass")[:, 1].clone())
+        env.step(torch.zeros(env.num_envs, env.task_env.action_dim))
+        rows.append(env.task_env.physics.model_field("body_mass")[:, 1].clone())
     return torch.stack(rows)
 
 
@@ -43,10 +43,10 @@ def test_the_motion_goes_on_where_it_was() -> None:
 def test_a_finite_split_changes_to_another_member() -> None:
     env = TrialEnv(make_family("HalfCheetahDir"), 6, 1, 4, shift_at=2)
     env.reset()
-    first = env.tasks.task["direction"].clone()
+    first = env.task_env.task["direction"].clone()
     for _ in range(3):
         env.step(torch.zeros(6, 6))
-    assert torch.equal(env.tasks.task["direction"], -first)
+    assert torch.equal(env.task_env.task["direction"], -first)
 
 
 def test_an_oracle_sees_the_change() -> None:
@@ -71,7 +71,7 @@ def test_the_next_trial_begins_on_a_task_of_its_own() -> None:
     plain.reset()
     torso_masses(shifted, 4)
     assert torch.equal(plain.reset(), shifted.reset())
-    assert torch.equal(plain.tasks.task["torso_mass"], shifted.tasks.task["torso_mass"])
+    assert torch.equal(plain.task_env.task["torso_mass"], shifted.task_env.task["torso_mass"])
 
 
 @pytest.mark.parametrize("step", [0, 8, -1])

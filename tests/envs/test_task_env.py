@@ -23,8 +23,8 @@ def actions(*values: float) -> Tensor:
 def placed(family: TaskFamily, *states: tuple[float, float]) -> TaskEnv:
     """Sleds on nominal tasks, at these positions and velocities."""
     env = TaskEnv(family, len(states))
-    env.set_tasks([{"price": 2.0}] * len(states), env.every)
-    env.begin_episodes(env.every)
+    env.set_tasks([{"price": 2.0}] * len(states), env.all_envs)
+    env.begin_episodes(env.all_envs)
     for name, column in zip(("qpos", "qvel"), torch.tensor(states, dtype=torch.float64).T, strict=True):
         env.physics.state(name)[:, 0] = column
     return env
@@ -32,8 +32,8 @@ def placed(family: TaskFamily, *states: tuple[float, float]) -> TaskEnv:
 
 def started(family: TaskFamily, num_envs: int, split: str = "train", seed: int = 0) -> TaskEnv:
     env = TaskEnv(family, num_envs, split, seed)
-    env.begin_tasks(env.every)
-    env.begin_episodes(env.every)
+    env.begin_tasks(env.all_envs)
+    env.begin_episodes(env.all_envs)
     return env
 
 
@@ -43,11 +43,11 @@ def drawn(family: TaskFamily, num_envs: int, count: int, split: str = "train", s
     tasks: list[Tensor] = []
     states: list[Tensor] = []
     while len(tasks) * num_envs < count:
-        env.begin_tasks(env.every)
+        env.begin_tasks(env.all_envs)
         tasks.append(torch.stack(tuple(env.task.values()), dim=-1))
         episodes = []
         for _ in range(2):
-            env.begin_episodes(env.every)
+            env.begin_episodes(env.all_envs)
             episodes.append(torch.cat([env.physics.state("qpos"), env.physics.state("qvel")], dim=-1))
         states.append(torch.stack(episodes, dim=1))
     return torch.cat(tasks)[:count], torch.cat(states)[:count]
@@ -68,8 +68,8 @@ def test_a_control_step_is_as_worked_by_hand() -> None:
 
 def test_half_the_mass_is_twice_as_fast() -> None:
     env = TaskEnv(Sledding(), 2)
-    env.set_tasks([{"mass": 0.5}, {"mass": 2.0}], env.every)
-    env.begin_episodes(env.every)
+    env.set_tasks([{"mass": 0.5}, {"mass": 2.0}], env.all_envs)
+    env.begin_episodes(env.all_envs)
     env.step(actions(1.0, 1.0))
     assert env.physics.state("qvel")[:, 0].tolist() == pytest.approx([0.4, 0.1])
 
@@ -137,7 +137,7 @@ def test_tasks_begin_only_where_asked() -> None:
 
 def test_task_values_are_a_copy() -> None:
     env = TaskEnv(Sledding(), 2)
-    env.set_tasks([{"price": 2.0}, {"price": 1.0, "mass": 4.0}], env.every)
+    env.set_tasks([{"price": 2.0}, {"price": 1.0, "mass": 4.0}], env.all_envs)
     values = env.task_values()
     assert {name: value.tolist() for name, value in values.items()} == {"mass": [1.0, 4.0], "price": [2.0, 1.0]}
     values["price"][:] = 0
@@ -147,7 +147,7 @@ def test_task_values_are_a_copy() -> None:
 def test_a_task_in_units_is_scaled_over_its_range() -> None:
     env = TaskEnv(Sledding(), 2)
     # mass is log-uniform over (0.5, 2), price uniform over (-3, 5).
-    env.set_tasks([{"mass": 1.0, "price": 5.0}, {"mass": 0.5, "price": 0.0}], env.every)
+    env.set_tasks([{"mass": 1.0, "price": 5.0}, {"mass": 0.5, "price": 0.0}], env.all_envs)
     units = env.task_in_units()
     assert units.dtype == torch.float32
     torch.testing.assert_close(units, torch.tensor([[0.0, 1.0], [-1.0, -0.25]]))
@@ -175,7 +175,7 @@ def test_no_two_simulations_or_episodes_draw_the_same_numbers(family: TaskFamily
 @every_family
 def test_streams_of_splits_variants_and_seeds_differ(family: TaskFamily) -> None:
     own = drawn(family, 16, 16)
-    others = [drawn(family, 16, 16, split) for split in family.tasks.splits[1:]]
+    others = [drawn(family, 16, 16, split) for split in family.task_space.splits[1:]]
     others += [drawn(family, 16, 16, seed=seed) for seed in (1, 2**31, -1)]
     others += [drawn(make_variant(family, name), 16, 16) for name in family.variants if name != "default"]
     for tasks, states in others:
@@ -190,20 +190,20 @@ def make_variant(family: TaskFamily, variant: str) -> TaskFamily:
 def test_seeding_starts_over() -> None:
     env = started(Sledding(), 3, seed=4)
     first = env.observe(torch.stack(tuple(env.task.values()), dim=-1))
-    env.begin_tasks(env.every)
-    env.begin_episodes(env.every)
+    env.begin_tasks(env.all_envs)
+    env.begin_episodes(env.all_envs)
     for seed, same in ((5, False), (4, True)):
         env.seed(seed)
-        env.begin_tasks(env.every)
-        env.begin_episodes(env.every)
+        env.begin_tasks(env.all_envs)
+        env.begin_episodes(env.all_envs)
         again = env.observe(torch.stack(tuple(env.task.values()), dim=-1))
         assert torch.equal(again, first) == same
 
 
 def test_tasks_that_are_set_take_the_same_initial_states_as_drawn_ones() -> None:
     drawn_env, set_env = started(Sledding(), 3), TaskEnv(Sledding(), 3)
-    set_env.set_tasks([{}, {}, {}], set_env.every)
-    set_env.begin_episodes(set_env.every)
+    set_env.set_tasks([{}, {}, {}], set_env.all_envs)
+    set_env.begin_episodes(set_env.all_envs)
     assert torch.equal(set_env.observe(), drawn_env.observe())
 
 
@@ -214,7 +214,7 @@ def test_restarts_leave_later_initial_states_as_they_are() -> None:
         falling.begin_episodes(FIRST, restart=True)
         assert falling.observe()[0, 0] != first[0, 0]
     for each in (env, falling):
-        each.begin_episodes(each.every)
+        each.begin_episodes(each.all_envs)
     assert torch.equal(env.observe(), falling.observe())
 
 
@@ -235,14 +235,14 @@ def test_a_split_that_the_family_lacks_is_refused() -> None:
 def test_as_many_tasks_as_simulations_are_expected() -> None:
     env = TaskEnv(Sledding(), 2)
     with pytest.raises(TaskError, match=r"^number of tasks is 3, expected 2$"):
-        env.set_tasks([{}, {}, {}], env.every)
+        env.set_tasks([{}, {}, {}], env.all_envs)
 
 
 def test_a_refused_task_changes_nothing() -> None:
     env = started(Sledding(), 2)
     before, index = env.task_values(), env.task_index.tolist()
     with pytest.raises(TaskError, match=r"^task parameter mass is 0, expected a number above 0$"):
-        env.set_tasks([{"price": 1.0}, {"mass": 0.0}], env.every)
+        env.set_tasks([{"price": 1.0}, {"mass": 0.0}], env.all_envs)
     assert {name: value.tolist() for name, value in env.task_values().items()} == {
         name: value.tolist() for name, value in before.items()
     }

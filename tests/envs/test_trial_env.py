@@ -33,12 +33,12 @@ def play(env: TrialEnv, steps: int, action: float = 0.5) -> list[TrialStep]:
 
 def throw_off(env: TrialEnv, sim: int) -> None:
     """Put a sled beyond the end of the rail, so that it falls in the next step."""
-    env.tasks.physics.state("qpos")[sim, 0] = 1.5
+    env.task_env.physics.state("qpos")[sim, 0] = 1.5
 
 
 def blow_up(env: TrialEnv, sim: int) -> None:
     """Give a sled a velocity that MuJoCo takes for a divergence in the next step."""
-    env.tasks.physics.state("qvel")[sim, 0] = 1e15
+    env.task_env.physics.state("qvel")[sim, 0] = 1e15
 
 
 def is_start(env: TrialEnv, obs: Tensor) -> Tensor:
@@ -54,14 +54,14 @@ def test_a_trial_is_its_slots_and_no_longer() -> None:
     env = trials()
     assert (env.episodes_per_trial, env.horizon, env.steps_per_trial) == (3, 4, 12)
     assert is_start(env, env.reset()).all()
-    task = env.tasks.task_values()
+    task = env.task_env.task_values()
     for step in range(1, TRIAL + 1):
         result = play(env, 1)[0]
         assert result.trial_over == (step == TRIAL)
         assert is_start(env, result.obs).tolist() == [step in (SLOT, 2 * SLOT)] * 2
-        assert all((env.tasks.task_values()[name] == value).all() for name, value in task.items())
+        assert all((env.task_env.task_values()[name] == value).all() for name, value in task.items())
     env.reset()
-    assert all((env.tasks.task_values()[name] != value).all() for name, value in task.items())
+    assert all((env.task_env.task_values()[name] != value).all() for name, value in task.items())
 
 
 def test_the_shape_of_a_trial_is_the_familys_unless_given() -> None:
@@ -75,12 +75,12 @@ def test_the_shape_of_a_trial_is_the_familys_unless_given() -> None:
 
 def test_a_trial_may_be_played_again_on_tasks_that_are_set() -> None:
     env = trials()
-    env.tasks.set_tasks([{"mass": 2.0}, {"price": 4.0}], env.tasks.every)
+    env.task_env.set_tasks([{"mass": 2.0}, {"price": 4.0}], env.task_env.all_envs)
     for _ in range(2):
         assert is_start(env, env.begin_trials()).all()
         assert [result.trial_over for result in play(env, TRIAL)] == [False] * (TRIAL - 1) + [True]
-    assert env.tasks.task["mass"].tolist() == [2.0, 1.0]
-    assert env.tasks.task["price"].tolist() == [0.0, 4.0]
+    assert env.task_env.task["mass"].tolist() == [2.0, 1.0]
+    assert env.task_env.task["price"].tolist() == [0.0, 4.0]
 
 
 # An episode that ends early restarts at once inside its slot.
@@ -154,7 +154,7 @@ def test_the_previous_action_is_the_one_that_was_executed() -> None:
 
 def test_the_previous_reward_is_the_last_one() -> None:
     env = trials()
-    env.tasks.set_tasks([{"price": 2.0}, {"price": -1.0}], env.tasks.every)
+    env.task_env.set_tasks([{"price": 2.0}, {"price": -1.0}], env.task_env.all_envs)
     env.begin_trials()
     # From rest the mean velocity is 0.15 a: 2 * 0.15 - 0.5 and -0.075 - 0.125; at v = 0.2 it is 0.2 and -0.1 - 0.075.
     for action, expected in ((actions(1.0, 0.5), [-0.2, -0.2]), (actions(0.0, 0.0), [0.4, -0.1])):
@@ -166,7 +166,7 @@ def test_the_previous_reward_is_the_last_one() -> None:
 
 def test_a_restart_carries_the_last_action_and_reward_of_the_episode_that_ended() -> None:
     env = trials()
-    env.tasks.set_tasks([{"price": 2.0}] * 2, env.tasks.every)
+    env.task_env.set_tasks([{"price": 2.0}] * 2, env.task_env.all_envs)
     env.begin_trials()
     throw_off(env, 0)
     obs = env.step(actions(1.0, -1.0)).obs  # a fall
@@ -181,7 +181,7 @@ def test_a_restart_carries_the_last_action_and_reward_of_the_episode_that_ended(
 def test_a_divergence_carries_a_finite_reward_of_zero() -> None:
     env = trials()
     env.reset()
-    env.tasks.physics.state("qvel")[0, 0] = math.nan
+    env.task_env.physics.state("qvel")[0, 0] = math.nan
     obs = env.step(actions(0.5, 0.5)).obs
     assert obs.isfinite().all()
     assert obs[0, 2:].tolist() == [0.5, 0.0, 1.0]
@@ -227,12 +227,12 @@ def test_the_observation_after_an_end_is_the_new_episodes_first(slots_end: bool)
         throw_off(env, 0)
         throw_off(env, 1)
     obs = play(env, 1)[0].obs
-    assert torch.equal(obs[:, env.layout.obs], env.tasks.observe())
-    position, velocity = env.tasks.physics.state("qpos").clone(), env.tasks.physics.state("qvel").clone()
+    assert torch.equal(obs[:, env.layout.obs], env.task_env.observe())
+    position, velocity = env.task_env.physics.state("qpos").clone(), env.task_env.physics.state("qvel").clone()
     assert not velocity.any()
     # Acting on it moves that very state: x' = x + 0.015 a / m.
     moved = play(env, 1, action=1.0)[0].obs[:, :1]
-    torch.testing.assert_close(moved, (position + 0.015 / env.tasks.task["mass"].unsqueeze(-1)).float())
+    torch.testing.assert_close(moved, (position + 0.015 / env.task_env.task["mass"].unsqueeze(-1)).float())
 
 
 @pytest.mark.parametrize("name", families())
@@ -241,11 +241,11 @@ def test_a_first_observation_is_the_same_wherever_in_the_trial_it_comes(name: st
     env = TrialEnv(make_family(name), 2, episodes_per_trial=2, horizon=3)
     env.reset()
     for _ in range(3):
-        obs = env.step(torch.ones(2, env.tasks.action_dim)).obs
-    position = env.tasks.robot.position(env.tasks.physics).clone()
-    env.tasks.physics.forward(env.tasks.every)
-    assert torch.equal(obs[:, env.layout.obs], env.tasks.observe())
-    assert torch.equal(position, env.tasks.robot.position(env.tasks.physics))
+        obs = env.step(torch.ones(2, env.task_env.action_dim)).obs
+    position = env.task_env.robot.position(env.task_env.physics).clone()
+    env.task_env.physics.forward(env.task_env.all_envs)
+    assert torch.equal(obs[:, env.layout.obs], env.task_env.observe())
+    assert torch.equal(position, env.task_env.robot.position(env.task_env.physics))
 
 
 # Only the learner sees normalised rewards.
@@ -253,7 +253,7 @@ def test_a_first_observation_is_the_same_wherever_in_the_trial_it_comes(name: st
 
 def test_rewards_are_those_of_the_task() -> None:
     env = trials(1)
-    env.tasks.set_tasks([{"price": 1000.0}], env.tasks.every)
+    env.task_env.set_tasks([{"price": 1000.0}], env.task_env.all_envs)
     for _ in range(2):
         env.begin_trials()
         rewards = [result.reward.item() for result in play(env, SLOT, action=1.0)]
@@ -270,15 +270,15 @@ def test_the_task_cannot_be_seen() -> None:
     env = trials(16)
     assert env.reset().shape == (16, env.obs_dim)
     assert env.layout.task == slice(env.obs_dim, env.obs_dim)
-    env.tasks.physics.state("qpos").zero_()
-    seen = env.tasks.observe()
-    assert len(env.tasks.task["mass"].unique()) == 16
+    env.task_env.physics.state("qpos").zero_()
+    seen = env.task_env.observe()
+    assert len(env.task_env.task["mass"].unique()) == 16
     assert torch.equal(seen, torch.zeros_like(seen))
 
 
 def test_an_oracle_sees_the_task_in_units() -> None:
     env = trials(observe_task=True)
-    env.tasks.set_tasks([{"mass": 2.0, "price": 1.0}, {"mass": 0.5, "price": -3.0}], env.tasks.every)
+    env.task_env.set_tasks([{"mass": 2.0, "price": 1.0}, {"mass": 0.5, "price": -3.0}], env.task_env.all_envs)
     expected = torch.tensor([[1.0, 0.0], [-1.0, -1.0]])  # mass over (0.5, 2) by logarithms, price over (-3, 5)
     seen = [env.begin_trials(), *(result.obs for result in play(env, TRIAL))]
     assert all(torch.allclose(obs[:, env.layout.task], expected, atol=1e-6) for obs in seen)
@@ -291,10 +291,10 @@ def test_an_oracle_sees_the_task_in_units() -> None:
 def test_an_oracle_sees_numbers_between_minus_one_and_one(name: str) -> None:
     env = TrialEnv(make_family(name), 64, observe_task=True)
     units = env.reset()[:, env.layout.task]
-    assert units.shape == (64, len(env.tasks.family.parameters))
+    assert units.shape == (64, len(env.task_env.family.parameters))
     assert (units.abs() <= 1 + 1e-6).all()
     # At most three of a family's parameters are never changed in training, for what is held out or extrapolated to.
-    assert (units.std(dim=0) > 0.3).sum() >= max(1, len(env.tasks.family.parameters) - 3)
+    assert (units.std(dim=0) > 0.3).sum() >= max(1, len(env.task_env.family.parameters) - 3)
 
 
 # Edits start from the nominal robot, each time, and reach all that MuJoCo derives from them.
@@ -304,14 +304,14 @@ def test_tasks_of_later_trials_do_not_build_on_earlier_ones() -> None:
     env = trials()
     for _ in range(3):
         env.reset()
-        expected = 2 * env.tasks.task["mass"]
+        expected = 2 * env.task_env.task["mass"]
         for sim in range(2):
-            model, _ = env.tasks.physics.snapshot(sim)
+            model, _ = env.task_env.physics.snapshot(sim)
             assert model.body_mass[1] == pytest.approx(expected[sim].item())
             assert model.body_subtreemass[0] == pytest.approx(expected[sim].item())
             assert model.dof_M0[0] == pytest.approx(expected[sim].item())
         obs = play(env, 1, action=1.0)[0].obs
-        torch.testing.assert_close(obs[:, 1], (0.2 / env.tasks.task["mass"]).float())  # v' = 0.2 a / m
+        torch.testing.assert_close(obs[:, 1], (0.2 / env.task_env.task["mass"]).float())  # v' = 0.2 a / m
 
 
 # One seed makes everything, and each task its own numbers.

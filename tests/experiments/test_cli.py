@@ -57,7 +57,7 @@ def test_a_resumed_run_keeps_to_its_few_tasks(tmp_path: Path) -> None:
     resumed = ["train", "HalfCheetahLimbs", "--run-dir", path, "--resume", "--steps", "80", "--wandb", "disabled"]
     with patch("limbshift.experiments.runs.session.trainer_of", wraps=trainer_of) as made:
         assert main(resumed) == 0
-    assert len(made.call_args.args[1].tasks.members["train"]) == 2
+    assert len(made.call_args.args[1].task_space.listed_tasks["train"]) == 2
 
 
 def test_a_budget_below_one_iteration_is_rounded_up(tmp_path: Path) -> None:

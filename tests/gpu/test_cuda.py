@@ -53,9 +53,9 @@ def test_it_moves_as_mujoco_does(name: str) -> None:
         for physics in (expected, actual):
             assert not physics.step(1).any()
         torch.testing.assert_close(actual.state("qpos").cpu().double(), expected.state("qpos"), rtol=0, atol=1e-4)
-        for derived in family.robot.derived:
-            live = actual.derived(derived).cpu().double()
-            torch.testing.assert_close(live, expected.derived(derived), rtol=0, atol=1e-4)
+        for derived in family.robot.computed_fields:
+            live = actual.computed_field(derived).cpu().double()
+            torch.testing.assert_close(live, expected.computed_field(derived), rtol=0, atol=1e-4)
     actual.check()
 
 
@@ -81,7 +81,7 @@ def test_a_divergence_is_seen_alone(bad: float) -> None:
 
 
 def test_too_little_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warp_physics, "MOST_CONSTRAINTS", 8)
+    monkeypatch.setattr(warp_physics, "MAX_CONSTRAINTS", 8)
     crowded = WARP.simulate(mujoco.MjModel.from_xml_string(HEAP), 2)
     crowded.step(1)
     with pytest.raises(CapacityError, match=r"ran out of room \(NEFC\)"):
@@ -91,8 +91,8 @@ def test_too_little_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def play(env: TrialEnv) -> Tensor:
     """(T, N, trial_obs_dim) observations of two trials, on the CPU, under the same actions every time."""
     seen, generator = [], torch.Generator().manual_seed(3)
-    shape = (env.steps_per_trial, env.num_envs, env.tasks.action_dim)
-    actions = (2 * torch.rand(shape, generator=generator) - 1).to(env.tasks.device) * env.tasks.action_high
+    shape = (env.steps_per_trial, env.num_envs, env.task_env.action_dim)
+    actions = (2 * torch.rand(shape, generator=generator) - 1).to(env.task_env.device) * env.task_env.action_high
     for _ in range(2):
         seen.append(env.reset())
         seen += [env.step(action).obs.clone() for action in actions]
@@ -108,7 +108,7 @@ def test_a_trial_is_the_same_trial_on_both_engines(name: str) -> None:
 
 def make_trainer(name: str) -> Trainer:
     env = TrialEnv(make_family(name), 16, 2, 6, observe_task=True, shift_probability=0.5, engine=WARP)
-    spec = PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=8)
+    spec = PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=8)
     return Trainer(env, RecurrentActorCritic(spec).to(CUDA), PPOConfig(), gamma=0.95, seed=0)
 
 

@@ -146,7 +146,7 @@ def test_equals_a_loop_of_mj_step_bit_for_bit() -> None:
     obs, _ = env.reset(options={"task": {"direction": -1}})
     model = env.family.robot.model
     data = mujoco.MjData(model)
-    data.qpos[:], data.qvel[:] = (env.tasks.physics.state(name)[0].numpy() for name in ("qpos", "qvel"))
+    data.qpos[:], data.qvel[:] = (env.task_env.physics.state(name)[0].numpy() for name in ("qpos", "qvel"))
     mujoco.mj_forward(model, data)
     for action in actions(60, 6):
         before = data.qpos[0]
@@ -187,7 +187,7 @@ def test_reset_draws_sets_and_keeps_tasks() -> None:
     assert info["task"] == given
     assert (env.reset(options={"keep_task": True})[0] != obs).all()  # the initial state is another
     assert env.reset(options={"keep_task": False})[1]["task"] != given
-    mass = env.tasks.physics.parameter("body_mass")
+    mass = env.task_env.physics.model_field("body_mass")
     env.reset(options={"task": {}})
     np.testing.assert_array_equal(mass[0], env.family.robot.model.body_mass)
 
@@ -263,8 +263,8 @@ def test_vector_env_begins_anew_in_the_same_step() -> None:
     assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     _, infos = env.reset()
     masses = infos["task"]["mass"]
-    env.tasks.physics.state("qpos")[0] = 0.95
-    env.tasks.physics.state("qvel")[0] = 1.0
+    env.task_env.physics.state("qpos")[0] = 0.95
+    env.task_env.physics.state("qvel")[0] = 1.0
     obs, _, terminated, truncated, infos = env.step(np.zeros((2, 1)))
     np.testing.assert_array_equal([terminated, truncated], [[True, False], [False, False]])
     np.testing.assert_array_equal(infos["_final_obs"], [True, False])
@@ -342,7 +342,7 @@ def test_a_trial_is_one_episode_of_the_public_env() -> None:
 def test_a_fall_inside_a_trial_does_not_end_it() -> None:
     env = make_trials(Sledding(), 2, episodes_per_trial=1, horizon=3, seed=0)
     env.reset()
-    env.trials.tasks.physics.state("qpos")[1] = 2.0
+    env.trials.task_env.physics.state("qpos")[1] = 2.0
     obs, _, terminated, truncated, infos = env.step(np.zeros((2, 1)))
     assert not (terminated | truncated).any()
     np.testing.assert_array_equal(infos["fallen"], [False, True])
@@ -411,7 +411,7 @@ def test_a_divergence_leaves_the_neighbours_alone(kind: str) -> None:
     sound, broken = make(kind, "HalfCheetahDir"), make(kind, "HalfCheetahDir")
     sound.reset()
     broken.reset()
-    tasks = broken.tasks if kind == "vector" else broken.trials.tasks
+    tasks = broken.task_env if kind == "vector" else broken.trials.task_env
     tasks.physics.state("qvel")[1] = 1e9
     action = actions(3, 6)
     obs, reward, terminated, truncated, infos = broken.step(action)
@@ -523,10 +523,10 @@ def test_wrong_render_modes_and_trials_of_nothing_are_refused() -> None:
 def test_wrong_states_are_refused_and_change_nothing(qpos: Array, qvel: Array, message: str) -> None:
     env = cheetah()
     env.reset()
-    before = env.tasks.observe()
+    before = env.task_env.observe()
     with pytest.raises(InputError, match=f"^{message}$"):
         env.set_state(qpos, qvel)
-    assert env.tasks.observe().equal(before)
+    assert env.task_env.observe().equal(before)
 
 
 # States and frames
@@ -544,14 +544,14 @@ def test_set_state_forgets_the_motion_so_far() -> None:
         rested.step(action)
         tired.step(action)
         for name in ("time", "qpos", "qvel"):
-            assert rested.tasks.physics.state(name).equal(tired.tasks.physics.state(name))
+            assert rested.task_env.physics.state(name).equal(tired.task_env.physics.state(name))
 
 
 def test_set_state_leaves_a_goal_where_it_is() -> None:
     env = TaskFamilyEnv("ReacherGoal", seed=0)
     env.reset(options={"task": {"goal_x": 0.1, "goal_y": -0.05}})
     env.set_state([0.5, 0.5, 0.0, 0.0], np.zeros(4))
-    np.testing.assert_array_equal(env.tasks.physics.state("qpos")[0], [0.5, 0.5, 0.1, -0.05])
+    np.testing.assert_array_equal(env.task_env.physics.state("qpos")[0], [0.5, 0.5, 0.1, -0.05])
 
 
 @pytest.mark.skipif(not opengl_works(), reason="OpenGL does not work here")

@@ -70,7 +70,7 @@ def test_simulations_equal_plain_mujoco_bit_for_bit(robot: Robot) -> None:
         data = stepped(robot.model, 100, *(value[sim] for value in start.values()))
         assert np.array_equal(physics.state("qpos")[sim], data.qpos)
         assert np.array_equal(physics.state("qvel")[sim], data.qvel)
-        assert np.array_equal(physics.derived("xpos")[sim], data.xpos)
+        assert np.array_equal(physics.computed_field("xpos")[sim], data.xpos)
 
 
 def test_edits_give_what_mujoco_derives_from_an_edited_model() -> None:
@@ -84,9 +84,9 @@ def test_edits_give_what_mujoco_derives_from_an_edited_model() -> None:
 
     physics = started(robot.model, 3)
     start = copies(physics)
-    physics.parameter("body_mass")[1, thigh] *= factor
-    physics.parameter("body_inertia")[1, thigh] *= factor
-    physics.commit(mask(False, True, False))
+    physics.model_field("body_mass")[1, thigh] *= factor
+    physics.model_field("body_inertia")[1, thigh] *= factor
+    physics.recompute_constants(mask(False, True, False))
     model, _ = physics.snapshot(1)
     for name in ("body_mass", "body_inertia", "body_subtreemass", "dof_invweight0", "body_invweight0", "dof_M0"):
         assert np.array_equal(getattr(model, name), getattr(edited, name)), name
@@ -103,9 +103,9 @@ def test_an_edit_equals_a_model_that_was_written_so() -> None:
     heavy = mujoco.MjModel.from_xml_string(MJCF.replace('mass="2" diaginertia="1 1 1"', 'mass="6" diaginertia="3 3 3"'))
     physics = started(Sled().model, 2)
     sled = physics.model.body("sled").id
-    physics.parameter("body_mass")[0, sled] *= 3
-    physics.parameter("body_inertia")[0, sled] *= 3
-    physics.commit(mask(True, False))
+    physics.model_field("body_mass")[0, sled] *= 3
+    physics.model_field("body_inertia")[0, sled] *= 3
+    physics.recompute_constants(mask(True, False))
     model, _ = physics.snapshot(0)
     for name in ("body_mass", "body_inertia", "body_subtreemass", "dof_M0", "dof_invweight0", "body_invweight0"):
         assert np.array_equal(getattr(model, name), getattr(heavy, name)), name
@@ -116,8 +116,8 @@ def test_the_given_model_is_never_written_to() -> None:
     robot = ROBOTS[0]
     before = np.array(robot.model.body_mass)
     physics = started(robot.model, 2)
-    physics.parameter("body_mass").mul_(2)
-    physics.commit(mask(True, True))
+    physics.model_field("body_mass").mul_(2)
+    physics.recompute_constants(mask(True, True))
     assert np.array_equal(robot.model.body_mass, before)
     assert np.array_equal(physics.nominal("body_mass"), before)
 
@@ -125,8 +125,8 @@ def test_the_given_model_is_never_written_to() -> None:
 def test_commit_leaves_states_and_the_other_simulations_alone() -> None:
     physics = started(ROBOTS[0].model, 2)
     start = copies(physics)
-    physics.parameter("body_mass").mul_(2)
-    physics.commit(mask(False, True))
+    physics.model_field("body_mass").mul_(2)
+    physics.recompute_constants(mask(False, True))
     for name, value in start.items():
         assert torch.equal(physics.state(name), value), name
     subtree = [physics.snapshot(sim)[0].body_subtreemass[0] for sim in range(2)]
@@ -152,11 +152,11 @@ def test_reset_gives_the_default_state_to_those_picked() -> None:
 def test_forward_computes_derived_fields_of_those_picked() -> None:
     physics = started(Sled().model, 3)
     physics.state("qpos")[:, 0] = torch.tensor([0.25, 0.5, 0.75])
-    before = physics.derived("xpos").clone()
+    before = physics.computed_field("xpos").clone()
     physics.forward(mask(False, True, False))
     sled = physics.model.body("sled").id
-    assert physics.derived("xpos")[1, sled, 0] == 0.5
-    assert torch.equal(physics.derived("xpos")[[0, 2]], before[[0, 2]])
+    assert physics.computed_field("xpos")[1, sled, 0] == 0.5
+    assert torch.equal(physics.computed_field("xpos")[[0, 2]], before[[0, 2]])
     assert physics.state("qpos")[:, 0].tolist() == [0.25, 0.5, 0.75]
 
 

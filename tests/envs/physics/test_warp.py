@@ -56,8 +56,8 @@ def begun(family: TaskFamily, engine: Engine, sims: int = SIMS) -> Physics:
     index = torch.arange(sims, device=engine.device)
     every = torch.ones_like(index, dtype=torch.bool)
     model = family.robot.model
-    physics = engine.simulate(model, sims, family.fields, family.robot.derived)
-    family.apply(physics, family.tasks.sample("heldout", RandomStream("tasks"), index), every)
+    physics = engine.simulate(model, sims, family.model_fields, family.robot.computed_fields)
+    family.apply(physics, family.task_space.sample("heldout", RandomStream("tasks"), index), every)
     uniform = RandomStream("states").uniform(index, torch.zeros_like(index), model.nq + model.nv)
     low, high = (bound.to(engine.device) for bound in family.robot.action_bounds())
     share = RandomStream("actions").uniform(index, torch.zeros_like(index), len(low))
@@ -90,8 +90,10 @@ def test_it_moves_as_mujoco_does(name: str) -> None:
         for physics in (expected, actual):
             assert not physics.step(1).any()
         torch.testing.assert_close(actual.state("qpos").double(), expected.state("qpos"), rtol=0, atol=1e-4)
-        for derived in family.robot.derived:
-            torch.testing.assert_close(actual.derived(derived).double(), expected.derived(derived), rtol=0, atol=1e-4)
+        for derived in family.robot.computed_fields:
+            torch.testing.assert_close(
+                actual.computed_field(derived).double(), expected.computed_field(derived), rtol=0, atol=1e-4
+            )
     actual.check()
     assert (expected.state("qpos") - start).abs().amax() > 1e-2
 
@@ -105,14 +107,14 @@ def test_what_mujoco_derives_from_a_task_is_the_same(name: str) -> None:
         for field in ("body_mass", "body_subtreemass", "dof_invweight0", "body_invweight0", "actuator_acc0"):
             np.testing.assert_allclose(getattr(own_model, field), getattr(model, field), rtol=1e-5, err_msg=field)
         np.testing.assert_allclose(own_data.xpos, data.xpos, atol=1e-5)
-    for field in warp_physics.DERIVED_CONSTANTS if family.fields else ():
+    for field in warp_physics.DERIVED_CONSTANTS if family.model_fields else ():
         if field.startswith(("geom", "tendon")):
             continue
         assert isinstance(actual, WarpPhysics)
         on_device = warp_physics.shared(actual.on_device, field)
         ours = torch.stack([torch.from_numpy(getattr(expected.snapshot(sim)[0], field)) for sim in range(SIMS)])
         used = torch.ones_like(ours, dtype=torch.bool)
-        if field == "body_invweight0":  # of a body that can only turn, or not turn, MuJoCo Warp has another notion
+        if field == "body_invweight0":  # of a body that can but turn, MuJoCo Warp has another notion
             used = (ours != 0).all(dim=-1, keepdim=True).expand_as(ours)
         torch.testing.assert_close(on_device.double()[used], ours[used], rtol=1e-4, atol=1e-5, msg=field)
 
@@ -131,8 +133,8 @@ def test_a_commit_leaves_states_alone() -> None:
     physics = small()
     physics.step(3)
     before = states(physics)
-    physics.parameter("body_mass").mul_(2)
-    physics.commit(mask(False, True, False))
+    physics.model_field("body_mass").mul_(2)
+    physics.recompute_constants(mask(False, True, False))
     for name, value in before.items():
         assert torch.equal(physics.state(name), value), name
 
@@ -143,12 +145,14 @@ def test_derived_fields_stay_a_substep_behind() -> None:
     expected, actual = begun(family, CPU, 2), begun(family, WARP, 2)
     for physics in (expected, actual):
         physics.step(2)
-        behind = physics.derived("xpos").clone()
+        behind = physics.computed_field("xpos").clone()
         physics.forward(mask(True, False))
-        assert torch.equal(physics.derived("xpos")[1], behind[1])
-        assert not torch.equal(physics.derived("xpos")[0], behind[0])
-        physics.commit(mask(True, True))
-    torch.testing.assert_close(actual.derived("xpos").double(), expected.derived("xpos"), rtol=0, atol=1e-5)
+        assert torch.equal(physics.computed_field("xpos")[1], behind[1])
+        assert not torch.equal(physics.computed_field("xpos")[0], behind[0])
+        physics.recompute_constants(mask(True, True))
+    torch.testing.assert_close(
+        actual.computed_field("xpos").double(), expected.computed_field("xpos"), rtol=0, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("bad", [1e15, float("nan"), float("inf")])
@@ -180,7 +184,7 @@ def test_too_little_room_is_told(monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     physics = WARP.simulate(model, 2)
     physics.step(1)
     physics.check()
-    monkeypatch.setattr(warp_physics, "MOST_CONSTRAINTS", 8)
+    monkeypatch.setattr(warp_physics, "MAX_CONSTRAINTS", 8)
     crowded = WARP.simulate(model, 2)
     crowded.step(1)
     with pytest.raises(CapacityError, match=r"ran out of room \(NEFC\): 6 contacts and 8 constraints"):
@@ -226,14 +230,14 @@ def test_a_robot_that_warp_cannot_run_is_refused(name: str, lack: str) -> None:
 def test_without_the_extra_the_command_to_install_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "limbshift.envs.physics.warp")
     monkeypatch.setitem(sys.modules, "mujoco_warp", None)
-    with pytest.raises(InputError, match=r"mujoco_warp is not installed: pip install 'limbshift\[gpu\]'"):
+    with pytest.raises(InputError, match=r"mujoco_warp is not installed: pip install '\.\[gpu\]'"):
         TrialEnv(make_family(SMALL), 2, engine=WARP)
 
 
 def play(env: TrialEnv, trials: int = 2) -> Tensor:
     """(T, N, trial_obs_dim) observations under the same actions every time."""
     seen, generator = [], torch.Generator().manual_seed(3)
-    actions = torch.rand(env.steps_per_trial, env.num_envs, env.tasks.action_dim, generator=generator)
+    actions = torch.rand(env.steps_per_trial, env.num_envs, env.task_env.action_dim, generator=generator)
     for _ in range(trials):
         seen.append(env.reset())
         seen += [env.step(6 * action - 3).obs.clone() for action in actions]
@@ -260,7 +264,7 @@ def test_nothing_of_a_trial_is_read_by_the_host() -> None:
     with none_allowed():
         play(env)
     with none_allowed(), pytest.raises(ValueRead):
-        env.tasks.task_values()
+        env.task_env.task_values()
 
 
 def test_the_families_that_are_refused_are_those_that_fail() -> None:
@@ -268,5 +272,5 @@ def test_the_families_that_are_refused_are_those_that_fail() -> None:
     for name in families():
         family = make_family(name)
         if name not in REFUSED:
-            warp_physics.put_model(family.robot.model, 2, family.fields)
-        assert isinstance(family.tasks, TaskSpace)
+            warp_physics.put_model(family.robot.model, 2, family.model_fields)
+        assert isinstance(family.task_space, TaskSpace)

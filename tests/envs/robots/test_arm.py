@@ -11,8 +11,8 @@ from limbshift.envs.task_env import TaskEnv
 
 def begun(name: str, *tasks: dict[str, float]) -> TaskEnv:
     env = TaskEnv(make_family(name), len(tasks))
-    env.set_tasks(tasks, env.every)
-    env.begin_episodes(env.every)
+    env.set_tasks(tasks, env.all_envs)
+    env.begin_episodes(env.all_envs)
     return env
 
 
@@ -26,7 +26,7 @@ def test_the_reference_swings_as_said() -> None:
     assert obs[12] == pytest.approx(0.6, abs=1e-6)
     assert obs[14] == pytest.approx(0.9 + 0.4 * math.sin(2 * math.pi / 2.6), abs=1e-6)
     assert obs[18] == pytest.approx(0.0, abs=1e-6)
-    env.begin_episodes(env.every)
+    env.begin_episodes(env.all_envs)
     assert env.observe()[0, 12] == 0.0, "an episode goes on with the reference of the last"
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.errors import FamilyError, InputError
 from limbshift.envs.family import Motion, Robot, TaskFamily
-from limbshift.envs.hardware import INTERFACE
+from limbshift.envs.hardware import HARDWARE
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.robots.half_cheetah import HELDOUT_WIRINGS
 from limbshift.envs.task_env import TaskEnv
@@ -29,11 +29,11 @@ from tests.envs.sled import Sledding
 STEPS = 20
 FAMILIES = tuple(make_family(name, variant) for name in families() for variant in make_family(name).variants)
 PARAMETERS = tuple((family, parameter) for family in FAMILIES for parameter in family.parameters)
-INTERFACES = [parameter.name for parameter in INTERFACE]
+HARDWARE_NAMES = [parameter.name for parameter in HARDWARE]
 GOALS = tuple(
     (family, parameter)
     for family, parameter in PARAMETERS
-    if parameter.effect is None and parameter.name not in INTERFACES
+    if parameter.effect is None and parameter.name not in HARDWARE_NAMES
 )
 
 
@@ -60,10 +60,10 @@ class Rollout(NamedTuple):
 def rollout(env: TaskEnv, steps: int = STEPS) -> Rollout:
     """From each robot's default state, so that only the task can make a difference; the same actions for all."""
     generator = torch.Generator().manual_seed(7)
-    env.begin_episodes(env.every)
-    env.physics.reset(env.every)
-    env.family.place_goal(env.physics, env.task, env.every)
-    env.physics.forward(env.every)
+    env.begin_episodes(env.all_envs)
+    env.physics.reset(env.all_envs)
+    env.family.place_goal(env.physics, env.task, env.all_envs)
+    env.physics.forward(env.all_envs)
     rows = []
     for _ in range(steps):
         action = 2 * torch.rand(env.action_dim, generator=generator, dtype=torch.float64) - 1
@@ -88,7 +88,7 @@ def other_values(parameter: TaskParameter) -> list[float]:
 def test_a_family_says_what_it_is(family: TaskFamily) -> None:
     assert family.description.endswith(".")
     assert family.reward.__doc__
-    assert len(set(family.tasks.names)) == len(family.parameters)
+    assert len(set(family.task_space.names)) == len(family.parameters)
     assert all(parameter.description for parameter in family.parameters)
     assert make_family(family.name).variant == "default"
 
@@ -96,8 +96,8 @@ def test_a_family_says_what_it_is(family: TaskFamily) -> None:
 @every_family
 def test_nominal_is_the_unmodified_robot_bit_for_bit(family: TaskFamily) -> None:
     env = TaskEnv(family, 2)
-    env.set_tasks([family.nominal, {}], env.every)
-    env.begin_episodes(env.every)
+    env.set_tasks([family.nominal, {}], env.all_envs)
+    env.begin_episodes(env.all_envs)
     model, start = family.robot.model, torch.cat([env.physics.state("qpos"), env.physics.state("qvel")], dim=1)
     actions = 2 * torch.rand(STEPS, 2, env.action_dim, generator=torch.Generator().manual_seed(0)) - 1
     for action in actions:
@@ -123,7 +123,7 @@ WITHOUT_INERTIAS = {**WITHOUT_CONTACTS, "include_cinert_in_observation": False}
 def goal_as_theirs(family: TaskFamily, robot: Any) -> dict[str, float]:
     """What Gymnasium's robot is paid for, as a task."""
     goals = {"direction": 1.0, **dict(zip(("goal_x", "goal_y"), getattr(robot, "goal", (0.0, 0.0)), strict=True))}
-    return {name: goal for name, goal in goals.items() if name in family.tasks.names}
+    return {name: goal for name, goal in goals.items() if name in family.task_space.names}
 
 
 def shared(name: str, obs: np.ndarray) -> np.ndarray:
@@ -156,11 +156,11 @@ def test_the_gymnasium_variant_is_gymnasiums_robot(name: str, theirs: str, optio
     robot: Any = gym.make(theirs, **options).unwrapped
     robot.reset(seed=0)
     env = TaskEnv(make_family(name, "gymnasium"), 1)
-    env.set_tasks([goal_as_theirs(env.family, robot)], env.every)
-    env.begin_episodes(env.every)
+    env.set_tasks([goal_as_theirs(env.family, robot)], env.all_envs)
+    env.begin_episodes(env.all_envs)
     for field in ("qpos", "qvel"):
         env.physics.state(field)[0] = torch.from_numpy(getattr(robot.data, field))
-    env.physics.forward(env.every)
+    env.physics.forward(env.all_envs)
     for action in np.random.default_rng(0).uniform(
         robot.action_space.low, robot.action_space.high, (STEPS, robot.model.nu)
     ):
@@ -176,12 +176,12 @@ def test_the_gymnasium_variant_is_gymnasiums_robot(name: str, theirs: str, optio
 def test_each_parameter_changes_the_motion(family: TaskFamily, parameter: TaskParameter) -> None:
     values = [parameter.nominal, *other_values(parameter)]
     env = TaskEnv(family, len(values))
-    env.begin_tasks(env.every)
+    env.begin_tasks(env.all_envs)
     # The rest of the body is another task's: a load of no mass has no place.
     task = {other.name: float(env.task[other.name][0]) for other in family.parameters if other.effect}
-    env.set_tasks([{**task, parameter.name: value} for value in values], env.every)
+    env.set_tasks([{**task, parameter.name: value} for value in values], env.all_envs)
     result = rollout(env, steps=family.horizon)
-    if parameter.effect is None and parameter.name not in INTERFACES:
+    if parameter.effect is None and parameter.name not in HARDWARE_NAMES:
         assert (result.reward[:, 1:] != result.reward[:, :1]).any(), "no value of the goal changes the reward"
     else:  # grip and damping tell once the robot slips or moves
         late = result.obs[family.horizon // 2 :]
@@ -192,7 +192,7 @@ def test_each_parameter_changes_the_motion(family: TaskFamily, parameter: TaskPa
 def test_goals_leave_the_motion_alone(family: TaskFamily, parameter: TaskParameter) -> None:
     values = other_values(parameter)
     env = TaskEnv(family, len(values) + 1)
-    env.set_tasks([{}, *({parameter.name: value} for value in values)], env.every)
+    env.set_tasks([{}, *({parameter.name: value} for value in values)], env.all_envs)
     obs = rollout(env).obs
     assert torch.equal(obs, obs[:, :1].expand_as(obs)), "the goal can be seen"
 
@@ -203,32 +203,32 @@ def test_edits_never_compound(family: TaskFamily, parameter: TaskParameter) -> N
     once, again = TaskEnv(family, 1), TaskEnv(family, 1)
     for env, times in ((once, 1), (again, 3)):
         for _ in range(times):
-            env.set_tasks([changed], env.every)
-    for name in family.fields:
-        assert torch.equal(once.physics.parameter(name), again.physics.parameter(name)), name
-    if parameter.name not in INTERFACES:  # what a sensor errs by depends on the task's number, here 1 and 3
+            env.set_tasks([changed], env.all_envs)
+    for name in family.model_fields:
+        assert torch.equal(once.physics.model_field(name), again.physics.model_field(name)), name
+    if parameter.name not in HARDWARE_NAMES:  # what a sensor errs by depends on the task's number, here 1 and 3
         assert same(rollout(once), rollout(again))
 
 
 @every_parameter
 def test_a_robot_set_back_to_nominal_is_unmodified(family: TaskFamily, parameter: TaskParameter) -> None:
     env = TaskEnv(family, 2)
-    env.set_tasks([{}, {}], env.every)
+    env.set_tasks([{}, {}], env.all_envs)
     before = rollout(env)
-    env.set_tasks([{}, {parameter.name: other_values(parameter)[-1]}], env.every)
+    env.set_tasks([{}, {parameter.name: other_values(parameter)[-1]}], env.all_envs)
     rollout(env)
-    env.set_tasks([{}, {}], env.every)
+    env.set_tasks([{}, {}], env.all_envs)
     assert same(rollout(env), before)
     assert torch.equal(before.obs[:, 0], before.obs[:, 1])
-    for name in family.fields:
+    for name in family.model_fields:
         nominal = env.physics.nominal(name)
-        assert torch.equal(env.physics.parameter(name), nominal.expand(2, *nominal.shape)), name
+        assert torch.equal(env.physics.model_field(name), nominal.expand(2, *nominal.shape)), name
 
 
 @every_parameter
 def test_edits_reach_only_those_picked(family: TaskFamily, parameter: TaskParameter) -> None:
     env = TaskEnv(family, 2)
-    env.set_tasks([{}, {}], env.every)
+    env.set_tasks([{}, {}], env.all_envs)
     before = rollout(env)
     env.set_tasks([{parameter.name: other_values(parameter)[-1]}] * 2, torch.tensor([False, True]))
     after = rollout(env)
@@ -248,10 +248,10 @@ ACTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.parametrize("kind", ACTIONS)
 @every_family
 def test_all_stays_finite(family: TaskFamily, kind: str) -> None:
-    for split in family.tasks.splits:
+    for split in family.task_space.splits:
         env = TaskEnv(family, 8, split, seed=1)
-        env.begin_tasks(env.every)
-        env.begin_episodes(env.every)
+        env.begin_tasks(env.all_envs)
+        env.begin_episodes(env.all_envs)
         generator = torch.Generator().manual_seed(2)
         for _ in range(min(family.horizon, 100)):
             step = env.step(ACTIONS[kind](2 * torch.rand(8, env.action_dim, generator=generator) - 1))
@@ -264,29 +264,29 @@ def test_all_stays_finite(family: TaskFamily, kind: str) -> None:
 @every_family
 def test_the_task_is_not_in_the_observation(family: TaskFamily) -> None:
     env = TaskEnv(family, 64)
-    env.begin_tasks(env.every)
-    env.begin_episodes(env.every)
+    env.begin_tasks(env.all_envs)
+    env.begin_episodes(env.all_envs)
     for parameter in family.parameters:
         assert len(env.task[parameter.name].unique()) > 1 or not trained(family, parameter)
-    for name in set(INTERFACES) & set(env.task):
+    for name in set(HARDWARE_NAMES) & set(env.task):
         env.task[name].zero_()  # what errs cannot but be seen
-    env.physics.reset(env.every)
-    env.family.place_goal(env.physics, env.task, env.every)
-    env.physics.forward(env.every)
+    env.physics.reset(env.all_envs)
+    env.family.place_goal(env.physics, env.task, env.all_envs)
+    env.physics.forward(env.all_envs)
     obs = env.observe()
     assert torch.equal(obs, obs[:1].expand_as(obs))
 
 
 def trained(family: TaskFamily, parameter: TaskParameter) -> bool:
     """Whether training changes the parameter."""
-    rows = family.members.get("train", ())
-    position = family.tasks.names.index(parameter.name)
+    rows = family.listed_tasks.get("train", ())
+    position = family.task_space.names.index(parameter.name)
     return parameter.low < parameter.high and len({row[position] for row in rows}) != 1
 
 
 def sample(family: TaskFamily, split: str, count: int = 512) -> Mapping[str, Tensor]:
     env = TaskEnv(family, count, split)
-    env.begin_tasks(env.every)
+    env.begin_tasks(env.all_envs)
     return env.task
 
 
@@ -297,7 +297,7 @@ def inside(values: Tensor, low: float, high: float) -> Tensor:
 
 @every_family
 def test_splits_lie_where_they_should(family: TaskFamily) -> None:
-    for split in family.tasks.splits:
+    for split in family.task_space.splits:
         task = sample(family, split)
         for parameter in family.parameters:
             values = task[parameter.name]
@@ -327,10 +327,10 @@ def test_values_fill_their_range_evenly(family: TaskFamily) -> None:
         if not trained(family, parameter):
             assert (task[parameter.name] == parameter.nominal).all()
             continue
-        if family.members and parameter.choices:  # as evenly as some chosen tasks can be
+        if family.listed_tasks and parameter.choices:  # as evenly as some chosen tasks can be
             assert set(task[parameter.name].tolist()) == set(parameter.choices)
             continue
-        count = len(family.members.get("train", task[parameter.name]))
+        count = len(family.listed_tasks.get("train", task[parameter.name]))
         units = parameter.to_unit(task[parameter.name])
         # A mean over 2000 of numbers that lie within [-1, 1] has a deviation of at most 0.022, over 40 of 0.16.
         assert abs(units.mean()) < 4 / count**0.5, parameter.name
@@ -342,16 +342,16 @@ def test_values_fill_their_range_evenly(family: TaskFamily) -> None:
 def test_train_and_heldout_are_disjoint_unless_nothing_can_be_held_out(family: TaskFamily) -> None:
     rows = [torch.stack(tuple(sample(family, split).values()), dim=-1).tolist() for split in ("train", "heldout")]
     train, heldout = ({tuple(row) for row in each} for each in rows)
-    if family.tasks.unseen("heldout"):
+    if family.task_space.unseen("heldout"):
         assert not train & heldout
     else:
         assert train == heldout
 
 
 def test_what_can_be_held_out() -> None:
-    seen = {name for name in families() if not make_family(name).tasks.unseen("heldout")}
+    seen = {name for name in families() if not make_family(name).task_space.unseen("heldout")}
     assert seen == {"HalfCheetahDir", "AntDirForwardBack"}
-    bounded = {name for name in families() if "extrapolation" not in make_family(name).tasks.splits}
+    bounded = {name for name in families() if "extrapolation" not in make_family(name).task_space.splits}
     finite = {
         "HalfCheetahDir",
         "HalfCheetahWiring",
@@ -376,8 +376,8 @@ def test_what_can_be_held_out() -> None:
     [("HalfCheetahVel", 100, 30), ("AntGoal", 150, 30), ("HopperRandParams", 40, 10), ("Walker2dRandParams", 40, 10)],
 )
 def test_pearls_tasks_are_so_many(name: str, train: int, heldout: int) -> None:
-    tasks = make_family(name, "pearl").tasks
-    assert {split: len(set(rows)) for split, rows in tasks.members.items()} == {"train": train, "heldout": heldout}
+    tasks = make_family(name, "pearl").task_space
+    assert {split: len(set(rows)) for split, rows in tasks.listed_tasks.items()} == {"train": train, "heldout": heldout}
     assert tasks.unseen("heldout")
 
 
@@ -405,7 +405,7 @@ def test_reacher_targets_lie_in_a_disc_within_reach() -> None:
 @pytest.mark.parametrize("name", ["HalfCheetahWiring", "AntWiring"])
 def test_heldout_wirings_are_a_fair_quarter(name: str) -> None:
     family = make_family(name)
-    train, heldout = family.tasks.members["train"], family.tasks.members["heldout"]
+    train, heldout = family.task_space.listed_tasks["train"], family.task_space.listed_tasks["heldout"]
     motors = len(family.parameters)
     assert (len(set(train)), len(set(heldout))) == (3 * 2**motors // 4, 2**motors // 4)
     assert {*train, *heldout} == set(itertools.product((-1.0, 1.0), repeat=motors))
@@ -417,11 +417,14 @@ def test_heldout_wirings_are_a_fair_quarter(name: str) -> None:
 
 def test_a_wiring_is_named_by_its_motors_in_order() -> None:
     assert wirings(["+-++-+"]) == ((1.0, -1.0, 1.0, 1.0, -1.0, 1.0),)
-    assert wirings(HELDOUT_WIRINGS) == make_family("HalfCheetahWiring").tasks.members["heldout"]
+    assert wirings(HELDOUT_WIRINGS) == make_family("HalfCheetahWiring").task_space.listed_tasks["heldout"]
 
 
 def test_a_crippled_robot_has_one_or_two_dead_motors_or_one_dead_leg() -> None:
-    cheetah, ants = make_family("HalfCheetahCrippled").tasks.members, make_family("AntCrippled").tasks.members
+    cheetah, ants = (
+        make_family("HalfCheetahCrippled").task_space.listed_tasks,
+        make_family("AntCrippled").task_space.listed_tasks,
+    )
     assert (len(cheetah["train"]), len(cheetah["heldout"])) == (6 + 15 - 5, 5)
     assert {sum(row) for row in (*cheetah["train"], *cheetah["heldout"])} == {4.0, 5.0}
     assert ants == {
@@ -433,7 +436,7 @@ def test_a_crippled_robot_has_one_or_two_dead_motors_or_one_dead_leg() -> None:
 @pytest.mark.parametrize(("variant", "falls"), [("default", [False, False, True]), ("gymnasium", [False, True, False])])
 def test_an_ant_falls_when_it_is_turned_over(variant: str, falls: list[bool]) -> None:
     family = make_family("AntLimbs", variant)
-    physics = MujocoPhysics(family.robot.model, 3, derived=family.robot.derived)
+    physics = MujocoPhysics(family.robot.model, 3, computed_fields=family.robot.computed_fields)
     qpos = physics.state("qpos")
     half = torch.tensor([80.0, 80.0, 100.0]).double().deg2rad() / 2  # tilted by twice that about y
     qpos[:, 3], qpos[:, 5] = half.cos(), half.sin()
@@ -445,15 +448,15 @@ def test_an_ant_falls_when_it_is_turned_over(variant: str, falls: list[bool]) ->
 
 def test_a_dead_leg_has_two_dead_motors() -> None:
     env = TaskEnv(make_family("AntCrippled"), 1)
-    env.set_tasks([{"back_right_alive": 0.0}], env.every)
+    env.set_tasks([{"back_right_alive": 0.0}], env.all_envs)
     # The XML orders its motors from the fourth leg: hip 4, ankle 4, hip 1, ...
-    assert env.physics.parameter("actuator_gear")[0, :, 0].tolist() == [0, 0, 150, 150, 150, 150, 150, 150]
+    assert env.physics.model_field("actuator_gear")[0, :, 0].tolist() == [0, 0, 150, 150, 150, 150, 150, 150]
 
 
 def test_an_ants_leg_is_three_bodies() -> None:
     env = TaskEnv(make_family("AntLimbs"), 1)
-    env.set_tasks([{"back_left_leg_mass": 2.0}], env.every)
-    ratio = env.physics.parameter("body_mass")[0, 1:] / env.physics.nominal("body_mass")[1:]
+    env.set_tasks([{"back_left_leg_mass": 2.0}], env.all_envs)
+    ratio = env.physics.model_field("body_mass")[0, 1:] / env.physics.nominal("body_mass")[1:]
     # Torso, then the bodies of the front left, front right, back left and back right leg.
     torch.testing.assert_close(ratio.tolist(), [1.0] * 7 + [2.0] * 3 + [1.0] * 3)
 
@@ -466,7 +469,7 @@ def test_a_longer_capsule_is_the_one_that_would_be_compiled(
     family: str, parameter: str, geom: str, hanging: str | None
 ) -> None:
     env = TaskEnv(make_family(family), 1)
-    env.set_tasks([{parameter: 1.5}], env.every)
+    env.set_tasks([{parameter: 1.5}], env.all_envs)
     spec, nominal = mujoco.MjSpec.from_file(str(env.robot.xml)), env.robot.model
     longer = spec.geom(geom)
     longer.mass = nominal.body_mass[nominal.geom(geom).bodyid[0]]
@@ -483,7 +486,7 @@ def test_a_longer_capsule_is_the_one_that_would_be_compiled(
 
 def test_each_element_is_what_mujoco_derives_from_an_edited_model() -> None:
     env = TaskEnv(make_family("Walker2dRandParams", "varibad"), 1)
-    env.begin_tasks(env.every)
+    env.begin_tasks(env.all_envs)
     edited = env.physics.snapshot(0)[0]
     expected, data = copy.copy(env.robot.model), mujoco.MjData(env.robot.model)
     task = {name: value.item() for name, value in env.task.items()}
@@ -513,27 +516,27 @@ def test_each_element_is_what_mujoco_derives_from_an_edited_model() -> None:
 def test_a_name_that_is_not_there_is_refused_with_the_nearest(effect: Effect, message: str) -> None:
     family = make_family("HalfCheetahLimbs")
     family.parameters = (replace(family.parameters[0], effect=effect),)
-    family.tasks = TaskSpace(family.parameters)
+    family.task_space = TaskSpace(family.parameters)
     env = TaskEnv(family, 1)
     with pytest.raises(InputError, match=message):
-        env.begin_tasks(env.every)
+        env.begin_tasks(env.all_envs)
 
 
 # On a slope of 30 degrees gravity pulls back by 9.81 sin 30 = 4.905 and down by 9.81 cos 30 = 8.4957 m/s^2.
 def test_uphill_gravity_pulls_back() -> None:
     env = TaskEnv(make_family("HalfCheetahGround"), 1)
-    env.set_tasks([{"slope": 30.0, "friction": 0.5}], env.every)
+    env.set_tasks([{"slope": 30.0, "friction": 0.5}], env.all_envs)
     expected = torch.tensor([-4.905, 0.0, -8.4957], dtype=torch.float64)
-    torch.testing.assert_close(env.physics.parameter("opt.gravity")[0], expected, atol=1e-4, rtol=0)
-    assert env.physics.parameter("geom_friction")[0, :, 0].tolist() == [0.2] * 9  # half of 0.4, floor and eight geoms
+    torch.testing.assert_close(env.physics.model_field("opt.gravity")[0], expected, atol=1e-4, rtol=0)
+    assert env.physics.model_field("geom_friction")[0, :, 0].tolist() == [0.2] * 9  # half of 0.4, floor and eight geoms
 
 
 def test_a_reversed_motor_turns_its_joint_the_other_way() -> None:
     family = make_family("HalfCheetahWiring")
     env = TaskEnv(family, 2)
-    env.set_tasks([{}, {"fthigh_sign": -1}], env.every)
-    env.begin_episodes(env.every)
-    assert env.physics.parameter("actuator_gear")[:, :, 0].tolist() == [
+    env.set_tasks([{}, {"fthigh_sign": -1}], env.all_envs)
+    env.begin_episodes(env.all_envs)
+    assert env.physics.model_field("actuator_gear")[:, :, 0].tolist() == [
         [120, 90, 60, 120, 60, 30],
         [120, 90, 60, -120, 60, 30],
     ]
@@ -542,13 +545,13 @@ def test_a_reversed_motor_turns_its_joint_the_other_way() -> None:
 def test_a_mass_factor_scales_one_body() -> None:
     family = make_family("HalfCheetahLimbs")
     env = TaskEnv(family, 1)
-    env.set_tasks([{"bshin_mass": 3.0, "torso_mass": 0.5}], env.every)
+    env.set_tasks([{"bshin_mass": 3.0, "torso_mass": 0.5}], env.all_envs)
     for name in ("body_mass", "body_inertia"):
-        ratio = (env.physics.parameter(name)[0] / env.physics.nominal(name))[1:]
+        ratio = (env.physics.model_field(name)[0] / env.physics.nominal(name))[1:]
         expected = [3.0 if body == "bshin" else 0.5 if body == "torso" else 1.0 for body in body_names(family.robot)]
         torch.testing.assert_close(ratio.reshape(7, -1)[:, 0].tolist(), expected)
     model = env.physics.snapshot(0)[0]
-    assert model.body_subtreemass[0] == pytest.approx(float(env.physics.parameter("body_mass").sum()))
+    assert model.body_subtreemass[0] == pytest.approx(float(env.physics.model_field("body_mass").sum()))
 
 
 def body_names(robot: Robot) -> list[str]:
@@ -557,7 +560,7 @@ def body_names(robot: Robot) -> list[str]:
 
 def worked_motion(family: TaskFamily, velocity: float, action: float) -> Motion:
     """A motion at this speed, under the same action on every motor."""
-    physics = MujocoPhysics(family.robot.model, 1, derived=family.robot.derived)
+    physics = MujocoPhysics(family.robot.model, 1, computed_fields=family.robot.computed_fields)
     everyone = torch.ones(1, dtype=torch.bool)
     physics.reset(everyone)
     physics.forward(everyone)
@@ -615,7 +618,7 @@ def test_an_ant_is_paid_for_being_near_its_goal_and_for_coming_nearer() -> None:
 
 def test_a_reacher_that_sees_its_target_is_paid_for_touching_it() -> None:
     family = make_family("ReacherLimbs")
-    physics = MujocoPhysics(family.robot.model, 1, derived=family.robot.derived)
+    physics = MujocoPhysics(family.robot.model, 1, computed_fields=family.robot.computed_fields)
     physics.forward(torch.ones(1, dtype=torch.bool))
     physics.state("qpos")[0, 2:] = torch.tensor([0.21, 0.04])  # both joints straight: 4 cm beside the fingertip
     action = torch.tensor([[0.5, -1.0]], dtype=torch.float64)
@@ -626,10 +629,10 @@ def test_a_reacher_that_sees_its_target_is_paid_for_touching_it() -> None:
 
 def test_seen_targets_lie_in_their_ring_and_change_with_each_episode() -> None:
     env = TaskEnv(make_family("ReacherLimbs"), 500)
-    env.begin_tasks(env.every)
-    env.begin_episodes(env.every)
+    env.begin_tasks(env.all_envs)
+    env.begin_episodes(env.all_envs)
     first = env.observe()[:, 4:6]
-    env.begin_episodes(env.every)
+    env.begin_episodes(env.all_envs)
     distance = first.norm(dim=-1)
     assert distance.min() >= 0.09
     assert distance.max() <= 0.145
@@ -639,27 +642,27 @@ def test_seen_targets_lie_in_their_ring_and_change_with_each_episode() -> None:
 
 def test_the_reachers_target_is_placed_where_the_task_says() -> None:
     env = TaskEnv(make_family("ReacherGoal"), 2)
-    env.set_tasks([{"goal_x": 0.1, "goal_y": -0.05}, {"goal_x": -0.02, "goal_y": 0.03}], env.every)
-    env.begin_episodes(env.every)
+    env.set_tasks([{"goal_x": 0.1, "goal_y": -0.05}, {"goal_x": -0.02, "goal_y": 0.03}], env.all_envs)
+    env.begin_episodes(env.all_envs)
     for _ in range(5):
         env.step(torch.ones(2, 2))
     target = env.robot.model.body("target").id
     expected = torch.tensor([[0.1, -0.05], [-0.02, 0.03]], dtype=torch.float64)
-    torch.testing.assert_close(env.physics.derived("xpos")[:, target, :2], expected)
+    torch.testing.assert_close(env.physics.computed_field("xpos")[:, target, :2], expected)
 
 
 def test_initial_states_are_gymnasiums() -> None:
     env = TaskEnv(make_family("HalfCheetahDir"), 1000)
-    env.begin_tasks(env.every)
-    env.begin_episodes(env.every)
+    env.begin_tasks(env.all_envs)
+    env.begin_episodes(env.all_envs)
     qpos, qvel = env.physics.state("qpos"), env.physics.state("qvel")
     assert qpos.abs().max() <= 0.1
     # Deviations of uniform and normal numbers; five standard errors of 9000 are 2.5 and 4 per cent.
     assert qpos.std() == pytest.approx(0.1 / math.sqrt(3), rel=0.03)
     assert qvel.std() == pytest.approx(0.1, rel=0.04)
     reacher = TaskEnv(make_family("ReacherGoal"), 500)
-    reacher.begin_tasks(reacher.every)
-    reacher.begin_episodes(reacher.every)
+    reacher.begin_tasks(reacher.all_envs)
+    reacher.begin_episodes(reacher.all_envs)
     assert reacher.physics.state("qpos")[:, :2].abs().max() <= 0.1
     assert reacher.physics.state("qvel")[:, :2].abs().max() <= 0.005
     assert not reacher.physics.state("qvel")[:, 2:].any()

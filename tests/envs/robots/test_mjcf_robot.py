@@ -10,7 +10,7 @@ import torch
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.physics.models import gymnasium_xml
-from limbshift.envs.robots.mjcf_robot import KINDS, OwnFamily, OwnRobot
+from limbshift.envs.robots.mjcf_robot import KINDS, MjcfFamily, MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.experiments.cli import main
 from limbshift.experiments.commands.evaluate import evaluate
@@ -56,20 +56,20 @@ CRAWLER = """
 
 
 @pytest.fixture
-def crawler(tmp_path: Path) -> OwnRobot:
+def crawler(tmp_path: Path) -> MjcfRobot:
     path = tmp_path / "crawler.xml"
     path.write_text(CRAWLER)
-    return OwnRobot.from_xml(path)
+    return MjcfRobot.from_xml(path)
 
 
-def begun(robot: OwnRobot, kind: str = "Limbs", num_envs: int = 2) -> TaskEnv:
-    env = TaskEnv(OwnFamily(kind, robot), num_envs)
-    env.begin_tasks(env.every)
-    env.begin_episodes(env.every)
+def begun(robot: MjcfRobot, kind: str = "Limbs", num_envs: int = 2) -> TaskEnv:
+    env = TaskEnv(MjcfFamily(kind, robot), num_envs)
+    env.begin_tasks(env.all_envs)
+    env.begin_episodes(env.all_envs)
     return env
 
 
-def test_what_is_known_of_a_robot_by_hand(crawler: OwnRobot) -> None:
+def test_what_is_known_of_a_robot_by_hand(crawler: MjcfRobot) -> None:
     assert crawler.name == "crawler"
     assert crawler.frame_skip == 5  # 0.02 s of 0.004 s each
     assert crawler.travels
@@ -85,41 +85,41 @@ def test_what_is_known_of_a_robot_by_hand(crawler: OwnRobot) -> None:
     assert env.observe()[:, 5].tolist() == pytest.approx([0.3, 0.3], abs=0.0101)
 
 
-def test_a_robot_falls_when_it_is_low_or_tilted(crawler: OwnRobot) -> None:
+def test_a_robot_falls_when_it_is_low_or_tilted(crawler: MjcfRobot) -> None:
     env = begun(crawler, num_envs=3)
     qpos = env.physics.state("qpos")
     qpos[1, 2] = 0.17
     qpos[2, 3:7] = torch.tensor([np.cos(np.pi / 5), np.sin(np.pi / 5), 0, 0])  # 72 degrees about x
-    env.physics.forward(env.every)
+    env.physics.forward(env.all_envs)
     fallen = crawler.fallen(env.physics)
     assert fallen is not None
     assert fallen.tolist() == [False, True, True]
 
 
-def test_a_payload_and_a_dead_motor_reach_the_model(crawler: OwnRobot) -> None:
-    env = TaskEnv(OwnFamily("Payload", crawler), 1)
-    env.set_tasks([{"payload": 0.75}], env.every)
-    assert env.physics.parameter("body_mass")[0].tolist() == [0.0, 2.75, 0.5]
-    env = TaskEnv(OwnFamily("Motors", crawler), 2)
-    env.set_tasks([{"motor_strength": 0.5}, {"dead_motor": 1}], env.every)
-    assert env.physics.parameter("actuator_gainprm")[:, 0, 0].tolist() == [10.0, 0.0]
-    assert env.physics.parameter("actuator_biasprm")[:, 0, 1].tolist() == [-10.0, 0.0]
+def test_a_payload_and_a_dead_motor_reach_the_model(crawler: MjcfRobot) -> None:
+    env = TaskEnv(MjcfFamily("Payload", crawler), 1)
+    env.set_tasks([{"payload": 0.75}], env.all_envs)
+    assert env.physics.model_field("body_mass")[0].tolist() == [0.0, 2.75, 0.5]
+    env = TaskEnv(MjcfFamily("Motors", crawler), 2)
+    env.set_tasks([{"motor_strength": 0.5}, {"dead_motor": 1}], env.all_envs)
+    assert env.physics.model_field("actuator_gainprm")[:, 0, 0].tolist() == [10.0, 0.0]
+    assert env.physics.model_field("actuator_biasprm")[:, 0, 1].tolist() == [-10.0, 0.0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("xml", [*TRAVELLERS, *FIXED], ids=lambda path: f"{path.parents[1].name}-{path.stem}")
 def test_every_family_of_a_robot_of_another_project(xml: Path, kind: str) -> None:
-    env = begun(OwnRobot.from_xml(xml), kind)
+    env = begun(MjcfRobot.from_xml(xml), kind)
     assert env.robot.fallen(env.physics) is None or xml in TRAVELLERS
     for action in torch.rand(10, 2, env.action_dim):
         step = env.step(2 * action - 1)
         assert step.reward.isfinite().all()
         assert env.observe().isfinite().all()
     assert set(step.terms) == {"run" if xml in TRAVELLERS else "pose", "control"}
-    env.set_tasks([{}, {}], env.every)
-    for field in env.family.fields:
+    env.set_tasks([{}, {}], env.all_envs)
+    for field in env.family.model_fields:
         nominal = env.physics.nominal(field)
-        assert torch.equal(env.physics.parameter(field), nominal.expand(2, *nominal.shape))
+        assert torch.equal(env.physics.model_field(field), nominal.expand(2, *nominal.shape))
 
 
 def test_a_robot_of_another_package_is_trained_from_its_run_alone(tmp_path: Path) -> None:
@@ -162,19 +162,19 @@ def test_what_is_no_robot_is_refused(
     path = tmp_path / "robot.xml"
     path.write_text(mjcf)
     with pytest.raises(InputError, match=message):
-        OwnRobot.from_xml(path)
+        MjcfRobot.from_xml(path)
     assert main(["train", "--robot", str(path), "--run-dir", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
 
-def test_a_family_that_robots_do_not_have_is_refused(crawler: OwnRobot) -> None:
+def test_a_family_that_robots_do_not_have_is_refused(crawler: MjcfRobot) -> None:
     with pytest.raises(InputError, match=r"^a robot of one's own has no family 'Motor': did you mean Motors\?$"):
-        OwnFamily("Motor", crawler)
+        MjcfFamily("Motor", crawler)
 
 
 def test_a_broken_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "robot.mjb"
     path.write_bytes(b"no model")
     with pytest.raises(InputError, match="is no compiled model of MuJoCo"):
-        OwnRobot.load(path, "x")
+        MjcfRobot.load(path, "x")

@@ -13,8 +13,8 @@ from limbshift.envs.task_env import TaskEnv
 def standing(name: str, *tasks: dict[str, float], steps: int = 40) -> TaskEnv:
     """Robots that have stood for two seconds, or for so many steps of 0.05 s."""
     env = TaskEnv(make_family(name), len(tasks))
-    env.set_tasks(tasks, env.every)
-    env.begin_episodes(env.every)
+    env.set_tasks(tasks, env.all_envs)
+    env.begin_episodes(env.all_envs)
     for _ in range(steps):
         assert not env.step(torch.zeros(len(tasks), 12)).terminated.any(), "it fell"
     return env
@@ -70,8 +70,8 @@ def test_weak_and_dead_motors_give_way() -> None:
     env = standing("QuadrupedMotors", {}, {"motor_strength": 0.6})
     knees = env.physics.state("qpos")[:, 9]  # of the front left leg, which the stance bends to -1.6
     assert knees[1] < knees[0] - 0.005
-    env.set_tasks([{}, {"dead_motor": 3}], env.every)
+    env.set_tasks([{}, {"dead_motor": 3}], env.all_envs)
     for name in ("actuator_gainprm", "actuator_biasprm"):
-        intact, crippled = env.physics.parameter(name)
+        intact, crippled = env.physics.model_field(name)
         assert not crippled[2].any(), "the third motor, the front left leg's knee, still works"
         assert torch.equal(crippled[[0, 1, *range(3, 12)]], intact[[0, 1, *range(3, 12)]])

@@ -128,9 +128,9 @@ def test_a_member_depends_on_its_number_alone() -> None:
 
 def test_members_are_filled_in_where_every_parameter_has_choices() -> None:
     space = TaskSpace((choice("a"), choice("b", (0.0, 5.0))))
-    assert set(space.members["train"]) == {(-1.0, 0.0), (-1.0, 5.0), (1.0, 0.0), (1.0, 5.0)}
-    assert space.members["heldout"] == space.members["train"]
-    assert not TaskSpace((choice("a"), linear())).members
+    assert set(space.listed_tasks["train"]) == {(-1.0, 0.0), (-1.0, 5.0), (1.0, 0.0), (1.0, 5.0)}
+    assert space.listed_tasks["heldout"] == space.listed_tasks["train"]
+    assert not TaskSpace((choice("a"), linear())).listed_tasks
 
 
 def test_splits_hold_extrapolation_only_where_a_parameter_has_it() -> None:
@@ -218,6 +218,6 @@ def test_few_tasks_to_train_on_are_the_first_of_those_that_would_be() -> None:
 
 def test_there_are_no_more_tasks_than_there_are() -> None:
     signs = TaskSpace((TaskParameter("sign", -1.0, 1.0, "", choices=(-1.0, 1.0)),))
-    assert len(signs.with_train_tasks(2, RandomStream("few")).members["train"]) == 2
+    assert len(signs.with_train_tasks(2, RandomStream("few")).listed_tasks["train"]) == 2
     with pytest.raises(TaskError, match="number of training tasks is 3, expected at most 2: there are no more"):
         signs.with_train_tasks(3, RandomStream("few"))

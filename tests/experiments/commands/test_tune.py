@@ -14,7 +14,7 @@ import pytest
 from limbshift.envs.catalogue import make_family
 from limbshift.experiments.cli import main, parse
 from limbshift.experiments.commands.tune import default_settings, train_once
-from limbshift.experiments.comparison.timed_training import Watch
+from limbshift.experiments.comparison.timed_training import TimedTraining
 from limbshift.experiments.configs import TrainConfig, TuneConfig
 from limbshift.experiments.runs.presets import FORMAT
 from limbshift.meta.rl2.config import PPOConfig
@@ -26,7 +26,10 @@ SHAPE = ["--num-envs", "8", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
 def steady_clock() -> Iterator[None]:
     """A tenth of a second between glances at the clock, so that a slow machine trains as long as a fast one."""
     ticks = itertools.count()
-    with patch("limbshift.experiments.commands.tune.Watch", functools.partial(Watch, clock=lambda: next(ticks) / 10)):
+    with patch(
+        "limbshift.experiments.commands.tune.TimedTraining",
+        functools.partial(TimedTraining, clock=lambda: next(ticks) / 10),
+    ):
         yield
 
 
@@ -155,4 +158,4 @@ def test_without_the_extra_the_command_to_install_it_is_told(
 ) -> None:
     monkeypatch.setattr("limbshift.experiments.commands.tune.find_spec", lambda name: None)
     assert main(["tune", "HalfCheetahDir", "--out", str(tmp_path / "preset.json")]) == 2
-    assert capsys.readouterr().err == "limbshift: tune needs optuna: pip install 'limbshift[tune]'\n"
+    assert capsys.readouterr().err == "limbshift: tune needs optuna: pip install '.[tune]'\n"

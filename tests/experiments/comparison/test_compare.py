@@ -1,4 +1,4 @@
-"""Comparing methods: cells, what is read off them, and the page."""
+"""Comparing methods: runs, what is read off them, and the page."""
 
 import functools
 import itertools
@@ -16,9 +16,9 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import main
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.summary import summarise_methods
-from limbshift.experiments.comparison.timed_training import Look, MakeAct, Setting, Watch
+from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, MakeAct, Setting, TimedTraining
 from limbshift.experiments.comparison.trainers import TRAIN
-from limbshift.experiments.comparison.training_run import Cell, finals_at
+from limbshift.experiments.comparison.training_run import TrainingRun, finals_at
 from limbshift.meta.evaluation.adaptation import random_actor
 
 SHAPE = ["--minutes", "0.02", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
@@ -35,7 +35,8 @@ def steady_clock() -> Iterator[None]:
     """A tenth of a second between glances at the clock, so that a slow machine trains as long as a fast one."""
     ticks = itertools.count()
     with patch(
-        "limbshift.experiments.comparison.compare.Watch", functools.partial(Watch, clock=lambda: next(ticks) / 10)
+        "limbshift.experiments.comparison.compare.TimedTraining",
+        functools.partial(TimedTraining, clock=lambda: next(ticks) / 10),
     ):
         yield
 
@@ -99,9 +100,9 @@ def test_bad_input_is_one_line(
 def test_what_ours_and_maml_are_told_reaches_them(tmp_path: Path) -> None:
     settings = []
 
-    def train(setting: Setting, watch: Watch) -> MakeAct:
+    def train(setting: Setting, timed: TimedTraining) -> MakeAct:
         settings.append(setting)
-        return TRAIN["random"](setting, watch)
+        return TRAIN["random"](setting, timed)
 
     with patch.dict("limbshift.experiments.comparison.compare.TRAIN", {"rl2": train}):
         arguments = ["--methods", "rl2", "--cell", "gru", "--hide-reward", "--first-order", "--seeds", "1"]
@@ -116,9 +117,9 @@ def test_each_of_ours_learns_something_else() -> None:
     returns = {}
     for name in ("rl2", "plain-rl2", "no-memory", "oracle"):
         env = TrialEnv(family, *shape, split="heldout", observe_task=METHODS[name].observes_task)
-        watch = Watch(env, 0, seconds=40.0, num_looks=1, clock=map(float, itertools.count()).__next__)
-        TRAIN[name](Setting(family, 0, *shape), watch)
-        returns[name] = watch.looks[-1].returns
+        timed = TimedTraining(env, 0, seconds=40.0, num_looks=1, clock=map(float, itertools.count()).__next__)
+        TRAIN[name](Setting(family, 0, *shape), timed)
+        returns[name] = timed.looks[-1].returns
     assert all(one != other for one, other in itertools.combinations(returns.values(), 2))
 
 
@@ -128,7 +129,7 @@ def test_all_explore_as_the_family_asks(name: str, monkeypatch: pytest.MonkeyPat
     assert family.initial_log_std != make_family("HalfCheetahDir").initial_log_std
     explored = []
 
-    class NoTime(Watch):
+    class NoTime(TimedTraining):
         def run(self, iterate: Any, *_: object) -> None:
             explored.append(iterate.__self__.policy.log_std)  # of a trainer or of MAML
 
@@ -140,23 +141,23 @@ def test_all_explore_as_the_family_asks(name: str, monkeypatch: pytest.MonkeyPat
     assert explored[0].tolist() == pytest.approx([family.initial_log_std] * 8)
 
 
-def cell(method: str, seed: int, *finals: float, steps: int = 100) -> Cell:
+def cell(method: str, seed: int, *finals: float, steps: int = 100) -> TrainingRun:
     """Whose returns in the last episode are these, at its end, and a tenth of that at 50 steps."""
     returns = [[0.0, value] for value in finals]
     early = [[0.0, value / 10] for value in finals]
-    looks = [Look(1.0, min(steps // 2, 50), early), Look(2.0, steps, returns)]
-    return Cell(method, seed, "a CPU", looks, {"heldout": returns})
+    looks = [HeldoutCurvePoint(1.0, min(steps // 2, 50), early), HeldoutCurvePoint(2.0, steps, returns)]
+    return TrainingRun(method, seed, "a CPU", looks, {"heldout": returns})
 
 
 def test_scores_by_hand() -> None:
     """Random actions return 0, the oracle 10. At 50 steps, where the oracle ends, rl2 was at a tenth of its end."""
-    cells = [
+    runs = [
         cell("rl2", 0, 8.0, 8.0, steps=1000),
         cell("rl2", 1, 6.0, 6.0, steps=1000),
         cell("oracle", 0, 10.0, 10.0, steps=50),
         cell("random", 0, 0.0, 0.0, steps=0),
     ]
-    ours, oracle, random = summarise_methods(cells)
+    ours, oracle, random = summarise_methods(runs)
     assert (ours.steps, ours.seconds, ours.by_seed) == (1000.0, 2.0, [8.0, 6.0])
     assert ours.score is not None
     assert (ours.score.iqm, ours.score.worst10, ours.score.ci95) == (0.7, 0.6, (0.6, 0.8))
@@ -167,7 +168,7 @@ def test_scores_by_hand() -> None:
     assert oracle.first_at_equal_steps.iqm == pytest.approx(0.07)
     assert random.score is not None
     assert (oracle.score.iqm, random.score.iqm) == (1.0, 0.0)
-    assert all(method.score is None for method in summarise_methods([cells[0], cells[-1]])), "no oracle, no score"
+    assert all(method.score is None for method in summarise_methods([runs[0], runs[-1]])), "no oracle, no score"
 
 
 def test_returns_between_looks_lie_on_a_line() -> None:
@@ -191,12 +192,12 @@ def test_looking_takes_no_training_time() -> None:
         return random_actor(env, 0)
 
     env = TrialEnv(make_family("InvertedPendulumBody"), 2, 1, 3, "heldout")
-    watch = Watch(env, 0, seconds=4.0, num_looks=2, clock=clock)
-    watch.begin()
+    timed = TimedTraining(env, 0, seconds=4.0, num_looks=2, clock=clock)
+    timed.begin()
     looking: MakeAct = make_act  # type: ignore[assignment]  # object keeps the signature short
-    assert [watch(step, looking) for step in range(1, 5)] == [True, True, True, False]
-    assert [(look.seconds, look.steps) for look in watch.looks] == [(2.0, 2), (4.0, 4)]
-    assert watch.looks[0].returns == watch.looks[1].returns, "each look plays the same"
+    assert [timed(step, looking) for step in range(1, 5)] == [True, True, True, False]
+    assert [(look.seconds, look.steps) for look in timed.looks] == [(2.0, 2), (4.0, 4)]
+    assert timed.looks[0].returns == timed.looks[1].returns, "each look plays the same"
 
 
 def test_a_budget_below_one_iteration_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,5 +211,5 @@ def test_without_the_extra_the_command_to_install_it_is_told(
 ) -> None:
     monkeypatch.setattr("limbshift.experiments.comparison.compare.find_spec", lambda name: None)
     assert compare(tmp_path / "out", "--methods", "rl2", "sac") == 2
-    assert capsys.readouterr().err == "limbshift: method sac needs stable_baselines3: pip install 'limbshift[rivals]'\n"
+    assert capsys.readouterr().err == "limbshift: method sac needs stable_baselines3: pip install '.[sb3]'\n"
     assert not (tmp_path / "out").exists()

@@ -56,7 +56,7 @@ def straight_learner() -> tuple[MAMLLearner, nn.Linear]:
     layer = nn.Linear(1, 1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
-    learner = MAMLLearner(learner_rate=0.5, inner_steps=1)
+    learner = MAMLLearner(inner_lr=0.5, inner_steps=1)
     learner.network = nn.Sequential(layer)
     return learner, layer
 
@@ -90,7 +90,7 @@ def test_mamls_meta_gradient_goes_through_the_learners_steps() -> None:
 
 @pytest.mark.parametrize(
     ("learner", "rate", "iterations"),
-    [(LSTMLearner, 2e-2, 300), (functools.partial(MAMLLearner, learner_rate=0.1), 5e-3, 60)],
+    [(LSTMLearner, 2e-2, 300), (functools.partial(MAMLLearner, inner_lr=0.1), 5e-3, 60)],
     ids=["LSTM", "MAML"],
 )
 def test_lines_never_met_are_learnt_from_ten_points(

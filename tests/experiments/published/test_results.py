@@ -10,7 +10,7 @@ import pytest
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.summary import MethodResult
-from limbshift.experiments.comparison.training_run import Cell
+from limbshift.experiments.comparison.training_run import TrainingRun
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.published import markdown, plan, run
 from limbshift.experiments.published.markdown import hopes, processors
@@ -83,9 +83,9 @@ def test_what_was_hoped_for_is_met_or_missed() -> None:
 
 
 def test_processors_are_counted_where_there_are_several() -> None:
-    cells = [Cell("rl2", seed, cpu, [], {}) for seed, cpu in enumerate(("an old one", "a new one", "a new one"))]
-    assert processors(cells[1:]) == "a new one"
-    assert processors(cells) == "an old one: 1 of 3 trainings, a new one: 2 of 3 trainings"
+    runs = [TrainingRun("rl2", seed, cpu, [], {}) for seed, cpu in enumerate(("an old one", "a new one", "a new one"))]
+    assert processors(runs[1:]) == "a new one"
+    assert processors(runs) == "an old one: 1 of 3 trainings, a new one: 2 of 3 trainings"
 
 
 def test_the_page_in_the_repository_is_of_the_trainings_beside_it() -> None:

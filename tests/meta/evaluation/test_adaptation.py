@@ -7,8 +7,8 @@ import torch
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.evaluation.adaptation import Played, adaptation_steps, evaluate_adaptation, play, shift_costs
-from limbshift.meta.evaluation.statistics import bootstrap_interval, interquartile_mean, summarise, worst_tenth
+from limbshift.meta.evaluation.adaptation import TrialRewards, adaptation_steps, evaluate_adaptation, play, shift_costs
+from limbshift.meta.evaluation.statistics import bootstrap_interval, interquartile_mean, summarise, worst_decile
 from tests.envs.sled import Sledding
 
 
@@ -19,8 +19,8 @@ def test_the_interquartile_mean_by_hand() -> None:
 
 def test_the_worst_tenth_by_hand() -> None:
     """Of 20 values the 2 lowest: (1 + 2) / 2. Of 5 the lowest one."""
-    assert worst_tenth(np.arange(20, 0, -1.0)) == 1.5
-    assert worst_tenth(np.array([5.0, 3, 4, 9, 8])) == 3.0
+    assert worst_decile(np.arange(20, 0, -1.0)) == 1.5
+    assert worst_decile(np.array([5.0, 3, 4, 9, 8])) == 3.0
 
 
 def test_intervals_are_repeatable_and_hold_the_estimate() -> None:
@@ -40,10 +40,10 @@ def test_a_summary_for_each_episode() -> None:
     assert (second.iqm, second.mean, second.worst10) == (25.0, 25.0, 10.0)
 
 
-def played(*episodes: list[float]) -> Played:
+def played(*episodes: list[float]) -> TrialRewards:
     """Two identical trials with these rewards."""
     reward = np.array([episodes, episodes], dtype=float)
-    return Played(reward, np.zeros(reward.shape[:2], dtype=int))
+    return TrialRewards(reward, np.zeros(reward.shape[:2], dtype=int))
 
 
 RANDOM = played([0.0] * 60, [0.0] * 60)
@@ -76,7 +76,7 @@ def test_short_episodes_use_a_shorter_window() -> None:
 def test_what_follows_a_first_fall_does_not_count() -> None:
     """The sled is pushed off its rail; in each slot only what came before, and with, the first fall counts."""
     env = TrialEnv(Sledding(), 3, 2, 30, seed=0)
-    result = play(env, lambda obs: torch.ones(3, env.tasks.action_dim))
+    result = play(env, lambda obs: torch.ones(3, env.task_env.action_dim))
     assert result.falls.shape == (3, 2)
     assert (result.falls >= 2).all()
     assert result.reward.shape == (3, 2, 30)

@@ -70,7 +70,7 @@ def test_a_step_worked_by_hand() -> None:
     The weight goes to 0.5 + 0.1 * 1.5 * 4 = 1.1, log_std to 0.1 * 1.5 * (2² - 1) = 0.45.
     """
     policy, episode = hand_worked()
-    adapted, approx_kl = GradientSteps(policy, learner_rate=0.1).adapt(copies(policy.weights, 1), episode)
+    adapted, approx_kl = GradientSteps(policy, inner_lr=0.1).adapt(copies(policy.weights, 1), episode)
     assert adapted["weight"].item() == pytest.approx(1.1)
     assert adapted["log_std"].item() == pytest.approx(0.45)
     assert approx_kl.item() == pytest.approx(0.0, abs=1e-7)
@@ -79,7 +79,7 @@ def test_a_step_worked_by_hand() -> None:
 def test_a_step_of_adam_worked_by_hand() -> None:
     """Adam's first step is the rate in the slope's direction, however steep it is: 0.5 + 0.1, and 0 + 0.1."""
     policy, episode = hand_worked()
-    adapted, approx_kl = GradientSteps(policy, learner_rate=0.1).adapt_by_adam(copies(policy.weights, 1), episode)
+    adapted, approx_kl = GradientSteps(policy, inner_lr=0.1).adapt_by_adam(copies(policy.weights, 1), episode)
     assert adapted["weight"].item() == pytest.approx(0.6)
     assert adapted["log_std"].item() == pytest.approx(0.1)
     assert approx_kl.item() == pytest.approx(0.0, abs=1e-7)
@@ -102,23 +102,21 @@ def test_each_task_adapts_by_itself(how: Callable[..., tuple[Weights, Tensor]]) 
     torch.manual_seed(0)
     policy = FeedforwardActorCritic.of_size(3, 2, 8)
     episode = random_episode(policy, 5, 4)
-    steps = GradientSteps(policy, learner_rate=0.3, num_steps=2)
+    steps = GradientSteps(policy, inner_lr=0.3, num_steps=2)
     together, _ = how(steps, copies(policy.weights, 4), episode)
     for task in range(4):
         own = Episode(*(part[:, [task]] for part in episode))
         alone, _ = how(steps, copies(policy.weights, 1), own)
         torch.testing.assert_close({name: weight[[task]] for name, weight in together.items()}, alone)
-    once, _ = how(GradientSteps(policy, learner_rate=0.6), copies(policy.weights, 4), episode)
+    once, _ = how(GradientSteps(policy, inner_lr=0.6), copies(policy.weights, 4), episode)
     assert not torch.allclose(once["0.weight"], together["0.weight"])
 
 
-def played(
-    learner_rate: float, episodes: int, explore_last: bool = False
-) -> tuple[AdaptingActor, Weights, list[Tensor]]:
+def played(inner_lr: float, episodes: int, explore_last: bool = False) -> tuple[AdaptingActor, Weights, list[Tensor]]:
     """After whole trials: the actor, what it started from, and its actions."""
     torch.manual_seed(0)
     env, policy = TrialEnv(Sledding("free"), 3, episodes, 4), FeedforwardActorCritic.of_size(2, 1, 8)
-    steps = GradientSteps(policy, learner_rate)
+    steps = GradientSteps(policy, inner_lr)
     actor = AdaptingActor(policy, steps.adapt, env, torch.Generator().manual_seed(1), ONE, 0.9, 0.95, explore_last)
     start, actions, obs = dict(actor.weights), [], env.reset()
     for _ in range(env.steps_per_trial):
@@ -128,7 +126,7 @@ def played(
 
 
 def test_the_last_episode_shows_what_was_learnt() -> None:
-    actor, start, _ = played(learner_rate=1.0, episodes=3)
+    actor, start, _ = played(inner_lr=1.0, episodes=3)
     assert len(actor.episodes) == 2
     first, second = actor.episodes
     assert first.obs.shape == (3, 3, 2)
@@ -139,7 +137,7 @@ def test_the_last_episode_shows_what_was_learnt() -> None:
 
 def test_it_explores_in_all_episodes_but_the_last() -> None:
     """Without steps, two plays differ by their noise alone: from the third episode on, by none."""
-    actions = torch.stack(played(learner_rate=0.0, episodes=3)[2]).view(3, 4, 3)
-    noisy = torch.stack(played(learner_rate=0.0, episodes=3, explore_last=True)[2]).view(3, 4, 3)
+    actions = torch.stack(played(inner_lr=0.0, episodes=3)[2]).view(3, 4, 3)
+    noisy = torch.stack(played(inner_lr=0.0, episodes=3, explore_last=True)[2]).view(3, 4, 3)
     assert torch.equal(actions[:2], noisy[:2])
     assert actions[2].abs().max() < 0.05 < noisy[2].abs().max()

@@ -15,7 +15,7 @@ from tests.envs.sled import Sledding
 def make_maml(config: MAMLConfig, num_envs: int = 4, horizon: int = 5, seed: int = 0, size: int = 4) -> MAML:
     env = TrialEnv(Sledding("free"), num_envs, 2, horizon, seed=seed, engine=Engine(num_threads=1))
     torch.manual_seed(seed)
-    policy = FeedforwardActorCritic.of_size(env.tasks.obs_dim, env.tasks.action_dim, size, initial_log_std=-0.5)
+    policy = FeedforwardActorCritic.of_size(env.task_env.obs_dim, env.task_env.action_dim, size, initial_log_std=-0.5)
     return MAML(env, policy, config, gamma=0.9, seed=seed)
 
 
@@ -27,7 +27,7 @@ def two_episodes(maml: MAML) -> list[Episode]:
 
 
 def test_the_meta_gradient_is_the_slope_of_the_meta_loss() -> None:
-    maml = make_maml(MAMLConfig(learner_rate=2.0, inner_steps=2, kl_coef=0.5))
+    maml = make_maml(MAMLConfig(inner_lr=2.0, inner_steps=2, kl_coef=0.5))
     episodes = two_episodes(maml)
     parameters = [*maml.policy.mean.parameters(), maml.policy.log_std]
     start = parameters_to_vector(parameters).detach()
@@ -44,7 +44,7 @@ def test_the_meta_gradient_is_the_slope_of_the_meta_loss() -> None:
 
 
 def test_to_first_order_the_slope_is_that_at_the_adapted_weights() -> None:
-    maml = make_maml(MAMLConfig(learner_rate=2.0, first_order=True, kl_coef=0.0))
+    maml = make_maml(MAMLConfig(inner_lr=2.0, first_order=True, kl_coef=0.0))
     episodes = two_episodes(maml)
     parameters = maml.policy.weights
     ours = dict(zip(parameters, torch.autograd.grad(maml.meta_loss(episodes), list(parameters.values())), strict=True))
@@ -54,7 +54,7 @@ def test_to_first_order_the_slope_is_that_at_the_adapted_weights() -> None:
     theirs = torch.autograd.grad(loss, list(adapted.values()))
     for name, slope in zip(adapted, theirs, strict=True):
         torch.testing.assert_close(ours[name], slope.sum(dim=0))
-    maml.config = MAMLConfig(learner_rate=2.0, kl_coef=0.0)
+    maml.config = MAMLConfig(inner_lr=2.0, kl_coef=0.0)
     whole = torch.autograd.grad(maml.meta_loss(episodes), list(parameters.values()))
     assert not torch.allclose(whole[0], ours["0.weight"], rtol=1e-2)
 
@@ -84,7 +84,7 @@ def test_it_learns_to_adapt_in_one_step() -> None:
         means: list[float] = play(env, actor).reward.sum(axis=-1).mean(axis=0).tolist()
         return means
 
-    first, second = returns(MAMLConfig(learner_rate=1.0, learning_rate=3e-3))
-    _, unadapted = returns(MAMLConfig(learner_rate=1e-6, learning_rate=3e-3))
+    first, second = returns(MAMLConfig(inner_lr=1.0, outer_lr=3e-3))
+    _, unadapted = returns(MAMLConfig(inner_lr=1e-6, outer_lr=3e-3))
     # Over ten seeds: 0.5 to 2.0 while exploring, 9.1 to 11.3 after one step; 7.0 to 7.8 by steps too small to matter.
     assert first < 4 < unadapted < 8.4 < second

@@ -25,7 +25,7 @@ def make_trainer(num_envs: int = 8, horizon: int = 6, hidden_size: int = 8, vari
     family = make_family("InvertedPendulumBody", variant)
     env = TrialEnv(family, num_envs, 2, horizon, observe_task=True, engine=Engine("warp"))
     torch.manual_seed(0)
-    policy = RecurrentActorCritic(PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=hidden_size))
+    policy = RecurrentActorCritic(PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=hidden_size))
     return Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.95, seed=0)
 
 
@@ -65,12 +65,12 @@ def test_rows_of_another_device_travel_by_a_place_of_their_own(monkeypatch: pyte
     monkeypatch.setattr(transfer, "_page_locked", page_locked)
     for source in (torch.device("cpu"), torch.device("cuda", 0)):
         target = torch.zeros(3, 2)
-        rows = transfer.Rows(target, source)
+        rows = transfer.RowCopy(target, source)
         for t in range(3):
             rows[t] = torch.tensor([t, 10.0 * t], dtype=torch.float64)
         assert target.tolist() == [[0, 0], [1, 10], [2, 20]]
     tensor = torch.ones(2)
-    assert transfer.Fetch(tensor, torch.device("cpu"))(tensor) is tensor
+    assert transfer.HostFetch(tensor, torch.device("cpu"))(tensor) is tensor
 
 
 def test_a_stopwatch_gives_the_time_between_its_marks(monkeypatch: pytest.MonkeyPatch) -> None:

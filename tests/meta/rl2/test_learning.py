@@ -17,7 +17,7 @@ def learn(seed: int) -> tuple[float, float]:
     family = make_family("ReacherGoal", "dense")
     env = TrialEnv(family, 32, 2, 20, seed=seed, observe_task=True, engine=Engine(num_threads=2))
     torch.manual_seed(seed)
-    spec = PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=32)
+    spec = PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=32)
     policy = RecurrentActorCritic(spec, family.initial_log_std)
     trainer = Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.9, seed=seed)
     returns = [sum(trainer.iterate(0.0).episode_returns) / 2 for _ in range(ITERATIONS)]
@@ -34,7 +34,7 @@ def test_the_pendulum_learns_to_stay_up_on_mujoco_warp() -> None:
     family = make_family("InvertedPendulumBody", "as_wired")
     env = TrialEnv(family, 64, 2, 50, observe_task=True, engine=Engine("warp"))
     torch.manual_seed(0)
-    spec = PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=32)
+    spec = PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=32)
     policy = RecurrentActorCritic(spec, family.initial_log_std)
     trainer = Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.95, seed=0)
     falls = [trainer.iterate(0.0).terminations for _ in range(15)]

@@ -18,7 +18,7 @@ from limbshift.meta.rl2.trainer import Trainer
 def make_trainer(seed: int = 0) -> Trainer:
     env = TrialEnv(make_family("HalfCheetahLimbsDir"), 4, 2, 5, seed=seed, observe_task=True)
     torch.manual_seed(seed)
-    policy = RecurrentActorCritic(PolicySpec(env.tasks.obs_dim, env.tasks.action_dim, hidden_size=8))
+    policy = RecurrentActorCritic(PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=8))
     return Trainer(env, policy, PPOConfig(), gamma=0.9, seed=seed)
 
 
@@ -47,7 +47,7 @@ def test_each_iteration_meets_new_tasks() -> None:
     tasks = []
     for _ in range(3):
         trainer.collector.collect()
-        tasks.append(trainer.env.tasks.task_values()["torso_mass"])
+        tasks.append(trainer.env.task_env.task_values()["torso_mass"])
     assert len({float(mass) for each in tasks for mass in each}) == 12
 
 
@@ -60,7 +60,7 @@ def test_a_resumed_run_is_the_run_itself(tmp_path: Path) -> None:
         first.iterate(number / 4)
     save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
     second = make_trainer(seed=9)
-    second.env.tasks.seed(0)
+    second.env.task_env.seed(0)
     second.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
     for number in range(2, 4):
         second.iterate(number / 4)
