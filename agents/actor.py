@@ -17,7 +17,15 @@ class MemoryWipe(Enum):
 
 
 class PolicyActor:
-    """Maps trial observations, (N, trial_obs_dim), to actions, (N, A), on the observations' device."""
+    """Maps trial observations, (N, trial_obs_dim), to actions, (N, A), on the observations' device.
+
+    Actions are shares of the robot's range; they are not clipped to [-1, 1], which the env does.
+
+    >>> policy = RecurrentActorCritic(PolicySpec(obs_dim=3, action_dim=2))
+    >>> act = PolicyActor(policy, num_envs=4)
+    >>> act(torch.zeros(4, policy.spec.trial_obs_dim)).shape
+    torch.Size([4, 2])
+    """
 
     def __init__(
         self,
@@ -31,6 +39,10 @@ class PolicyActor:
         self.generator = generator
         """On the policy's device, to sample actions; None for the mean action."""
         self.state = policy.initial_state(num_envs)
+
+    def reset(self, mask: Tensor) -> None:
+        """Begins new trials where the (N,) bool mask picks: their recurrent state is zero again."""
+        self.state = tuple(part.masked_fill(mask.unsqueeze(-1), 0.0) for part in self.state)
 
     @torch.no_grad()
     def __call__(self, obs: Tensor) -> Tensor:
@@ -54,5 +66,5 @@ class PolicyActor:
         obs = obs.clone()
         obs[:, first_sense:boundary] = obs[:, first_sense:boundary].masked_fill(wiped.unsqueeze(-1), 0.0)
         obs[:, boundary] = obs[:, boundary].masked_fill(wiped, 1.0)
-        self.state = tuple(part.masked_fill(wiped.unsqueeze(-1), 0.0) for part in self.state)
+        self.reset(wiped)
         return obs

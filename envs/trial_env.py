@@ -58,6 +58,9 @@ class TrialEnv:
     `reset` begins the next trials. `step` never does: after a trial's last step it returns the
     final state, with boundary 0, and the caller resets.
 
+    Actions are shares of the robot's own range: -1 and 1 are its ends, whatever its units, and so is the previous
+    action that is observed.
+
     A trial may change its task once, unannounced: each at its step `shift_at`, or a share
     `shift_probability` of them, each at a step of its own. Falls and episodes go on as they were.
     """
@@ -84,6 +87,8 @@ class TrialEnv:
         self.layout = trial_layout(self.task_env.obs_dim, self.task_env.action_dim, task_dim)
         self.obs_dim = self.layout.task.stop
         self._observe_task = observe_task
+        low, high = self.task_env.action_low, self.task_env.action_high
+        self._middle, self._half_range = (high + low) / 2, (high - low) / 2
         self._nobody = torch.zeros_like(self.task_env.all_envs)
         if shift_at is not None and not 0 < shift_at < self.steps_per_trial:
             raise InputError(f"shift is at step {shift_at}, expected a step from 1 to {self.steps_per_trial - 1}")
@@ -110,10 +115,11 @@ class TrialEnv:
 
     @torch.inference_mode()
     def step(self, action: Tensor) -> TrialStep:
-        """Execute (N, A) actions. Clone what it returns to differentiate through it."""
+        """Executes (N, A) actions in [-1, 1], clipped to that. Clone what it returns to differentiate through it."""
         if self._shifts:
             self._shift_tasks()
-        reward, terminated, diverged, action, _ = self.task_env.step(action)
+        action = action.clamp(-1, 1)
+        reward, terminated, diverged, _, _ = self.task_env.step(self.in_robot_units(action))
         self._steps += 1
         trial_over = self._steps == self.steps_per_trial
         slot_over = self._steps % self.horizon == 0
@@ -125,6 +131,14 @@ class TrialEnv:
         if self.task_env.physics.any(starts):
             self.task_env.begin_episodes(starts, restart=not slot_over)
         return TrialStep(self._observe(action, reward, starts), reward, terminated, diverged, trial_over)
+
+    def in_robot_units(self, action: Tensor) -> Tensor:
+        """Returns (..., A) actions in the robot's own units, from shares of its range in [-1, 1]."""
+        return self._middle + self._half_range * action
+
+    def as_shares(self, action: Tensor) -> Tensor:
+        """Returns (..., A) actions as shares of the robot's range in [-1, 1], from its own units."""
+        return (action - self._middle) / self._half_range
 
     def close(self) -> None:
         self.task_env.close()

@@ -21,7 +21,8 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
     """N trials side by side; an episode of this env is a whole trial, as `envs.trial_env` describes it.
 
     Observations are (N, trial_obs_dim) float32; `layout` says where on the last axis the robot's
-    observation, the previous action, the previous reward and the boundary bit lie. A trial is
+    observation, the previous action (each as a share of its range: -1 and 1 are the ends), the previous reward and the
+    boundary bit lie. A trial is
     never terminated: it ends, truncated, after `episodes_per_trial * horizon` steps, all N at once,
     and the next begins in the same step, on the next tasks, with `final_obs` and `final_info`.
 
@@ -71,7 +72,7 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         if not self._begun:
             raise ResetNeeded("step was called before reset, expected reset first")
         tasks = self.trials.task_env
-        step = self.trials.step(tasks.check_actions(np.array(actions)))
+        step = self.trials.step(self.trials.as_shares(tasks.check_actions(np.array(actions))))
         obs = step.obs.numpy()
         infos: Info = {
             "task": tasks.task_values(),

@@ -5,6 +5,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -22,12 +23,16 @@ class SB3VecEnv(VecEnv):
     Each call steps all robots; the algorithm sees an episode (or, of trials, a whole trial) end
     where ours does, with `terminal_observation` and, at a time limit, `TimeLimit.truncated`. In
     trials a fall is no end: what Stable-Baselines3 calls done would make a recurrent policy forget.
+    Actions are in [-1, 1], the ends of the robot's own range, as Stable-Baselines3's noise supposes.
     Infos hold nothing else: a dictionary for each env and step would cost more than the physics.
     """
 
     def __init__(self, env: TaskFamilyVectorEnv | TrialVectorEnv) -> None:
         self.env = env
-        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        bounds = env.single_action_space
+        assert isinstance(bounds, Box)
+        self._middle, self._half_range = (bounds.high + bounds.low) / 2, (bounds.high - bounds.low) / 2
+        super().__init__(env.num_envs, env.single_observation_space, Box(-1.0, 1.0, bounds.shape, np.float32))
 
     def reset(self) -> Floats:
         """(N, obs_dim) float32; with the seed that `seed` gave, where it did since the last reset."""
@@ -36,7 +41,7 @@ class SB3VecEnv(VecEnv):
         return obs
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        self._actions = actions
+        self._actions = self._middle + self._half_range * actions
 
     def step_wait(self) -> Step:
         """Observations, (N,) float32 rewards, (N,) dones, and a dictionary for each env."""

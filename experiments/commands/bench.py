@@ -71,9 +71,8 @@ def physics_rates(family: TaskFamily, config: BenchConfig) -> PhysicsRates:
     engine = choose_engine(config.physics, choose_device(config.device))
     env = TrialEnv(family, config.num_envs, config.episodes, config.horizon, engine=engine)
     generator = torch.Generator().manual_seed(0)
-    low, high = env.task_env.action_low, env.task_env.action_high
     shape = (env.steps_per_trial, config.num_envs, env.task_env.action_dim)
-    actions = low + (high - low) * torch.rand(shape, generator=generator).to(low)
+    actions = 2 * torch.rand(shape, generator=generator).to(env.task_env.action_low) - 1
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     bare_times, env_times = [], []
@@ -93,6 +92,7 @@ def bare_seconds(env: TrialEnv, actions: Tensor) -> float:
     env.reset()
     physics, substeps = env.task_env.physics, env.task_env.robot.frame_skip
     states = {name: physics.state(name) for name in ("qpos", "qvel")}
+    actions = env.task_env.robot.controls(env.in_robot_units(actions))
     if isinstance(physics, MujocoPhysics):
         batch = mujoco.batch.Batch(physics.model, physics.num_sims, physics.num_threads)
         for name, state in states.items():

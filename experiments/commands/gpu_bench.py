@@ -83,8 +83,7 @@ def env_steps_per_second(
 ) -> float:
     """Of trials under random actions, without a network."""
     env = TrialEnv(family, worlds, config.episodes, config.horizon, engine=choose_engine(physics, device))
-    low, high = env.task_env.action_low, env.task_env.action_high
-    action = low + (high - low) * torch.rand(worlds, len(low), device=low.device)
+    action = 2 * torch.rand(worlds, env.task_env.action_dim, device=env.task_env.device) - 1
     env.reset()
 
     def step() -> None:

@@ -115,13 +115,13 @@ def play(env: TrialEnv, act: Act) -> TrialRewards:
 
 
 def random_actor(env: TrialEnv, seed: int) -> Act:
-    """Actions drawn evenly over the motors' range."""
-    low, high = env.task_env.action_low, env.task_env.action_high
+    """Returns a way to act: actions drawn evenly over the robot's range."""
+    num_actions = env.task_env.action_dim
     generator = torch.Generator().manual_seed(seed)
 
     def act(obs: Tensor) -> Tensor:
-        share = torch.rand(len(obs), len(low), generator=generator)  # of the range, the same on every device
-        return low + (high - low) * share.to(low)
+        share = torch.rand(len(obs), num_actions, generator=generator)  # drawn on the CPU: the same on every device
+        return 2 * share.to(env.task_env.device, env.task_env.physics.dtype) - 1
 
     return act
 

@@ -1,5 +1,8 @@
 """Controllers: their files, and how they act outside training."""
 
+import json
+import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
@@ -78,6 +81,65 @@ def test_a_file_holds_all_of_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
+def test_limits_as_robots_give_them_do_not_change_what_it_computes() -> None:
+    """In float64, as MuJoCo's are; the second call sees the first's action."""
+    controller, doubled = make_controller(), make_controller()
+    doubled = Controller(doubled.policy, CARD, *make_family("HalfCheetahLimbs").robot.action_bounds())
+    for _ in range(3):
+        actions = [each.act(torch.ones(1, 17), torch.ones(1), torch.zeros(1)) for each in (controller, doubled)]
+        assert actions[0].dtype == actions[1].dtype == torch.float32
+        assert torch.equal(*actions)
+
+
+def test_actions_are_in_the_robots_units_and_remembered_as_shares() -> None:
+    """A range from -1 to 5 has its middle at 2 and reaches 3 to either side."""
+    low, high = torch.full((6,), -1.0), torch.full((6,), 5.0)
+    plain, wide = make_controller(), Controller(make_controller().policy, CARD, low, high)
+    for _ in range(3):
+        share = plain.act(torch.ones(1, 17), torch.ones(1), torch.zeros(1))
+        action = wide.act(torch.ones(1, 17), torch.ones(1), torch.zeros(1))
+        torch.testing.assert_close(action, 2 + 3 * share)
+
+
+def test_some_robots_begin_a_new_trial_while_others_go_on() -> None:
+    obs, reward, inside = torch.randn(2, 17, generator=torch.Generator().manual_seed(0)), torch.ones(2), torch.zeros(2)
+    controller, undisturbed, fresh = make_controller(), make_controller(), make_controller()
+    for each in (controller, undisturbed):
+        each.reset(2)
+        each.act(obs, reward, inside)
+    fresh.reset(2)
+    controller.reset(torch.tensor([True, False]))
+    actions = controller.act(obs, reward, inside)
+    assert torch.equal(actions[0], fresh.act(obs, reward, inside)[0])
+    assert torch.equal(actions[1], undisturbed.act(obs, reward, inside)[1])
+    controller.reset(np.array([True, True]))
+    assert torch.equal(controller.act(obs, reward, inside), make_controller_after_reset(2).act(obs, reward, inside))
+    with pytest.raises(ControllerError, match=r"reset was given torch\.float32 of shape \(3,\), expected a number or"):
+        controller.reset(torch.zeros(3))
+
+
+def make_controller_after_reset(num_envs: int) -> Controller:
+    controller = make_controller()
+    controller.reset(num_envs)
+    return controller
+
+
+def test_a_file_of_the_first_format_acts_as_it_did(tmp_path: Path) -> None:
+    """Its policy acts in the robot's units, here from -3 to 3, and sees its previous action in them."""
+    policy = make_controller().policy
+    old, state = PolicyActor(policy, 1), policy.state_dict()
+    limits = {"action_low": torch.full((6,), -3.0), "action_high": torch.full((6,), 3.0)}
+    about = json.dumps({"spec": asdict(policy.spec), "card": asdict(CARD)})
+    save_file({**state, **limits}, tmp_path / "old.safetensors", {"format": "limbshift-controller-1", "about": about})
+    controller, previous = Controller.load(tmp_path / "old.safetensors"), torch.zeros(1, 6)
+    for _ in range(4):
+        obs = torch.ones(1, 17)
+        previous = old(torch.cat([obs, previous, torch.ones(1, 1), torch.zeros(1, 1)], dim=-1)).clamp(-3, 3)
+        torch.testing.assert_close(controller.act(obs, torch.ones(1), torch.zeros(1)), previous, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        assert controller.policy.log_std.tolist() == pytest.approx([-math.log(3)] * 6)
+
+
 def test_what_is_no_controller_is_refused(tmp_path: Path) -> None:
     whole, cut, foreign = (tmp_path / name for name in ("whole.safetensors", "cut.safetensors", "foreign.safetensors"))
     make_controller().save(whole)
@@ -85,12 +147,12 @@ def test_what_is_no_controller_is_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, foreign)
     with pytest.raises(ControllerError, match=r"cut\.safetensors is truncated"):
         Controller.load(cut)
-    with pytest.raises(ControllerError, match="a file without a format, expected limbshift-controller-1"):
+    with pytest.raises(ControllerError, match="a file without a format, expected limbshift-controller-2"):
         Controller.load(foreign)
     with pytest.raises(ControllerError, match="no controller at"):
         Controller.load(tmp_path / "missing.safetensors")
-    save_file({"a": torch.zeros(1)}, foreign, {"format": "limbshift-controller-1"})
-    with pytest.raises(ControllerError, match="does not hold what limbshift-controller-1 asks for"):
+    save_file({"a": torch.zeros(1)}, foreign, {"format": "limbshift-controller-2"})
+    with pytest.raises(ControllerError, match="does not hold what limbshift-controller-2 asks for"):
         Controller.load(foreign)
 
 

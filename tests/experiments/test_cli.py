@@ -165,7 +165,7 @@ def test_a_run_directory_in_use_is_refused(tmp_path: Path, capsys: pytest.Captur
 def test_a_foreign_safetensors_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_file({"weight": np.zeros(3)}, tmp_path / "foreign.safetensors")
     assert main(["evaluate", str(tmp_path / "foreign.safetensors")]) == 2
-    assert "expected limbshift-controller-1" in capsys.readouterr().err
+    assert "expected limbshift-controller-2" in capsys.readouterr().err
 
 
 def test_ctrl_c_saves_and_exits_cleanly(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def play(env: TrialEnv) -> Tensor:
     """(T, N, trial_obs_dim) observations of two trials, on the CPU, under the same actions every time."""
     seen, generator = [], torch.Generator().manual_seed(3)
     shape = (env.steps_per_trial, env.num_envs, env.task_env.action_dim)
-    actions = (2 * torch.rand(shape, generator=generator) - 1).to(env.task_env.device) * env.task_env.action_high
+    actions = (2 * torch.rand(shape, generator=generator) - 1).to(env.task_env.device)
     for _ in range(2):
         seen.append(env.reset())
         seen += [env.step(action).obs.clone() for action in actions]

@@ -1,8 +1,12 @@
 """Whether the shipped controllers do what is said of them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 
+import limbshift
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.runs.controllers import SHIPPED, load_controller, shipped_names
 
@@ -44,6 +48,40 @@ def test_a_shipped_controller_is_as_good_as_said(name: str) -> None:
     assert result.iqm[-1] > RETURNS[name]
     assert result.iqm[-1] > result.controls["memory_off"].iqm[-1]
     assert (np.array(result.falls) > 0).mean() <= MOST_FALLS
+
+
+def driven_by_hand(name: str, dtype: type[np.floating[Any]], torch_too: bool) -> np.ndarray:
+    """Returns (N, K) returns of whole trials; what is earned after the first fall of a slot is left out."""
+    controller = load_controller(name)
+    card, spec = controller.card, controller.policy.spec
+    trials = limbshift.make_trials(name, 3, card.episodes_per_trial, card.horizon, split="heldout", seed=0)
+    convert: Any = torch.from_numpy if torch_too else np.asarray
+    obs, _ = trials.reset()
+    controller.reset(3)
+    rewards, counts = [], np.ones(3, dtype=bool)
+    for step in range(card.episodes_per_trial * card.horizon):
+        if step % card.horizon == 0:
+            counts[:] = True
+        part = {key: convert(obs[:, where].astype(dtype)) for key, where in trials.layout.items()}
+        seen_reward = part["previous_reward"][:, 0] if spec.sees_reward else None
+        action = controller.act(part["obs"], seen_reward, part["boundary"][:, 0])
+        obs, reward, _, truncated, info = trials.step(np.asarray(action))
+        info = info.get("final_info", info)
+        rewards.append(np.where(counts, reward, 0.0))
+        counts &= ~info["fallen"]
+    assert truncated.all()
+    trials.close()
+    by_episode: np.ndarray = np.array(rewards).reshape(card.episodes_per_trial, card.horizon, 3)
+    return by_episode.sum(axis=1).T
+
+
+@pytest.mark.parametrize(("dtype", "torch_too"), [(np.float32, False), (np.float64, True)], ids=["numpy", "torch"])
+@pytest.mark.parametrize("name", shipped_names())
+def test_driving_a_robot_by_hand_returns_what_evaluation_says(
+    name: str, dtype: type[np.floating[Any]], torch_too: bool
+) -> None:
+    expected = evaluate(name, tasks=3, device="cpu").returns
+    np.testing.assert_allclose(driven_by_hand(name, dtype, torch_too), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_the_reachers_controller_adapts_across_episodes() -> None:
