@@ -71,8 +71,8 @@ def driven_by_hand(name: str, dtype: type[np.floating[Any]], torch_too: bool) ->
         counts &= ~info["fallen"]
     assert truncated.all()
     trials.close()
-    by_episode: np.ndarray = np.array(rewards).reshape(card.episodes_per_trial, card.horizon, 3)
-    return by_episode.sum(axis=1).T
+    by_episode = np.array(rewards).reshape(card.episodes_per_trial, card.horizon, 3)
+    return np.asarray(by_episode.sum(axis=1).T)
 
 
 @pytest.mark.parametrize(("dtype", "torch_too"), [(np.float32, False), (np.float64, True)], ids=["numpy", "torch"])
