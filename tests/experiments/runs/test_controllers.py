@@ -11,6 +11,7 @@ from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.runs.controllers import SHIPPED, load_controller, shipped_names
 
 RETURNS = {
+    "AntDir": 340,
     "AntDirForwardBack": 600,
     "ArmJointFriction": -28,
     "ArmPayload": -12,
