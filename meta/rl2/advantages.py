@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def generalised_advantages(
-    reward: Tensor, value: Tensor, terminated: Tensor, gamma: float, gae_lambda: float
+    reward: Tensor, value: Tensor, terminated: Tensor, *, gamma: float, gae_lambda: float
 ) -> Tensor:
     """GAE(gamma, lambda), (T, N), over trials that are whole.
 

@@ -17,11 +17,14 @@ class Minibatch(NamedTuple):
     """Whole trials: (T, n, ...)."""
 
     obs: Tensor
-    """As the env gave them, with the task."""
+    """What the policy saw."""
     action: Tensor
     log_prob: Tensor
+    """Of the action, when it was sampled."""
     advantage: Tensor
-    returns: Tensor
+    """Of mean 0 and standard deviation 1 over all of the iteration's trials."""
+    value_target: Tensor
+    task: Tensor
 
 
 class Losses(NamedTuple):
@@ -56,25 +59,22 @@ def ppo_loss(policy: RecurrentActorCritic, task_head: TaskHead, batch: Minibatch
     actions, value = policy.actions(features), policy.values(features)
     log_ratio = actions.log_prob(batch.action) - batch.log_prob
     policy_loss, ratio, approx_kl = clipped_surrogate(log_ratio, batch.advantage, config.clip_coef)
-    value_loss = 0.5 * (value - batch.returns).square().mean()
+    value_loss = 0.5 * (value - batch.value_target).square().mean()
     entropy = actions.entropy()
-    task_loss = task_head.loss(features, batch.obs)
+    task_loss = task_head.loss(features, batch.task)
     total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + config.task_coef * task_loss
     clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
     return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction, task_loss)
 
 
-def minibatches(
-    storage: RolloutStorage, advantage: Tensor, num_minibatches: int, generator: torch.Generator
-) -> Iterator[Minibatch]:
-    """The storage's trials in random order, split over trials and never over time."""
-    returns = advantage + storage.value[:-1]
+def minibatches(storage: RolloutStorage, num_minibatches: int, generator: torch.Generator) -> Iterator[Minibatch]:
+    """Yields the storage's trials in random order, split over trials and never over time."""
+    advantage = storage.advantage
     normalised = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
     order = torch.randperm(storage.num_envs, generator=generator, device=advantage.device)
+    whole = (storage.obs[:-1], storage.action, storage.log_prob, normalised, storage.value_target, storage.task)
     for chosen in order.chunk(num_minibatches):
-        yield Minibatch(
-            *(x[:, chosen] for x in (storage.obs[:-1], storage.action, storage.log_prob, normalised, returns))
-        )
+        yield Minibatch(*(part[:, chosen] for part in whole))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, start: float, end: float, spent: float) -> None:
@@ -92,12 +92,11 @@ class PPO:
     """The policy, its optimiser, and the update of an iteration."""
 
     def __init__(
-        self, policy: RecurrentActorCritic, config: PPOConfig, generator: torch.Generator, task: slice
+        self, policy: RecurrentActorCritic, config: PPOConfig, generator: torch.Generator, *, task_dim: int
     ) -> None:
-        """Task: where an env's observations show it."""
         device = policy.log_std.device
         self.policy = policy
-        self.task_head = TaskHead(policy.spec, task).to(device)
+        self.task_head = TaskHead(policy.spec, task_dim).to(device)
         self.config = config
         self.generator = generator
         """On the policy's device: the order of trials."""
@@ -106,15 +105,15 @@ class PPO:
         self.parameters = [*policy.parameters(), *self.task_head.parameters()]
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=fused)
 
-    def update(self, storage: RolloutStorage, advantage: Tensor, progress: float) -> Losses:
-        """Learn from an iteration's trials; progress is the spent share of the budget. Mean losses."""
-        set_learning_rate(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, progress)
+    def update(self, storage: RolloutStorage, spent: float) -> Losses:
+        """Learns from an iteration's trials, whose advantages are estimated; returns the mean losses."""
+        set_learning_rate(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, spent)
         config = replace(
-            self.config, task_coef=linear_schedule(self.config.task_coef, self.config.final_task_coef, progress)
+            self.config, task_coef=linear_schedule(self.config.task_coef, self.config.final_task_coef, spent)
         )
         history = []
         for _ in range(self.config.update_epochs):
-            for batch in minibatches(storage, advantage, self.config.num_minibatches, self.generator):
+            for batch in minibatches(storage, self.config.num_minibatches, self.generator):
                 losses = ppo_loss(self.policy, self.task_head, batch, config)
                 self.optimizer.zero_grad()
                 losses.total.backward()

@@ -8,7 +8,7 @@ import torch
 
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.rl2.advantages import RewardScaler, generalised_advantages
+from limbshift.meta.rl2.advantages import RewardScaler
 from limbshift.meta.rl2.collector import Collector
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.ppo import PPO, Losses
@@ -59,7 +59,7 @@ class Trainer:
         device = policy.log_std.device
         self.generator = torch.Generator(device).manual_seed(seed)
         self.collector = Collector(env, policy, self.generator)
-        self.ppo = PPO(policy, config, self.generator, env.layout.task)
+        self.ppo = PPO(policy, config, self.generator, task_dim=self.collector.storage.task.shape[-1])
         self.scaler = RewardScaler(gamma, device)
         self.progress = Progress()
         self._update_threads = torch.get_num_threads()
@@ -81,10 +81,8 @@ class Trainer:
     def learn(self, storage: RolloutStorage, spent: float) -> Losses | None:
         """Improve the policy by these trials; the first iteration only fills the normalisers."""
         self.scaler.update(storage.reward, storage.terminated)
-        advantage = generalised_advantages(
-            storage.reward * self.scaler.scale, storage.value, storage.terminated, self.gamma, self.gae_lambda
-        )
-        losses = self.ppo.update(storage, advantage, spent) if self.progress.iterations else None
+        storage.estimate_advantages(self.scaler.scale, gamma=self.gamma, gae_lambda=self.gae_lambda)
+        losses = self.ppo.update(storage, spent) if self.progress.iterations else None
         self.policy.normaliser.update(storage.obs[:-1])
         return losses
 

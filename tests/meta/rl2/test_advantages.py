@@ -21,19 +21,21 @@ def test_credit_flows_back_from_the_trials_end() -> None:
     delta = r + 0.5 V' - V: 1 + 0.5*4 - 2 = 1; 0 + 0.5*6 - 4 = -1; 2 + 0.5*8 - 6 = 0.
     A = delta + 0.25 A': A2 = 0, A1 = -1, A0 = 1 - 0.25 = 0.75.
     """
-    advantage = generalised_advantages(column(1, 0, 2), column(2, 4, 6, 8), NEVER, 0.5, 0.5)
+    advantage = generalised_advantages(column(1, 0, 2), column(2, 4, 6, 8), NEVER, gamma=0.5, gae_lambda=0.5)
     assert advantage.squeeze().tolist() == [0.75, -1.0, 0.0]
 
 
 def test_credit_ends_at_a_termination() -> None:
     """Terminated at step 1: delta1 = 0 - 4 = -4, nothing of step 2 comes back. A1 = -4, A0 = 1 + 0.25*-4 = 0."""
-    advantage = generalised_advantages(column(1, 0, 2), column(2, 4, 6, 8), column(0, 1, 0).bool(), 0.5, 0.5)
+    advantage = generalised_advantages(
+        column(1, 0, 2), column(2, 4, 6, 8), column(0, 1, 0).bool(), gamma=0.5, gae_lambda=0.5
+    )
     assert advantage.squeeze().tolist() == [0.0, -4.0, 0.0]
 
 
 def test_with_lambda_1_advantages_are_returns_less_values() -> None:
     """gamma 1, lambda 1: 1 + 2 + 3 + 10 - V."""
-    advantage = generalised_advantages(column(1, 2, 3), column(5, 5, 5, 10), NEVER, 1.0, 1.0)
+    advantage = generalised_advantages(column(1, 2, 3), column(5, 5, 5, 10), NEVER, gamma=1.0, gae_lambda=1.0)
     assert advantage.squeeze().tolist() == [11.0, 10.0, 8.0]
 
 
