@@ -13,6 +13,7 @@ from limbshift.meta.rl2.collector import Collector
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.ppo import PPO, Losses
 from limbshift.meta.rl2.storage import RolloutStorage
+from limbshift.meta.threads import torch_threads
 
 
 class Progress(NamedTuple):
@@ -62,15 +63,12 @@ class Trainer:
         self.ppo = PPO(policy, config, self.generator, task_dim=self.collector.storage.task.shape[-1])
         self.scaler = RewardScaler(gamma, device)
         self.progress = Progress()
-        self._update_threads = torch.get_num_threads()
 
     def iterate(self, spent: float) -> Iteration:
         """One iteration; `spent` is the share of the budget that is gone."""
         start = time.perf_counter()
-        # Idle OpenMP threads spin for a while, and would take the cores from the simulator's.
-        torch.set_num_threads(1)
-        storage = self.collector.collect()
-        torch.set_num_threads(self._update_threads)
+        with torch_threads(1):  # idle OpenMP threads spin for a while, and would take the cores from the simulator's
+            storage = self.collector.collect()
         losses = self.learn(storage, spent)
         iteration = self._read(storage, losses, start)
         steps, seconds, iterations = self.progress
