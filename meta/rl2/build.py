@@ -56,4 +56,4 @@ def make_trainer(
         torch.manual_seed(seed)
         log_std = family.initial_log_std if initial_log_std is None else initial_log_std
         policy = RecurrentActorCritic(spec, log_std).to(device)
-    return Trainer(env, policy, ppo, family.gamma if gamma is None else gamma, seed)
+    return Trainer(env, policy, ppo, gamma=family.gamma if gamma is None else gamma, seed=seed)

@@ -39,6 +39,14 @@ class Losses(NamedTuple):
     task: Tensor
 
 
+class Update(NamedTuple):
+    """Means over an update's minibatches: scalars on the policy's device."""
+
+    losses: Losses
+    grad_norm: Tensor
+    """Of all parameters' gradients, before it is clipped."""
+
+
 def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_coef: float) -> tuple[Tensor, Tensor, Tensor]:
     """The policy's loss, a scalar; the probability ratios; and how far the policy has moved, a scalar.
 
@@ -77,15 +85,22 @@ def minibatches(storage: RolloutStorage, num_minibatches: int, generator: torch.
         yield Minibatch(*(part[:, chosen] for part in whole))
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, start: float, end: float, spent: float) -> None:
-    """Set the step size for the spent share of the budget."""
-    for group in optimizer.param_groups:
-        group["lr"] = linear_schedule(start, end, spent)
-
-
 def linear_schedule(start: float, end: float, spent: float) -> float:
-    """From start to end, linearly, with the spent share of the budget."""
+    """Returns the value on the straight line from start to end, by the spent share of the budget; then it stays.
+
+    A share that has been reached is not given back when a resumed run's budget is raised: the trainer hands on the
+    largest that it has seen, so that what has been annealed stays annealed until the larger budget catches up.
+
+    >>> linear_schedule(1.0, 0.0, 0.25), linear_schedule(1.0, 0.0, 3.0)
+    (0.75, 0.0)
+    """
     return start + min(spent, 1.0) * (end - start)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Sets the step size of all of the optimiser's parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
 
 
 class PPO:
@@ -105,19 +120,23 @@ class PPO:
         self.parameters = [*policy.parameters(), *self.task_head.parameters()]
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=fused)
 
-    def update(self, storage: RolloutStorage, spent: float) -> Losses:
-        """Learns from an iteration's trials, whose advantages are estimated; returns the mean losses."""
-        set_learning_rate(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, spent)
-        config = replace(
-            self.config, task_coef=linear_schedule(self.config.task_coef, self.config.final_task_coef, spent)
-        )
-        history = []
+    @property
+    def learning_rate(self) -> float:
+        """Adam's step size in the last update."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def update(self, storage: RolloutStorage, spent: float) -> Update:
+        """Learns from an iteration's trials, whose advantages are estimated, at the spent share of the budget."""
+        config = self.config
+        set_learning_rate(self.optimizer, linear_schedule(config.learning_rate, config.final_learning_rate, spent))
+        config = replace(config, task_coef=linear_schedule(config.task_coef, config.final_task_coef, spent))
+        history, norms = [], []
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, self.config.num_minibatches, self.generator):
                 losses = ppo_loss(self.policy, self.task_head, batch, config)
                 self.optimizer.zero_grad()
                 losses.total.backward()
-                nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
+                norms.append(nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm))
                 self.optimizer.step()
                 history.append(torch.stack(losses).detach())
-        return Losses(*torch.stack(history).mean(dim=0))
+        return Update(Losses(*torch.stack(history).mean(dim=0)), torch.stack(norms).mean())

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from limbshift.meta.rl2.advantages import RewardScaler, discounted_sums, generalised_advantages
+from limbshift.meta.rl2.advantages import RewardScaler, discounted_sums, explained_variance, generalised_advantages
 
 
 def column(*values: float) -> Tensor:
@@ -44,7 +44,26 @@ def test_sums_start_anew_after_a_termination() -> None:
     assert discounted_sums(column(1, 2, 4), column(0, 1, 0).bool(), 0.5).squeeze().tolist() == [1.0, 2.5, 4.0]
 
 
-def test_the_scaler_divides_by_the_deviation_of_all_sums() -> None:
+@pytest.mark.parametrize(
+    ("values", "explained"),
+    [
+        ((1.0, 3.0, 5.0), 1.0),
+        ((2.0, 4.0, 6.0), 1.0),  # off by the same everywhere
+        ((7.0, 7.0, 7.0), 0.0),
+        ((1.0, 3.0, 4.0), 11 / 12),  # errors 0, 0, 1 of variance 2 / 9; targets of variance 8 / 3
+        ((5.0, 3.0, 1.0), -3.0),  # errors -4, 0, 4 of variance 32 / 3
+    ],
+)
+def test_explained_variance_by_hand(values: tuple[float, ...], explained: float) -> None:
+    assert explained_variance(column(*values), column(1, 3, 5)).item() == pytest.approx(explained, abs=1e-6)
+
+
+def test_targets_that_do_not_vary_leave_nothing_to_explain() -> None:
+    for values in (column(2, 2, 2), column(1, 2, 3)):
+        assert explained_variance(values, column(2, 2, 2)).isnan()
+
+
+def test_the_scaler_divides_by_the_standard_deviation_of_all_sums() -> None:
     scaler = RewardScaler(0.9, torch.device("cpu"))
     assert scaler.scale == 1.0
     batches = [torch.randn(20, 8, generator=torch.Generator().manual_seed(seed)) * 3 + 1 for seed in range(4)]

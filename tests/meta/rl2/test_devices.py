@@ -34,11 +34,11 @@ def test_an_iteration_is_not_read_before_it_is_over() -> None:
     trainer.iterate(0.0)  # captures what is replayed, and makes the optimiser's state
     trainer.iterate(0.1)
     with none_allowed():
-        losses = trainer.learn(trainer.collector.collect(), 0.2)
+        update = trainer.learn(trainer.collector.collect(), 0.2)
     with none_allowed(), pytest.raises(ValueRead):
         trainer.iterate(0.3)
-    assert losses is not None
-    assert all(loss.isfinite() for loss in losses)
+    assert update is not None
+    assert all(value.isfinite() for value in (*update.losses, update.grad_norm))
 
 
 def test_advantages_loss_and_update_stay_on_their_device() -> None:
@@ -48,9 +48,9 @@ def test_advantages_loss_and_update_stay_on_their_device() -> None:
     scaler = RewardScaler(0.9, META)
     scaler.update(storage.reward, storage.terminated)
     storage.estimate_advantages(scaler.scale, gamma=0.9, gae_lambda=0.95)
-    losses = PPO(policy, PPOConfig(), torch.Generator(), task_dim=2).update(storage, 0.5)
+    losses, grad_norm = PPO(policy, PPOConfig(), torch.Generator(), task_dim=2).update(storage, 0.5)
     policy.normaliser.update(storage.obs)
-    assert {loss.device for loss in losses} == {META}
+    assert {value.device for value in (*losses, grad_norm)} == {META}
     with pytest.raises(RuntimeError):
         losses.total.item()
     with pytest.raises(RuntimeError):
