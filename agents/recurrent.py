@@ -79,12 +79,8 @@ class RecurrentActorCritic(nn.Module):
         return features[0], state
 
     def unroll(self, obs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        """T steps without a break: (T, N, trial_obs_dim) -> features (T, N, feature_dim), last state.
-
-        What an env shows beyond that, the task to a policy that must not see it, is left out.
-        """
-        seen = obs[..., : self.spec.trial_obs_dim]
-        encoding = torch.tanh(self.encoder(self.normaliser(seen)))  # (T, N, hidden)
+        """T steps without a break: (T, N, trial_obs_dim) -> features (T, N, feature_dim), last state."""
+        encoding = torch.tanh(self.encoder(self.normaliser(obs)))  # (T, N, hidden)
         output, state = self._remember(encoding, state)
         return torch.cat([output, encoding], dim=-1), state
 

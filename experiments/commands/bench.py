@@ -18,6 +18,7 @@ from limbshift.experiments.commands.gpu_bench import run_gpu_bench, wait_for
 from limbshift.experiments.configs import BenchConfig
 from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.meta.rl2.build import make_trainer
+from limbshift.meta.threads import torch_threads
 
 
 class PhysicsRates(NamedTuple):
@@ -73,13 +74,11 @@ def physics_rates(family: TaskFamily, config: BenchConfig) -> PhysicsRates:
     generator = torch.Generator().manual_seed(0)
     shape = (env.steps_per_trial, config.num_envs, env.task_env.action_dim)
     actions = 2 * torch.rand(shape, generator=generator).to(env.task_env.action_low) - 1
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     bare_times, env_times = [], []
-    for _ in range(config.rounds + 1):
-        bare_times.append(bare_seconds(env, actions))
-        env_times.append(env_seconds(env, actions.float()))
-    torch.set_num_threads(threads)
+    with torch_threads(1):
+        for _ in range(config.rounds + 1):
+            bare_times.append(bare_seconds(env, actions))
+            env_times.append(env_seconds(env, actions.float()))
     env.close()
     steps = env.steps_per_trial * config.num_envs
     ratios = [bare / ours for bare, ours in zip(bare_times[1:], env_times[1:], strict=True)]

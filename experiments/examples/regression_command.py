@@ -23,6 +23,7 @@ from limbshift.experiments.examples.few_shot_regression import (
     meta_test,
     meta_train,
 )
+from limbshift.meta.threads import torch_threads
 
 NUM_TASKS = 64
 """Functions in a step of meta-training."""
@@ -54,10 +55,9 @@ def run_regression(config: RegressionConfig, console: Console | None = None) -> 
     console = console or Console()
     if config.plot:
         check_writable(config.plot)
-    start, threads = time.perf_counter(), torch.get_num_threads()
-    torch.set_num_threads(1)  # more would wait for each other over so little
-    errors = {(kind, way.name): learn(kind, way, config) for kind in KINDS for way in WAYS}
-    torch.set_num_threads(threads)
+    start = time.perf_counter()
+    with torch_threads(1):  # more would wait for each other over so little
+        errors = {(kind, way.name): learn(kind, way, config) for kind in KINDS for way in WAYS}
     console.print(error_table(errors))
     console.print(f"{time.perf_counter() - start:.0f} s", highlight=False)
     if config.plot:

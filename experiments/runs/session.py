@@ -134,12 +134,17 @@ class Session:
             "train/minutes": trainer.progress.seconds / 60,
             "train/terminations_per_episode": iteration.terminations,
             "train/action_std": iteration.action_std,
+            "train/reward_scale": iteration.reward_scale,
             "speed/steps_per_second": steps_per_second,
             "speed/env_share": iteration.env_seconds / iteration.seconds,
             "speed/policy_share": iteration.policy_seconds / iteration.seconds,
             "speed/update_share": iteration.update_seconds / iteration.seconds,
         }
+        for name in ("learning_rate", "grad_norm", "explained_variance"):
+            if (value := getattr(iteration, name)) is not None:
+                metrics[f"train/{name}"] = value
         metrics |= by_episode("train/return", iteration.episode_returns)
+        metrics |= by_episode("train/return_with_restarts", iteration.returns_with_restarts)
         metrics |= {f"loss/{name}": value for name, value in iteration.losses.items()}
         self.logger.log(metrics, trainer.progress.steps)
         spent = budget_spent(self.config, trainer)

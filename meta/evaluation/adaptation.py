@@ -14,6 +14,7 @@ from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.meta.evaluation.returns import up_to_first_fall
 from limbshift.meta.evaluation.statistics import summarise
 
 Act = Callable[[Tensor], Tensor]
@@ -97,21 +98,18 @@ class Adaptation(AdaptationCurve):
 
 
 def play(env: TrialEnv, act: Act) -> TrialRewards:
-    """One trial in each of the env's simulations."""
+    """Plays one trial in each of the env's simulations."""
     obs = env.reset()
-    counts = env.task_env.all_envs
-    rewards, falls = [], []
-    for step in range(env.steps_per_trial):
-        if step % env.horizon == 0:
-            counts = env.task_env.all_envs
-        obs, reward, terminated, _, _ = env.step(act(obs))
-        rewards.append(torch.where(counts, reward, 0.0))
-        falls.append(terminated)
-        counts = counts & ~terminated
-    env.task_env.physics.check()
-    shape = (env.episodes_per_trial, env.horizon, env.num_envs)
-    reward = torch.stack(rewards).view(shape).permute(2, 0, 1)
-    return TrialRewards(reward.cpu().numpy(), torch.stack(falls).view(shape).sum(dim=1).T.cpu().numpy())
+    physics = env.task_env.physics
+    reward = torch.zeros(env.steps_per_trial, env.num_envs, dtype=physics.dtype, device=physics.device)
+    terminated = torch.zeros_like(reward, dtype=torch.bool)
+    for t in range(env.steps_per_trial):
+        obs, reward[t], terminated[t], _, _ = env.step(act(obs))
+    physics.check()
+    slots = (env.episodes_per_trial, env.horizon, env.num_envs)
+    counted = up_to_first_fall(reward.view(slots), terminated.view(slots))
+    falls = terminated.view(slots).sum(dim=1)
+    return TrialRewards(counted.permute(2, 0, 1).cpu().numpy(), falls.T.cpu().numpy())
 
 
 def random_actor(env: TrialEnv, seed: int) -> Act:

@@ -54,7 +54,7 @@ def episode_of(
     terminated = obs[1:, :, layout.boundary].squeeze(-1) > 0
     with torch.no_grad():
         value = policy.values(physical)
-    advantage = generalised_advantages(reward, value, terminated, gamma, gae_lambda)
+    advantage = generalised_advantages(reward, value, terminated, gamma=gamma, gae_lambda=gae_lambda)
     normalised = (advantage - advantage.mean(dim=0)) / (advantage.std(dim=0) + 1e-8)
     return Episode(physical[:-1], action[:-1], log_prob[:-1], normalised, advantage + value[:-1])
 

@@ -9,7 +9,7 @@ from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.maml.inner_loop import AdaptingActor, Episode, GradientSteps, copies
 from limbshift.meta.rl2.advantages import RewardScaler
-from limbshift.meta.rl2.ppo import set_learning_rate
+from limbshift.meta.rl2.ppo import linear_schedule, set_learning_rate
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ class MAML:
         """One iteration; `spent` is the share of the budget that is gone. The first one only fills the normalisers."""
         actor, reward, terminated = self._collect()
         if self.steps:
-            set_learning_rate(self.optimizer, self.config.outer_lr, self.config.final_outer_lr, spent)
+            rate = linear_schedule(self.config.outer_lr, self.config.final_outer_lr, spent)
+            set_learning_rate(self.optimizer, rate)
             self._update(actor.episodes)
         self.scaler.update(reward, terminated)
         for episode in actor.episodes:

@@ -1,11 +1,13 @@
 """Returns and advantages: pure functions on (T, N) tensors."""
 
+import math
+
 import torch
 from torch import Tensor
 
 
 def generalised_advantages(
-    reward: Tensor, value: Tensor, terminated: Tensor, gamma: float, gae_lambda: float
+    reward: Tensor, value: Tensor, terminated: Tensor, *, gamma: float, gae_lambda: float
 ) -> Tensor:
     """GAE(gamma, lambda), (T, N), over trials that are whole.
 
@@ -36,6 +38,20 @@ def discounted_sums(reward: Tensor, terminated: Tensor, gamma: float) -> Tensor:
         sums[t] = total
         total = total.masked_fill(terminated[t], 0.0)
     return sums
+
+
+def explained_variance(value: Tensor, target: Tensor) -> Tensor:
+    """Returns 1 - Var(target - value) / Var(target), a scalar: 1 for perfect values, 0 for constant ones.
+
+    NaN where the targets do not vary; nothing is read from the device.
+
+    >>> target = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    >>> explained_variance(torch.tensor([2.0, 2.0, 4.0, 4.0]), target).item()  # 1 - 0.25 / 1.25
+    0.8
+    """
+    variance = target.var(correction=0)
+    explained = 1 - (target - value).var(correction=0) / variance
+    return explained.masked_fill(variance == 0, math.nan)
 
 
 class RewardScaler:

@@ -46,7 +46,7 @@ def make_trainer(
     spec = PolicySpec(
         env.task_env.obs_dim,
         env.task_env.action_dim,
-        task_dim=len(family.parameters) if observe_task else 0,
+        task_dim=env.layout.task.stop - env.layout.task.start if observe_task else 0,
         hidden_size=hidden_size,
         cell=cell,
         memory=memory,
@@ -56,4 +56,4 @@ def make_trainer(
         torch.manual_seed(seed)
         log_std = family.initial_log_std if initial_log_std is None else initial_log_std
         policy = RecurrentActorCritic(spec, log_std).to(device)
-    return Trainer(env, policy, ppo, family.gamma if gamma is None else gamma, seed)
+    return Trainer(env, policy, ppo, gamma=family.gamma if gamma is None else gamma, seed=seed)

@@ -4,7 +4,7 @@ import torch
 
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.rl2.device_copy import HostFetch, RowCopy
+from limbshift.meta.rl2.device_copy import HostFetch
 from limbshift.meta.rl2.stopwatch import Stopwatch
 from limbshift.meta.rl2.storage import RolloutStorage
 
@@ -24,32 +24,30 @@ class Collector:
         self.stopwatch = Stopwatch(device)
         """Of the last collection: marked at its start, about each of the env's steps, and at its end."""
         self.storage = RolloutStorage(
-            env.steps_per_trial,
-            env.num_envs,
-            env.obs_dim,
-            policy.spec.feature_dim,
-            policy.spec.action_dim,
-            device,
+            policy.spec,
+            num_steps=env.steps_per_trial,
+            num_envs=env.num_envs,
+            task=env.layout.task,
+            device=device,
+            env_device=env.task_env.device,
         )
-        fields = (self.storage.obs, self.storage.reward, self.storage.terminated)
-        self._obs, self._reward, self._terminated = (RowCopy(field, env.task_env.device) for field in fields)
         self._to_env = HostFetch(self.storage.action[0], env.task_env.device)
 
     @torch.no_grad()
     def collect(self) -> RolloutStorage:
-        """N new trials."""
+        """Plays N new trials; the storage is this collector's own, and is written over by the next call."""
         storage, policy, stopwatch = self.storage, self.policy, self.stopwatch
         stopwatch.mark()
         noise = torch.randn(storage.action.shape, generator=self.generator, device=storage.action.device)
         noise *= policy.log_std.exp()
         state = policy.initial_state(self.env.num_envs)
-        self._obs[0] = self.env.reset()
+        storage.begin(self.env.reset())
         for t in range(storage.num_steps):
             storage.features[t], state = policy.step(storage.obs[t], state)
             storage.action[t] = policy.actions(storage.features[t]).mean + noise[t]
             action = self._to_env(storage.action[t])
             stopwatch.mark()
-            self._obs[t + 1], self._reward[t], self._terminated[t], _, _ = self.env.step(action)
+            storage.write(t, self.env.step(action))
             stopwatch.mark()
         storage.features[-1], _ = policy.step(storage.obs[-1], state)
         storage.log_prob = policy.actions(storage.features[:-1]).log_prob(storage.action)

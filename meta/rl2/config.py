@@ -10,7 +10,8 @@ class PPOConfig:
     learning_rate: float = 7e-4
     """Adam's step size at the start."""
     final_learning_rate: float = 1e-4
-    """Adam's step size at the end of the budget; it falls linearly."""
+    """Adam's step size at the end of the budget; it falls linearly, and does not rise again when a resumed run's budget
+    is raised."""
     clip_coef: float = 0.2
     """How far a step may move an action's probability ratio from 1."""
     gae_lambda: float = 0.95
@@ -22,7 +23,8 @@ class PPOConfig:
     task_coef: float = 0.25
     """Weight, at the start, of the loss of telling the task from what is remembered; 0 is plain RL²."""
     final_task_coef: float = 0.0
-    """The same at the end of the budget: by then a policy has its memory, and returns alone count."""
+    """The same at the end of the budget: by then a policy has its memory, and returns alone count. It moves with the
+    learning rate, and does not go back either."""
     max_grad_norm: float = 0.5
     """Gradients are clipped to this norm."""
     update_epochs: int = 4

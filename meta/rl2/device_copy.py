@@ -1,17 +1,18 @@
-"""RowCopy that travel between the env's device and the network's, through page-locked memory where those differ."""
+"""Copies between the env's device and the network's, through page-locked memory where those differ."""
 
 import torch
 from torch import Tensor
 
 
-class RowCopy:
-    """Writes rows of a tensor, (T, N, ...), which may come from another device: then without waiting for the copy."""
+class RowWriter:
+    """Writes rows of a tensor, (T, N, ...), that may come from another device: then without waiting for the copy."""
 
     def __init__(self, target: Tensor, source: torch.device) -> None:
         self._target = target
         self._staged = None if source == target.device else _page_locked(target)
 
-    def __setitem__(self, t: int, row: Tensor) -> None:
+    def write(self, t: int, row: Tensor) -> None:
+        """Copies (N, ...) into row t, in the target's dtype."""
         if self._staged is None:
             self._target[t] = row
         else:  # each row has its own place, so that none is written to before it has left

@@ -17,11 +17,14 @@ class Minibatch(NamedTuple):
     """Whole trials: (T, n, ...)."""
 
     obs: Tensor
-    """As the env gave them, with the task."""
+    """What the policy saw."""
     action: Tensor
     log_prob: Tensor
+    """Of the action, when it was sampled."""
     advantage: Tensor
-    returns: Tensor
+    """Of mean 0 and standard deviation 1 over all of the iteration's trials."""
+    value_target: Tensor
+    task: Tensor
 
 
 class Losses(NamedTuple):
@@ -34,6 +37,14 @@ class Losses(NamedTuple):
     approx_kl: Tensor
     clip_fraction: Tensor
     task: Tensor
+
+
+class Update(NamedTuple):
+    """Means over an update's minibatches: scalars on the policy's device."""
+
+    losses: Losses
+    grad_norm: Tensor
+    """Of all parameters' gradients, before it is clipped."""
 
 
 def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_coef: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -56,48 +67,51 @@ def ppo_loss(policy: RecurrentActorCritic, task_head: TaskHead, batch: Minibatch
     actions, value = policy.actions(features), policy.values(features)
     log_ratio = actions.log_prob(batch.action) - batch.log_prob
     policy_loss, ratio, approx_kl = clipped_surrogate(log_ratio, batch.advantage, config.clip_coef)
-    value_loss = 0.5 * (value - batch.returns).square().mean()
+    value_loss = 0.5 * (value - batch.value_target).square().mean()
     entropy = actions.entropy()
-    task_loss = task_head.loss(features, batch.obs)
+    task_loss = task_head.loss(features, batch.task)
     total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + config.task_coef * task_loss
     clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
     return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction, task_loss)
 
 
-def minibatches(
-    storage: RolloutStorage, advantage: Tensor, num_minibatches: int, generator: torch.Generator
-) -> Iterator[Minibatch]:
-    """The storage's trials in random order, split over trials and never over time."""
-    returns = advantage + storage.value[:-1]
+def minibatches(storage: RolloutStorage, num_minibatches: int, generator: torch.Generator) -> Iterator[Minibatch]:
+    """Yields the storage's trials in random order, split over trials and never over time."""
+    advantage = storage.advantage
     normalised = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
     order = torch.randperm(storage.num_envs, generator=generator, device=advantage.device)
+    whole = (storage.obs[:-1], storage.action, storage.log_prob, normalised, storage.value_target, storage.task)
     for chosen in order.chunk(num_minibatches):
-        yield Minibatch(
-            *(x[:, chosen] for x in (storage.obs[:-1], storage.action, storage.log_prob, normalised, returns))
-        )
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, start: float, end: float, spent: float) -> None:
-    """Set the step size for the spent share of the budget."""
-    for group in optimizer.param_groups:
-        group["lr"] = linear_schedule(start, end, spent)
+        yield Minibatch(*(part[:, chosen] for part in whole))
 
 
 def linear_schedule(start: float, end: float, spent: float) -> float:
-    """From start to end, linearly, with the spent share of the budget."""
+    """Returns the value on the straight line from start to end, by the spent share of the budget; then it stays.
+
+    A share that has been reached is not given back when a resumed run's budget is raised: the trainer hands on the
+    largest that it has seen, so that what has been annealed stays annealed until the larger budget catches up.
+
+    >>> linear_schedule(1.0, 0.0, 0.25), linear_schedule(1.0, 0.0, 3.0)
+    (0.75, 0.0)
+    """
     return start + min(spent, 1.0) * (end - start)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Sets the step size of all of the optimiser's parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
 
 
 class PPO:
     """The policy, its optimiser, and the update of an iteration."""
 
     def __init__(
-        self, policy: RecurrentActorCritic, config: PPOConfig, generator: torch.Generator, task: slice
+        self, policy: RecurrentActorCritic, config: PPOConfig, generator: torch.Generator, *, task_dim: int
     ) -> None:
-        """Task: where an env's observations show it."""
         device = policy.log_std.device
         self.policy = policy
-        self.task_head = TaskHead(policy.spec, task).to(device)
+        self.task_head = TaskHead(policy.spec, task_dim).to(device)
         self.config = config
         self.generator = generator
         """On the policy's device: the order of trials."""
@@ -106,19 +120,23 @@ class PPO:
         self.parameters = [*policy.parameters(), *self.task_head.parameters()]
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=fused)
 
-    def update(self, storage: RolloutStorage, advantage: Tensor, progress: float) -> Losses:
-        """Learn from an iteration's trials; progress is the spent share of the budget. Mean losses."""
-        set_learning_rate(self.optimizer, self.config.learning_rate, self.config.final_learning_rate, progress)
-        config = replace(
-            self.config, task_coef=linear_schedule(self.config.task_coef, self.config.final_task_coef, progress)
-        )
-        history = []
+    @property
+    def learning_rate(self) -> float:
+        """Adam's step size in the last update."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def update(self, storage: RolloutStorage, spent: float) -> Update:
+        """Learns from an iteration's trials, whose advantages are estimated, at the spent share of the budget."""
+        config = self.config
+        set_learning_rate(self.optimizer, linear_schedule(config.learning_rate, config.final_learning_rate, spent))
+        config = replace(config, task_coef=linear_schedule(config.task_coef, config.final_task_coef, spent))
+        history, norms = [], []
         for _ in range(self.config.update_epochs):
-            for batch in minibatches(storage, advantage, self.config.num_minibatches, self.generator):
+            for batch in minibatches(storage, self.config.num_minibatches, self.generator):
                 losses = ppo_loss(self.policy, self.task_head, batch, config)
                 self.optimizer.zero_grad()
                 losses.total.backward()
-                nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
+                norms.append(nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm))
                 self.optimizer.step()
                 history.append(torch.stack(losses).detach())
-        return Losses(*torch.stack(history).mean(dim=0))
+        return Update(Losses(*torch.stack(history).mean(dim=0)), torch.stack(norms).mean())

@@ -13,22 +13,25 @@ class TaskHead(nn.Module):
     sooner than returns alone do. The policy never sees the task, and no controller needs this head.
 
     Source: Humplik et al., "Meta reinforcement learning as task inference" (2019).
+
+    >>> head = TaskHead(PolicySpec(obs_dim=3, action_dim=2, hidden_size=8), task_dim=2)
+    >>> head(torch.randn(5, 4, 16)).shape  # T, N and the policy's features
+    torch.Size([5, 4, 2])
     """
 
-    def __init__(self, spec: PolicySpec, task: slice) -> None:
+    def __init__(self, spec: PolicySpec, task_dim: int) -> None:
+        """Starts from zero guesses; where task_dim is 0 the env shows no task, and there is nothing to tell."""
         super().__init__()
         self.remembered = slice(spec.hidden_size)
         """Of a policy's features."""
-        self.task = task
-        """Of an env's observations; empty where the env does not show it, and then there is nothing to tell."""
-        self.weight = nn.Parameter(torch.zeros(task.stop - task.start, spec.hidden_size))
-        self.bias = nn.Parameter(torch.zeros(task.stop - task.start))
+        self.weight = nn.Parameter(torch.zeros(task_dim, spec.hidden_size))
+        self.bias = nn.Parameter(torch.zeros(task_dim))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(..., feature_dim) -> (..., P) the task, each parameter in units in which its training range is [-1, 1]."""
+        """Maps (..., feature_dim) to guesses at the task, (..., P), in the env's units: from -1 to 1 in training."""
         return features[..., self.remembered] @ self.weight.T + self.bias
 
-    def loss(self, features: Tensor, obs: Tensor) -> Tensor:
-        """Half the squared error, summed over parameters: a scalar."""
-        error = self.forward(features) - obs[..., self.task]
+    def loss(self, features: Tensor, task: Tensor) -> Tensor:
+        """Returns half the squared error of guesses at tasks (..., P), summed over parameters: a scalar."""
+        error = self.forward(features) - task
         return 0.5 * error.square().sum(dim=-1).mean()

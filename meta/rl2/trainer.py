@@ -1,18 +1,24 @@
 """Meta-training, iteration by iteration: RL² with PPO."""
 
+import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.rl2.advantages import RewardScaler, generalised_advantages
+from limbshift.meta.evaluation.returns import up_to_first_fall
+from limbshift.meta.rl2.advantages import RewardScaler, explained_variance
 from limbshift.meta.rl2.collector import Collector
 from limbshift.meta.rl2.config import PPOConfig
-from limbshift.meta.rl2.ppo import PPO, Losses
+from limbshift.meta.rl2.ppo import PPO, Losses, Update
 from limbshift.meta.rl2.storage import RolloutStorage
+from limbshift.meta.threads import torch_threads
 
 
 class Progress(NamedTuple):
@@ -24,14 +30,24 @@ class Progress(NamedTuple):
     iterations: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Iteration:
     """What one iteration gave and took."""
 
     losses: dict[str, float]
     """By the names of `Losses`; empty for the first iteration, which only fills the normalisers."""
+    learning_rate: float | None
+    """Adam's step size; None for the first iteration."""
+    grad_norm: float | None
+    """Before it is clipped, mean over minibatches; None for the first iteration."""
+    explained_variance: float | None
+    """Of the value targets by the values, before the update; None where the targets do not vary."""
+    reward_scale: float
+    """Factor on the rewards for the learner."""
     episode_returns: list[float]
-    """Mean return of each of the trial's episodes while exploring."""
+    """Mean return of each of the trial's episodes while exploring, up to the first fall as in evaluation."""
+    returns_with_restarts: list[float]
+    """The same with what the restarts after a fall earned."""
     terminations: float
     """Falls and divergences per episode."""
     action_std: float
@@ -42,6 +58,7 @@ class Iteration:
 
     @property
     def seconds(self) -> float:
+        """All of it."""
         return self.env_seconds + self.policy_seconds + self.update_seconds
 
 
@@ -51,7 +68,9 @@ class Trainer:
     Everything that a later session needs to go on as if nothing had happened is in `state_dict`.
     """
 
-    def __init__(self, env: TrialEnv, policy: RecurrentActorCritic, config: PPOConfig, gamma: float, seed: int) -> None:
+    def __init__(
+        self, env: TrialEnv, policy: RecurrentActorCritic, config: PPOConfig, *, gamma: float, seed: int
+    ) -> None:
         self.env = env
         self.policy = policy
         self.gamma = gamma
@@ -59,58 +78,64 @@ class Trainer:
         device = policy.log_std.device
         self.generator = torch.Generator(device).manual_seed(seed)
         self.collector = Collector(env, policy, self.generator)
-        self.ppo = PPO(policy, config, self.generator, env.layout.task)
+        self.ppo = PPO(policy, config, self.generator, task_dim=self.collector.storage.task.shape[-1])
         self.scaler = RewardScaler(gamma, device)
         self.progress = Progress()
-        self._update_threads = torch.get_num_threads()
+        self.annealed = 0.0
+        """The largest share of a budget that was spent: the schedules' position, which never goes back."""
 
     def iterate(self, spent: float) -> Iteration:
-        """One iteration; `spent` is the share of the budget that is gone."""
+        """Runs one iteration; `spent` is the share of the budget that is gone."""
         start = time.perf_counter()
-        # Idle OpenMP threads spin for a while, and would take the cores from the simulator's.
-        torch.set_num_threads(1)
-        storage = self.collector.collect()
-        torch.set_num_threads(self._update_threads)
-        losses = self.learn(storage, spent)
-        iteration = self._read(storage, losses, start)
+        with torch_threads(1):  # idle OpenMP threads spin for a while, and would take the cores from the simulator's
+            storage = self.collector.collect()
+        self.annealed = max(self.annealed, spent)
+        update = self.learn(storage, self.annealed)
+        iteration = self._read(storage, update, start)
         steps, seconds, iterations = self.progress
         self.progress = Progress(steps + storage.reward.numel(), seconds + iteration.seconds, iterations + 1)
         self.env.task_env.physics.check()
         return iteration
 
-    def learn(self, storage: RolloutStorage, spent: float) -> Losses | None:
-        """Improve the policy by these trials; the first iteration only fills the normalisers."""
+    def learn(self, storage: RolloutStorage, spent: float) -> Update | None:
+        """Improves the policy by these trials; the first iteration only fills the normalisers."""
         self.scaler.update(storage.reward, storage.terminated)
-        advantage = generalised_advantages(
-            storage.reward * self.scaler.scale, storage.value, storage.terminated, self.gamma, self.gae_lambda
-        )
-        losses = self.ppo.update(storage, advantage, spent) if self.progress.iterations else None
+        storage.estimate_advantages(self.scaler.scale, gamma=self.gamma, gae_lambda=self.gae_lambda)
+        update = self.ppo.update(storage, spent) if self.progress.iterations else None
         self.policy.normaliser.update(storage.obs[:-1])
-        return losses
+        return update
 
-    def _read(self, storage: RolloutStorage, losses: Losses | None, start: float) -> Iteration:
-        """What is told of an iteration: the one place where the host reads from the device, and waits for it."""
-        by_episode = storage.reward.view(self.env.episodes_per_trial, self.env.horizon, -1)
-        figures = torch.stack(
-            [
-                storage.terminated.sum() / (self.env.num_envs * self.env.episodes_per_trial),
-                self.policy.log_std.detach().exp().mean(),
-                *by_episode.sum(dim=1).mean(dim=-1),
-                *(losses or ()),
-            ]
-        ).tolist()
-        terminations, action_std, *rest = figures
-        episodes = self.env.episodes_per_trial
+    def _read(self, storage: RolloutStorage, update: Update | None, start: float) -> Iteration:
+        """Reads what is told of an iteration: the one place where the host waits for the device."""
+        slots = (self.env.episodes_per_trial, self.env.horizon, self.env.num_envs)
+        reward, terminated = storage.reward.view(slots), storage.terminated.view(slots)
+        empty = reward.new_empty(0)
+        figures = {
+            "losses": torch.stack(update.losses) if update else empty,
+            "grad_norm": update.grad_norm if update else empty,
+            "explained_variance": explained_variance(storage.value[:-1], storage.value_target),
+            "reward_scale": self.scaler.scale,
+            "episode_returns": up_to_first_fall(reward, terminated).sum(dim=1).mean(dim=-1),
+            "returns_with_restarts": reward.sum(dim=1).mean(dim=-1),
+            "terminations": terminated.sum() / (self.env.num_envs * self.env.episodes_per_trial),
+            "action_std": self.policy.log_std.detach().exp().mean(),
+        }
+        read = read_together(figures)
         laps = self.collector.stopwatch.laps()
         env_seconds, policy_seconds = sum(laps[1::2]), sum(laps[::2])
         return Iteration(
-            dict(zip(Losses._fields, rest[episodes:], strict=False)),
-            rest[:episodes],
-            terminations,
-            action_std,
-            env_seconds,
-            policy_seconds,
-            time.perf_counter() - start - env_seconds - policy_seconds,
+            losses=dict(zip(Losses._fields, read["losses"], strict=False)),
+            learning_rate=self.ppo.learning_rate if update else None,
+            grad_norm=finite(read["grad_norm"]),
+            explained_variance=finite(read["explained_variance"]),
+            reward_scale=read["reward_scale"][0],
+            episode_returns=read["episode_returns"],
+            returns_with_restarts=read["returns_with_restarts"],
+            terminations=read["terminations"][0],
+            action_std=read["action_std"][0],
+            env_seconds=env_seconds,
+            policy_seconds=policy_seconds,
+            update_seconds=time.perf_counter() - start - env_seconds - policy_seconds,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -123,6 +148,7 @@ class Trainer:
             "scaler": {"count": self.scaler.count, "moments": self.scaler.moments},
             "task_index": self.env.task_env.task_index,
             "progress": tuple(self.progress),
+            "annealed": self.annealed,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -135,3 +161,23 @@ class Trainer:
         self.scaler.moments.copy_(state["scaler"]["moments"])
         self.env.task_env.task_index.copy_(state["task_index"])
         self.progress = Progress(*state["progress"])
+        self.annealed = state.get("annealed", 0.0)  # checkpoints of the first release hold none
+
+
+def read_together(figures: Mapping[str, Tensor]) -> dict[str, list[float]]:
+    """Reads all values of some tensors at once: the host waits for the device a single time.
+
+    >>> read_together({"pair": torch.tensor([1.0, 2.0]), "none": torch.empty(0), "one": torch.tensor(3.0)})
+    {'pair': [1.0, 2.0], 'none': [], 'one': [3.0]}
+    """
+    values = iter(torch.cat([figure.reshape(-1) for figure in figures.values()]).tolist())
+    return {name: list(islice(values, figure.numel())) for name, figure in figures.items()}
+
+
+def finite(values: Sequence[float]) -> float | None:
+    """Returns the only value; None where there is none, or where it is no number.
+
+    >>> finite([0.5]), finite([]), finite([float("nan")])
+    (0.5, None, None)
+    """
+    return values[0] if values and math.isfinite(values[0]) else None

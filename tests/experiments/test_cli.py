@@ -36,6 +36,8 @@ def test_training_leaves_everything_that_a_run_holds(run: Path) -> None:
     rows = read_metrics(run / "metrics.jsonl")
     assert rows[-1]["step"] == 3 * TRIAL_STEPS
     assert {"train/return_episode_2", "loss/policy", "speed/steps_per_second"} <= rows[2].keys()
+    learning = {f"train/{name}" for name in ("learning_rate", "grad_norm", "explained_variance", "reward_scale")}
+    assert learning <= rows[2].keys()
     assert "heldout/return_episode_1" in rows[-1]
     for name in ("checkpoint.pt", "controller.safetensors"):
         assert (run / name).stat().st_size > 1000

@@ -121,9 +121,9 @@ def test_an_iteration_never_waits_for_the_device(name: str) -> None:
     for _ in range(2):  # captures what is replayed, and makes the optimiser's state
         trainer.iterate(0.0)
     with no_waiting():
-        losses = trainer.learn(trainer.collector.collect(), 0.2)
-    assert losses is not None
-    assert all(loss.isfinite() for loss in losses)
+        update = trainer.learn(trainer.collector.collect(), 0.2)
+    assert update is not None
+    assert all(value.isfinite() for value in (*update.losses, update.grad_norm))
 
 
 def test_a_run_is_resumed_and_its_controller_acts_on_the_cpu(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from torch import Tensor
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.engine import Engine
-from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.rl2 import device_copy as transfer
+from limbshift.envs.trial_env import TrialEnv, TrialStep
+from limbshift.meta.rl2 import device_copy
 from limbshift.meta.rl2.advantages import RewardScaler, generalised_advantages
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.ppo import PPO
@@ -34,43 +34,51 @@ def test_an_iteration_is_not_read_before_it_is_over() -> None:
     trainer.iterate(0.0)  # captures what is replayed, and makes the optimiser's state
     trainer.iterate(0.1)
     with none_allowed():
-        losses = trainer.learn(trainer.collector.collect(), 0.2)
+        update = trainer.learn(trainer.collector.collect(), 0.2)
     with none_allowed(), pytest.raises(ValueRead):
         trainer.iterate(0.3)
-    assert losses is not None
-    assert all(loss.isfinite() for loss in losses)
+    assert update is not None
+    assert all(value.isfinite() for value in (*update.losses, update.grad_norm))
 
 
 def test_advantages_loss_and_update_stay_on_their_device() -> None:
     policy = RecurrentActorCritic(PolicySpec(3, 2, hidden_size=4)).to(META)
     task = slice(policy.spec.trial_obs_dim, policy.spec.trial_obs_dim + 2)
-    storage = RolloutStorage(5, 4, task.stop, policy.spec.feature_dim, 2, META)
+    storage = RolloutStorage(policy.spec, num_steps=5, num_envs=4, task=task, device=META, env_device=META)
     scaler = RewardScaler(0.9, META)
     scaler.update(storage.reward, storage.terminated)
-    reward = storage.reward * scaler.scale
-    advantage = generalised_advantages(reward, storage.value, storage.terminated, 0.9, 0.95)
-    losses = PPO(policy, PPOConfig(), torch.Generator(), task).update(storage, advantage, 0.5)
+    storage.estimate_advantages(scaler.scale, gamma=0.9, gae_lambda=0.95)
+    losses, grad_norm = PPO(policy, PPOConfig(), torch.Generator(), task_dim=2).update(storage, 0.5)
     policy.normaliser.update(storage.obs)
-    assert {loss.device for loss in losses} == {META}
+    assert {value.device for value in (*losses, grad_norm)} == {META}
     with pytest.raises(RuntimeError):
         losses.total.item()
     with pytest.raises(RuntimeError):
-        generalised_advantages(reward.to("meta"), torch.zeros(6, 4), storage.terminated, 0.9, 0.95)
+        generalised_advantages(storage.reward, torch.zeros(6, 4), storage.terminated, gamma=0.9, gae_lambda=0.95)
 
 
 def test_rows_of_another_device_travel_by_a_place_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     def page_locked(like: Tensor) -> Tensor:
         return torch.zeros_like(like, device="cpu")  # locked or not is a matter of speed
 
-    monkeypatch.setattr(transfer, "_page_locked", page_locked)
+    monkeypatch.setattr(device_copy, "_page_locked", page_locked)
+    spec = PolicySpec(2, 1, hidden_size=4)
     for source in (torch.device("cpu"), torch.device("cuda", 0)):
-        target = torch.zeros(3, 2)
-        rows = transfer.RowCopy(target, source)
-        for t in range(3):
-            rows[t] = torch.tensor([t, 10.0 * t], dtype=torch.float64)
-        assert target.tolist() == [[0, 0], [1, 10], [2, 20]]
+        task = slice(spec.trial_obs_dim, spec.trial_obs_dim + 1)
+        storage = RolloutStorage(
+            spec, num_steps=2, num_envs=1, task=task, device=torch.device("cpu"), env_device=source
+        )
+        shown = torch.arange(18.0).view(3, 1, 6)
+        storage.begin(shown[0])
+        for t in range(2):
+            reward, fell = torch.tensor([10.0 * t], dtype=torch.float64), torch.tensor([t == 1])
+            storage.write(t, TrialStep(shown[t + 1], reward, fell, fell, False))
+        assert torch.equal(storage.obs, shown[..., :5])
+        assert torch.equal(storage.task, shown[:-1, :, 5:])
+        assert storage.reward.flatten().tolist() == [0.0, 10.0]
+        assert storage.terminated.flatten().tolist() == [False, True]
     tensor = torch.ones(2)
-    assert transfer.HostFetch(tensor, torch.device("cpu"))(tensor) is tensor
+    assert device_copy.HostFetch(tensor, torch.device("cpu"))(tensor) is tensor
 
 
 def test_a_stopwatch_gives_the_time_between_its_marks(monkeypatch: pytest.MonkeyPatch) -> None:

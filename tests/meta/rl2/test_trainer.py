@@ -1,22 +1,26 @@
 """Collection, iterations, and going on where a run was left."""
 
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
 
+from limbshift.agents.actor import PolicyActor
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.runs.directory import RunError, open_run
 from limbshift.meta.checkpoint import load_checkpoint, save_checkpoint
+from limbshift.meta.evaluation.adaptation import play
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
+from tests.envs.sled import Sledding
 
 
-def make_trainer(seed: int = 0) -> Trainer:
-    env = TrialEnv(make_family("HalfCheetahLimbsDir"), 4, 2, 5, seed=seed, observe_task=True)
+def make_trainer(seed: int = 0, num_envs: int = 4, horizon: int = 5) -> Trainer:
+    env = TrialEnv(make_family("HalfCheetahLimbsDir"), num_envs, 2, horizon, seed=seed, observe_task=True)
     torch.manual_seed(seed)
     policy = RecurrentActorCritic(PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=8))
     return Trainer(env, policy, PPOConfig(), gamma=0.9, seed=seed)
@@ -84,6 +88,83 @@ def test_only_the_learner_sees_scaled_rewards() -> None:
     assert trainer.scaler.scale != 1.0
     storage = trainer.collector.storage
     torch.testing.assert_close(storage.obs[1:, :, trainer.env.layout.previous_reward].squeeze(-1), storage.reward)
+
+
+def test_returns_while_training_are_those_of_an_evaluation() -> None:
+    """A policy that pushes with all its might falls again and again; its noise is too small to change that."""
+
+    def make_env() -> TrialEnv:
+        return TrialEnv(Sledding(), 6, 2, 30, seed=3)
+
+    env = make_env()
+    policy = RecurrentActorCritic(PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=4), -20.0)
+    torch.nn.init.constant_(policy.action_head.bias, 2.0)
+    iteration = Trainer(env, policy, PPOConfig(), gamma=0.9, seed=0).iterate(0.0)
+    evaluated = play(make_env(), PolicyActor(policy, 6))
+    assert (evaluated.falls >= 2).all()
+    assert iteration.episode_returns == pytest.approx(evaluated.reward.sum(axis=-1).mean(axis=0).tolist(), rel=1e-4)
+    for counted, everything in zip(iteration.episode_returns, iteration.returns_with_restarts, strict=True):
+        assert abs(everything - counted) > 1
+
+
+def test_returns_by_hand() -> None:
+    """Two trials of 2 x 2 steps that earn 1, 2, 4, 8 and 10, 20, 40, 80; the second falls at its first and third step.
+
+    Up to the first falls they return 3 and 12, and 10 and 40; with restarts 3 and 12, and 30 and 120.
+    """
+    trainer = make_trainer(num_envs=2, horizon=2)
+    storage = trainer.collector.collect()
+    storage.reward[:] = torch.tensor([[1.0, 10], [2, 20], [4, 40], [8, 80]])
+    storage.terminated[:] = torch.tensor([[False, True], [False, False], [False, True], [False, False]])
+    storage.estimate_advantages(torch.ones(()), gamma=0.9, gae_lambda=0.9)
+    iteration = trainer._read(storage, None, 0.0)
+    assert iteration.episode_returns == [6.5, 26.0]
+    assert iteration.returns_with_restarts == [16.5, 66.0]
+    assert iteration.terminations == 0.5
+
+
+def test_an_iteration_tells_how_it_learned() -> None:
+    trainer = make_trainer()
+    first = trainer.iterate(0.0)
+    assert (first.losses, first.learning_rate, first.grad_norm) == ({}, None, None)
+    second = trainer.iterate(0.5)
+    assert second.learning_rate == pytest.approx(4e-4)
+    assert second.grad_norm is not None
+    assert second.grad_norm > 0
+    assert second.reward_scale == trainer.scaler.scale.item()
+    storage = trainer.collector.storage
+    error = storage.value_target - storage.value[:-1]
+    assert second.explained_variance == pytest.approx(1 - (error.var() / storage.value_target.var()).item(), rel=1e-4)
+
+
+def test_without_rewards_nothing_is_explained() -> None:
+    trainer = make_trainer()
+    storage = trainer.collector.collect()
+    storage.value_target = torch.zeros_like(storage.reward)
+    assert trainer._read(storage, None, 0.0).explained_variance is None
+
+
+def test_a_larger_budget_does_not_undo_the_annealing(tmp_path: Path) -> None:
+    """Stopped at 0.6 of its budget, a run goes on at 0.3 of a larger one: it stays at 0.6 until that has passed."""
+    first = make_trainer()
+    for spent in (0.0, 0.6):
+        first.iterate(spent)
+    save_checkpoint(tmp_path / "checkpoint.pt", first.state_dict())
+    resumed = make_trainer()
+    resumed.load_state_dict(load_checkpoint(tmp_path / "checkpoint.pt"))
+    with patch.object(resumed.ppo, "update", wraps=resumed.ppo.update) as update:
+        rates = [resumed.iterate(spent).learning_rate for spent in (0.3, 0.5, 0.8)]
+    assert [call.args[1] for call in update.call_args_list] == [0.6, 0.6, 0.8]
+    assert rates == pytest.approx([3.4e-4, 3.4e-4, 2.2e-4])
+
+
+def test_a_checkpoint_from_before_the_schedules_position_was_kept_is_loaded() -> None:
+    state = make_trainer().state_dict()
+    del state["annealed"]
+    trainer = make_trainer()
+    trainer.load_state_dict(state)
+    assert trainer.iterate(0.25).learning_rate is None
+    assert trainer.iterate(0.5).learning_rate == pytest.approx(4e-4)
 
 
 def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
