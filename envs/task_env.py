@@ -24,7 +24,7 @@ class TaskStep(NamedTuple):
     """What a control step gave."""
 
     reward: Tensor
-    """(N,) in the engine's dtype; 0 where the simulation diverged."""
+    """(N,) in the engine's dtype, a new tensor; 0 where the simulation diverged."""
     terminated: Tensor
     """(N,) bool: the robot fell, or its simulation diverged."""
     diverged: Tensor
@@ -32,7 +32,7 @@ class TaskStep(NamedTuple):
     action: Tensor
     """(N, A) as sent: clipped to the motors' range. Where the task delays actions, it is executed later."""
     terms: dict[str, Tensor]
-    """The reward's terms, (N,) each."""
+    """The reward's terms, (N,) each: new tensors."""
 
 
 class TaskEnv:
@@ -145,7 +145,9 @@ class TaskEnv:
         fallen = self.robot.fallen(self.physics)
         terminated = diverged if fallen is None else fallen | diverged
         terms = self.family.reward(Motion(self.physics, velocity, action, terminated), self.task)
-        reward = functools.reduce(torch.add, terms.values()).to(self.physics.dtype).masked_fill_(diverged, 0.0)
+        # A term may be a live view of the simulator, and the only term is the sum itself: both are copied.
+        terms = {name: term.clone() for name, term in terms.items()}
+        reward = functools.reduce(torch.add, terms.values()).to(self.physics.dtype).masked_fill(diverged, 0.0)
         return TaskStep(reward, terminated, diverged, action, terms)
 
     def check_actions(self, action: object) -> Tensor:

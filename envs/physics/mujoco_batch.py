@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
 import mujoco
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from limbshift.envs.errors import SimulationError
 from limbshift.envs.physics.models import MESSAGES
+from limbshift.envs.physics.protocol import CONTACT_FORCES
 
 _DIVERGENCE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
 """The kinds of warning, of position, velocity and acceleration, after which MuJoCo resets a simulation."""
@@ -35,15 +36,20 @@ class MujocoPhysics:
     ) -> None:
         self.model = model
         self.num_sims = num_sims
-        self.timestep = float(model.opt.timestep)
         self.num_threads = min(num_threads or len(os.sched_getaffinity(0)), num_sims)
-        self._batch = Batch(model, num_sims, self.num_threads)
+        # Contacts, from which their forces are computed, are kept by a persistent batch alone.
+        self._batch = Batch(model, num_sims, self.num_threads, persistent=CONTACT_FORCES in computed_fields)
         self._states: dict[str, Tensor] = {}
         self._model_fields = {name: torch.from_numpy(self._batch.expand(name)) for name in model_fields}
         self._nominal = {name: torch.tensor(np.asarray(attrgetter(name)(model))) for name in model_fields}
         self._none = torch.zeros(num_sims, dtype=torch.bool)
         self._divergences = self._batch.warning[:, _DIVERGENCE, 1]  # live: (N, kinds) numbers of warnings
-        self._computed_fields = {name: _view(self._batch.bind(name)) for name in computed_fields}
+        self._computed_fields = {
+            name: _view(self._batch.bind(name)) for name in computed_fields if name != CONTACT_FORCES
+        }
+        if CONTACT_FORCES in computed_fields:
+            self._scratch = mujoco.MjData(model)
+            self._computed_fields[CONTACT_FORCES] = torch.zeros(num_sims, model.nbody, 6, dtype=self.dtype)
 
     def state(self, name: str) -> Tensor:
         if name not in self._states:
@@ -67,6 +73,7 @@ class MujocoPhysics:
 
     def forward(self, mask: Tensor) -> None:
         self._batch.forward(_ids(mask))
+        self._compute_contact_forces(_ids(mask))
 
     def step(self, nstep: int) -> Tensor:
         try:
@@ -74,6 +81,7 @@ class MujocoPhysics:
                 self._batch.step(nstep=nstep)
         except mujoco.batch.SimulationError as error:
             raise SimulationError(f"MuJoCo cannot go on: {error}") from error
+        self._compute_contact_forces(range(self.num_sims))
         if not np.count_nonzero(self._divergences):
             return self._none
         diverged = torch.from_numpy(self._divergences.any(axis=1))
@@ -93,6 +101,20 @@ class MujocoPhysics:
 
     def close(self) -> None:
         self._states.clear()
+
+    def _compute_contact_forces(self, sims: Iterable[int]) -> None:
+        """Fills in the forces of these simulations' contacts, where they are asked for.
+
+        A force sensor would make MuJoCo compute them too, but from the first of the four stages of RK4; after a step
+        the contacts are the last one's, from which Gymnasium computes them.
+        """
+        if CONTACT_FORCES not in self._computed_fields:
+            return
+        forces = self._computed_fields[CONTACT_FORCES].numpy()
+        for sim in sims:
+            self._batch.get_data(sim, self._scratch)
+            mujoco.mj_rnePostConstraint(self.model, self._scratch)  # of the model, it reads no field that tasks change
+            forces[sim] = self._scratch.cfrc_ext
 
 
 def _ids(mask: Tensor) -> np.ndarray:

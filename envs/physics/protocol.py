@@ -6,6 +6,9 @@ import mujoco
 import torch
 from torch import Tensor
 
+CONTACT_FORCES = "cfrc_ext"
+"""(N, bodies, 6) torque and force of the contacts on each body, N m and N: MuJoCo computes it on demand alone."""
+
 
 class Physics(Protocol):
     """N simulations of one model, stepped together.
@@ -20,8 +23,6 @@ class Physics(Protocol):
     num_sims: int
     device: torch.device
     dtype: torch.dtype
-    timestep: float
-    """Seconds of one substep."""
 
     def state(self, name: str) -> Tensor:
         """A live, writable state field, as named in MjData: qpos, qvel, ctrl, ..."""

@@ -13,6 +13,7 @@ import warp
 from torch import Tensor
 
 from limbshift.envs.errors import CapacityError, InputError
+from limbshift.envs.physics.protocol import CONTACT_FORCES
 
 
 def _start_warp() -> None:
@@ -71,7 +72,6 @@ class WarpPhysics:
     ) -> None:
         self.model = model
         self.num_sims = num_sims
-        self.timestep = float(model.opt.timestep)
         self.device = _indexed(device)
         self._warp = warp.device_from_torch(self.device)
         with warp.ScopedDevice(self._warp):
@@ -115,15 +115,20 @@ class WarpPhysics:
         self._replay("reset", lambda: mujoco_warp.reset_data(self.on_device, self._data, reset=self._mask))
 
     def forward(self, mask: Tensor) -> None:
+        def forward() -> None:
+            mujoco_warp.forward(self.on_device, self._data)
+            self._compute_contact_forces()
+
         if self._computed_fields:  # a step computes all else anew
             kept = self._keep_computed()
-            self._replay("forward", lambda: mujoco_warp.forward(self.on_device, self._data))
+            self._replay("forward", forward)
             self._restore_computed(kept, mask)
 
     def step(self, nstep: int) -> Tensor:
         def substeps() -> None:
             for _ in range(nstep):
                 mujoco_warp.step(self.on_device, self._data)
+            self._compute_contact_forces()
 
         self._replay(f"step {nstep}", substeps)
         self._overflow |= self.state("overflow")
@@ -182,6 +187,11 @@ class WarpPhysics:
 
     def _stream(self) -> warp.Stream | None:
         return warp.stream_from_torch(self.device) if self._warp.is_cuda else None
+
+    def _compute_contact_forces(self) -> None:
+        """Computes the field that MuJoCo computes on demand alone, where it is asked for."""
+        if CONTACT_FORCES in self._computed_fields:
+            mujoco_warp.rne_postconstraint(self.on_device, self._data)
 
     def _keep_computed(self) -> list[Tensor]:
         return [live.clone() for live in self._computed_fields.values()]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
-from typing import Self
+from typing import ClassVar
 
 import mujoco
 import torch
@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.models import gymnasium_xml
-from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.physics.protocol import CONTACT_FORCES, Physics
 from limbshift.envs.tasks.common import DIRECTION, HEADING, all_but, mass_factor, motor_lives, motor_signs, place
 from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleLimbMass
 from limbshift.envs.tasks.parameter import Effect, TaskParameter, drawn_tasks
@@ -33,6 +33,10 @@ ALIVE_WEIGHT = 0.2
 """Pay for each step without a fall; Gymnasium's 1 outweighs running for so long that ants learn to stand still."""
 CONTROL_WEIGHT = 0.01
 """Cost of a squared action; Gymnasium's is 0.5."""
+GYMNASIUM_CONTACT_WEIGHT = 5e-4
+"""Gymnasium's cost of a squared force or torque of a contact on a body."""
+MAX_CONTACT_FORCE = 1.0
+"""At which Gymnasium cuts each of these off, N or N m."""
 RESET_NOISE = 0.1
 """Half width of the initial positions (m, rad), deviation of the initial velocities."""
 HEALTHY_HEIGHT = (0.2, 1.0)
@@ -46,7 +50,7 @@ WORTHLESS = 4.0
 
 
 class Ant(Robot):
-    """Gymnasium's Ant-v5 without contact forces: its model and initial state.
+    """Gymnasium's Ant-v5 without contact forces in its observation: its model and initial state.
 
     | Observation | what | unit |
     |---|---|---|
@@ -71,14 +75,7 @@ class Ant(Robot):
     frame_skip = 5
     integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     camera = {"distance": 4.0, "azimuth": 90.0, "elevation": -25.0}
-    computed_fields = ("xpos",)
-    falls_by_height = False
-    """Whether it falls as Gymnasium's does."""
-
-    def as_written(self) -> Self:
-        robot = super().as_written()
-        robot.falls_by_height = True
-        return robot
+    computed_fields: ClassVar[tuple[str, ...]] = ("xpos",)
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         return physics.state("qpos")[:, 2:], physics.state("qvel")
@@ -91,39 +88,58 @@ class Ant(Robot):
         return self.start.like(qpos) + RESET_NOISE * (2 * qpos - 1), RESET_NOISE * torch.special.ndtri(qvel)
 
     def fallen(self, physics: Physics) -> Tensor:
-        height, _, x, y = physics.state("qpos")[:, 2:6].unbind(dim=-1)
-        if self.falls_by_height:
-            return (height < HEALTHY_HEIGHT[0]) | (height > HEALTHY_HEIGHT[1])
+        x, y = physics.state("qpos")[:, 4:6].unbind(dim=-1)
         return x.square() + y.square() > 0.5  # 1 - 2 (x^2 + y^2) is the cosine of the tilt
 
 
-ROBOT = Ant()
+class GymnasiumAnt(Ant):
+    """Ant with Gymnasium's integrator and fall, and with the forces of its contacts at hand."""
+
+    integrator = None
+    computed_fields = (*Ant.computed_fields, CONTACT_FORCES)
+
+    def fallen(self, physics: Physics) -> Tensor:
+        height = physics.state("qpos")[:, 2]
+        return (height < HEALTHY_HEIGHT[0]) | (height > HEALTHY_HEIGHT[1])
 
 
 class AntFamily(TaskFamily):
     """Ants run along +x; those that are to do otherwise say so."""
 
-    robot = ROBOT
+    robot: Robot = Ant()
     gamma = 0.99
     initial_log_std = INITIAL_LOG_STD
     variants = {
         "default": {},
-        "gymnasium": {"robot": ROBOT.as_written(), "alive_weight": 1.0, "control_weight": 0.5},
+        "gymnasium": {
+            "robot": GymnasiumAnt(),
+            "alive_weight": 1.0,
+            "control_weight": 0.5,
+            "contact_weight": GYMNASIUM_CONTACT_WEIGHT,
+        },
     }
     alive_weight = ALIVE_WEIGHT
     control_weight = CONTROL_WEIGHT
+    contact_weight = 0.0
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v_x + 0.2 (0 where it falls) - 0.01 * sum(a^2); variant "gymnasium": 1 for 0.2, 0.5 for 0.01"""
+        """v_x + 0.2 (0 where it falls) - 0.01 * sum(a^2);
+        variant "gymnasium": v_x + 1 (0 where it falls) - 0.5 * sum(a^2) - 0.0005 * sum(clip(f, -1, 1)^2);
+        f are the forces (N) and torques (N m) of contacts on the bodies
+        """
         return self.paid(motion.velocity[:, 0], motion)
 
     def paid(self, progress: Tensor, motion: Motion) -> dict[str, Tensor]:
-        """Progress, staying upright, and the cost of the motors' work."""
-        return {
+        """Progress, staying upright, and the costs of the motors' work and, where they are paid for, of contacts."""
+        terms = {
             "run": progress,
             "alive": self.alive_weight * alive(motion.fallen),
             "control": control_cost(motion.action, self.control_weight),
         }
+        if self.contact_weight:
+            forces = motion.physics.computed_field(CONTACT_FORCES).clamp(-MAX_CONTACT_FORCE, MAX_CONTACT_FORCE)
+            terms["contact"] = -self.contact_weight * forces.square().sum(dim=(1, 2))
+        return terms
 
 
 def limbs(widest: float, extrapolation: float) -> tuple[TaskParameter, ...]:
@@ -155,8 +171,10 @@ class AntDir(AntFamily):
     parameters = (HEADING,)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v . (cos heading, sin heading) + 0.2 (0 where it falls) - 0.01 * sum(a^2);
-        variant "gymnasium": 1 for 0.2, 0.5 for 0.01
+        """v_x * cos(heading) + v_y * sin(heading) + 0.2 (0 where it falls) - 0.01 * sum(a^2);
+        variant "gymnasium": v_x * cos(heading) + v_y * sin(heading) + 1 (0 where it falls) - 0.5 * sum(a^2)
+        - 0.0005 * sum(clip(f, -1, 1)^2);
+        f are the forces (N) and torques (N m) of contacts on the bodies
         """
         return self.paid(along(motion.velocity, task["heading"]), motion)
 
@@ -166,7 +184,9 @@ class RunEitherWay(AntFamily):
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """direction * v_x + 0.2 (0 where it falls) - 0.01 * sum(a^2);
-        variant "gymnasium": 1 for 0.2, 0.5 for 0.01
+        variant "gymnasium": direction * v_x + 1 (0 where it falls) - 0.5 * sum(a^2)
+        - 0.0005 * sum(clip(f, -1, 1)^2);
+        f are the forces (N) and torques (N m) of contacts on the bodies
         """
         return self.paid(task["direction"] * motion.velocity[:, 0], motion)
 
@@ -210,7 +230,8 @@ class AntGoal(AntFamily):
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """approach + 1 - distance / 4 m + 0.2 (0 where it falls) - 0.01 * sum(a^2);
-        approach is the speed towards the goal; variant "sparse": 1 within 0.5 m, else 0, for both
+        variant "sparse": (1 if distance < 0.5 m else 0) + 0.2 (0 where it falls) - 0.01 * sum(a^2);
+        distance is that of the torso from the goal, approach its speed towards the goal
         """
         goal = torch.stack([task["goal_x"], task["goal_y"]], dim=-1)
         offset = goal - self.robot.position(motion.physics)

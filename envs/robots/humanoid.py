@@ -1,18 +1,23 @@
 """Humanoid: a two-legged robot with arms and 17 motors, that falls."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import mujoco
 from torch import Tensor
 
 from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.models import gymnasium_xml
-from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.physics.protocol import CONTACT_FORCES, Physics
 from limbshift.envs.tasks.common import HEADING
 from limbshift.envs.tasks.rewards import alive, along, control_cost
 
 RUN_WEIGHT, ALIVE_WEIGHT, CONTROL_WEIGHT = 1.25, 5.0, 0.1
 """Gymnasium's weights of speed (m/s), of staying upright and of a squared motor force."""
+CONTACT_WEIGHT = 5e-7
+"""Gymnasium's cost of a squared force (N) or torque (N m) of a contact on a body."""
+MAX_CONTACT_COST = 10.0
+"""At which Gymnasium cuts the cost of all contacts off."""
 RESET_NOISE = 0.01
 """Half width of the initial positions (m, rad) and velocities (m/s, rad/s)."""
 HEALTHY_HEIGHT = (1.0, 2.0)
@@ -20,7 +25,7 @@ HEALTHY_HEIGHT = (1.0, 2.0)
 
 
 class Humanoid(Robot):
-    """Gymnasium's Humanoid-v5 without inertias, which would tell the task, and without contact forces.
+    """Gymnasium's Humanoid-v5 without inertias, which would tell the task, or contact forces in its observation.
 
     | Observation | what | unit |
     |---|---|---|
@@ -46,7 +51,7 @@ class Humanoid(Robot):
     frame_skip = 5
     integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     camera = {"distance": 4.0, "azimuth": 90.0, "elevation": -12.0}
-    computed_fields = ("cvel", "qfrc_actuator", "subtree_com")
+    computed_fields: ClassVar[tuple[str, ...]] = ("cvel", "qfrc_actuator", "subtree_com")
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         return (
@@ -68,21 +73,33 @@ class Humanoid(Robot):
         return (height <= HEALTHY_HEIGHT[0]) | (height >= HEALTHY_HEIGHT[1])
 
 
-ROBOT = Humanoid()
+class GymnasiumHumanoid(Humanoid):
+    """Humanoid with Gymnasium's integrator, and with the forces of its contacts at hand."""
+
+    integrator = None
+    computed_fields = (*Humanoid.computed_fields, CONTACT_FORCES)
 
 
 class HumanoidDir(TaskFamily):
     """Run in a direction, any of the circle, that is hidden."""
 
-    robot = ROBOT
+    robot: Robot = Humanoid()
     parameters = (HEADING,)
-    variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written()}}
+    variants = {"default": {}, "gymnasium": {"robot": GymnasiumHumanoid()}}
     gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """1.25 * v . (cos heading, sin heading) + 5 (0 where it falls) - 0.1 * sum(a^2)"""
-        return {
+        """1.25 * (v_x * cos(heading) + v_y * sin(heading)) + 5 (0 where it falls) - 0.1 * sum(a^2);
+        variant "gymnasium": 1.25 * (v_x * cos(heading) + v_y * sin(heading)) + 5 (0 where it falls) - 0.1 * sum(a^2)
+        - min(5e-7 * sum(f^2), 10);
+        f are the forces (N) and torques (N m) of contacts on the bodies
+        """
+        terms = {
             "run": RUN_WEIGHT * along(motion.velocity, task["heading"]),
             "alive": ALIVE_WEIGHT * alive(motion.fallen),
             "control": control_cost(motion.action, CONTROL_WEIGHT),
         }
+        if self.variant == "gymnasium":
+            squares = motion.physics.computed_field(CONTACT_FORCES).square().sum(dim=(1, 2))
+            terms["contact"] = -(CONTACT_WEIGHT * squares).clamp(max=MAX_CONTACT_COST)
+        return terms

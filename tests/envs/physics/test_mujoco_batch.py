@@ -13,6 +13,7 @@ from limbshift.envs.physics.models import load_model
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.robots.half_cheetah import HalfCheetah
 from limbshift.envs.robots.reacher import Reacher
+from tests.envs.physics.ball import BALL
 from tests.envs.sled import MJCF, Sled
 
 MASSES = ("body_mass", "body_inertia")
@@ -168,7 +169,6 @@ def test_views_are_live_and_writable() -> None:
     physics.state("ctrl").zero_()
     physics.step(2)
     assert qpos[:, 0].tolist() == pytest.approx([0.1, -0.2])
-    assert physics.timestep == 0.05
 
 
 @pytest.mark.parametrize("bad", [1e15, float("nan"), float("inf")])
@@ -254,3 +254,21 @@ def test_a_snapshot_is_a_copy_of_one_simulation() -> None:
     expected = stepped(physics.model, 0, *(value[1] for value in copies(physics).values()))
     mujoco.mj_forward(physics.model, expected)
     assert np.array_equal(physics.snapshot(1)[1].xpos, expected.xpos)
+
+
+def test_the_force_of_a_contact_carries_what_rests_on_it() -> None:
+    """A ball of 3 kg at rest under 10 m/s^2 is held by 30 N; one in the air by none, nor one put there."""
+    physics = MujocoPhysics(mujoco.MjModel.from_xml_string(BALL), 2, computed_fields=("cfrc_ext",))
+    physics.state("qpos")[1] = 1.0
+    physics.forward(mask(True, True))
+    assert (physics.computed_field("cfrc_ext").abs().amax(dim=(1, 2)) > 1).tolist() == [True, False]
+    physics.state("qpos")[0] = 0.0
+    for _ in range(100):
+        physics.step(10)
+        physics.state("qpos")[1] = 1.0
+    forces = physics.computed_field("cfrc_ext")
+    assert forces[0, 1].tolist() == pytest.approx([0, 0, 0, 0, 0, 30], abs=1e-3)
+    assert not forces[1].any()
+    physics.state("qpos")[0] = 1.0
+    physics.forward(mask(True, False))
+    assert not forces.any()

@@ -20,6 +20,7 @@ from limbshift.envs.robots.half_cheetah import HalfCheetah
 from limbshift.envs.tasks.parameter import TaskSpace
 from limbshift.envs.tasks.streams import RandomStream
 from limbshift.envs.trial_env import TrialEnv
+from tests.envs.physics.ball import BALL
 from tests.reads import ValueRead, none_allowed
 
 WARP = Engine("warp")
@@ -153,6 +154,20 @@ def test_derived_fields_stay_a_substep_behind() -> None:
     torch.testing.assert_close(
         actual.computed_field("xpos").double(), expected.computed_field("xpos"), rtol=0, atol=1e-5
     )
+
+
+def test_the_force_of_a_contact_carries_what_rests_on_it() -> None:
+    """A ball of 3 kg at rest under 10 m/s^2, is held by 30 N; one in the air by none."""
+    physics = WarpPhysics(mujoco.MjModel.from_xml_string(BALL), 2, (), ("cfrc_ext",), torch.device("cpu"))
+    physics.state("qpos")[1] = 1.0
+    physics.forward(mask(True, True))
+    assert (physics.computed_field("cfrc_ext").abs().amax(dim=(1, 2)) > 1).tolist() == [True, False]
+    for _ in range(100):
+        physics.step(10)
+        physics.state("qpos")[1] = 1.0
+    forces = physics.computed_field("cfrc_ext")
+    assert forces[0, 1].tolist() == pytest.approx([0, 0, 0, 0, 0, 30], abs=0.01)
+    assert not forces[1].any()
 
 
 @pytest.mark.parametrize("bad", [1e15, float("nan"), float("inf")])

@@ -115,8 +115,8 @@ def test_nominal_is_the_unmodified_robot_bit_for_bit(family: TaskFamily) -> None
         assert np.array_equal(getattr(edited, name), getattr(plain, name)), name
 
 
-# What ours leave out: contact forces, which a batch does not compute, and inertias, which would tell the task.
-WITHOUT_CONTACTS = {"include_cfrc_ext_in_observation": False, "contact_cost_weight": 0.0}
+# What ours do not observe: contact forces, and inertias, which would tell the task.
+WITHOUT_CONTACTS = {"include_cfrc_ext_in_observation": False}
 WITHOUT_INERTIAS = {**WITHOUT_CONTACTS, "include_cinert_in_observation": False}
 
 
