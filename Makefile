@@ -4,6 +4,7 @@ PYTHON := $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 HAS_EGL := .venv/bin/python -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("EGL") is None)'
 GET_EGL := apt-get -qq update && apt-get -qq install -y --no-install-recommends libegl1 libgl1-mesa-dri
+LINKS := $(addprefix limbshift/,envs agents meta experiments)
 
 # MuJoCo Warp's kernels, which are compiled once for each robot
 export WARP_CACHE_PATH := $(CURDIR)/.cache/warp
@@ -35,9 +36,13 @@ clean: # what was trained, in runs/, stays
 	rm -rf .cache .venv build dist .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python $(LINKS)
+	@echo "Installing limbshift and what it needs into .venv: some minutes, most of which go into PyTorch"
+	.venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
+
+$(LINKS): # which an sdist lacks, since it holds no symbolic links
+	ln -s ../$(@F) $@
 
 .venv/bin/python: # Debian's Python may lack ensurepip, so the second way borrows the system's pip
 	@test -n "$(PYTHON)" || { echo "limbshift needs Python 3.11 or newer, found $$(python3 -V 2>&1)" >&2; exit 1; }

@@ -1,11 +1,23 @@
-"""What the README shows must run."""
+"""What README and the other pages show must run, parse, exist, and agree with the cards."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+from limbshift.experiments.cli import parse_once
+from limbshift.experiments.runs.controllers import shipped_names
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "experiments" / "controllers").glob("*.md")),
+]
+PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 ROBOT = """
 <mujoco>
@@ -24,10 +36,65 @@ ROBOT = """
 """
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_the_readmes_python_runs(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)[number]
+@pytest.fixture
+def beside_a_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     Path("my_robot.xml").write_text(ROBOT)
-    exec(code.replace("minutes=10", "steps=1, num_envs=4, horizon=5, hidden_size=8"), {"__name__": "readme"})
+
+
+def test_readme_has_python() -> None:
+    assert len(PYTHON) >= 3
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=[f"block{number}" for number in range(len(PYTHON))])
+@pytest.mark.usefixtures("beside_a_robot")
+def test_the_readmes_python_runs(block: str) -> None:
+    exec(block.replace("minutes=10", "steps=1, num_envs=4, horizon=5, hidden_size=8"), {"__name__": "readme"})
+
+
+def commands(page: str) -> list[str]:
+    """Each `limbshift ...` of a page: lines of shell blocks, and code within sentences."""
+    blocks = re.findall(r"^```(?:sh)?\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    prose = re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
+    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
+    found = [line.removeprefix(".venv/bin/") for line in (*lines, *spans)]
+    return [line for line in found if line.startswith("limbshift ")]
+
+
+def words(command: str) -> list[str]:
+    """A command's arguments, with a number for each placeholder of one."""
+    return ["1" if word in {"P", "M", "N", "STEP"} else word for word in shlex.split(command, comments=True)[1:]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_commands_parse(page: Path) -> None:
+    for command in commands(page.read_text()):
+        arguments = words(command)
+        if "--help" not in arguments and len(arguments) > 1:
+            parse_once(arguments)
+
+
+def test_commands_are_found() -> None:
+    found = commands("```\nlimbshift a  # b\n```\ntext `limbshift\nc` and\n```python\nlimbshift d\n```\n")
+    assert found == ["limbshift a  # b", "limbshift c"]
+    assert len(commands(README)) > 15
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_returns_of_shipped_controllers_are_those_of_their_cards(name: str) -> None:
+    (row,) = re.findall(rf"^\| `{name}` \| \d.*$", README, flags=re.MULTILINE)
+    _, _, _, _, first, last, random, *_ = (part.strip().strip("*") for part in row.replace(",", "").split("|"))
+    card = (ROOT / "experiments" / "controllers" / f"{name}.md").read_text()
+    episodes = re.findall(r"^\| \d+ \|.*$", card, flags=re.MULTILINE)
+    assert episodes[0].split("|")[2].strip() == first
+    assert episodes[-1].split("|")[2].strip() == last
+    assert episodes[-1].split("|")[5].split("(")[0].strip() == random

@@ -1,0 +1,34 @@
+"""Runs the examples in docstrings, and tells which public names have none."""
+
+import doctest
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.test_structure import ROOT, SOURCES
+
+MODULES = {"limbshift": ROOT / "limbshift" / "__init__.py"} | SOURCES
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+PUBLIC = (
+    "limbshift.envs.catalogue:families",
+    "limbshift.envs.catalogue:make_family",
+)
+"""What users import: each has an example, in its docstring or in that of a public method."""
+
+
+@pytest.mark.parametrize("module", [name for name, path in MODULES.items() if ">>>" in path.read_text()])
+def test_examples_run(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    results = doctest.testmod(import_module(module), optionflags=OPTIONS)
+    assert results.attempted, "what has >>> in it is no docstring"
+    assert not results.failed
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_name_has_an_example(name: str) -> None:
+    module, attribute = name.split(":")
+    shown = getattr(import_module(module), attribute)
+    found = doctest.DocTestFinder().find(shown, attribute, module=False)
+    assert any(test.examples for test in found), f"{name} has no example"
