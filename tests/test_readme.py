@@ -3,9 +3,14 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from limbshift.envs.robots import half_cheetah
+from limbshift.envs.tasks import common
+from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import parse_once
 from limbshift.experiments.runs.controllers import shipped_names
 
@@ -51,6 +56,17 @@ def test_readme_has_python() -> None:
 @pytest.mark.usefixtures("beside_a_robot")
 def test_the_readmes_python_runs(block: str) -> None:
     exec(block.replace("minutes=10", "steps=1, num_envs=4, horizon=5, hidden_size=8"), {"__name__": "readme"})
+
+
+def test_the_family_that_contributing_adds_moves() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.DOTALL)
+    names: dict[str, Any] = {"__name__": half_cheetah.__name__, **vars(common), **vars(half_cheetah)}
+    exec(block, names)
+    env = TrialEnv(names["HalfCheetahIcyHill"](), 2, 1, 3)
+    before = env.reset().clone()
+    after = env.step(torch.ones(2, 6)).obs
+    env.close()
+    assert (after[:, :17] != before[:, :17]).any(dim=1).all()
 
 
 def commands(page: str) -> list[str]:
