@@ -7,7 +7,7 @@ from limbshift.agents.recurrent import PolicySpec
 
 
 class TaskHead(nn.Module):
-    """Tells the task's parameters from the recurrent cell's output.
+    """Tells the encoded task from the recurrent cell's output.
 
     The simulator knows the task while training. That what is remembered must tell it teaches the memory what to keep,
     sooner than returns alone do. The policy never sees the task, and no controller needs this head.
@@ -25,10 +25,10 @@ class TaskHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(task.stop - task.start))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(..., feature_dim) -> (..., P) the task, each parameter in units in which its training range is [-1, 1]."""
+        """(..., feature_dim) -> (..., task_dim) the task, as `TaskSpace.encode` encodes it."""
         return features[..., self.remembered] @ self.weight.T + self.bias
 
     def loss(self, features: Tensor, obs: Tensor) -> Tensor:
-        """Half the squared error, summed over parameters: a scalar."""
+        """Half the squared error, summed over the encoding: a scalar."""
         error = self.forward(features) - obs[..., self.task]
         return 0.5 * error.square().sum(dim=-1).mean()
