@@ -25,7 +25,7 @@ class PolicySpec:
     obs_dim: int
     action_dim: int
     task_dim: int = 0
-    """Number of task parameters that it sees; above 0 for the oracle alone."""
+    """How many numbers encode the task that it sees; above 0 for the oracle alone."""
     hidden_size: int = 128
     cell: RecurrentCell = "lstm"
     memory: bool = True

@@ -15,8 +15,9 @@ from limbshift.envs.errors import FamilyError
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.models import load_model
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.tasks.parameter import TaskParameter, TaskSpace
+from limbshift.envs.tasks.parameter import ModelEffect, StateEffect, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
+from limbshift.envs.tasks.task_space import TaskSpace
 
 
 class Motion(NamedTuple):
@@ -140,7 +141,10 @@ class TaskFamily(ABC):
         """The terms, (N,) each, whose sum is the reward; task holds (N,) values by parameter."""
 
     def place_goal(self, physics: Physics, task: Mapping[str, Tensor], mask: Tensor) -> None:
-        """Write what shows the goal, and nothing else, into the state of simulations that start."""
+        """Writes what shows the goal, and nothing else, into the states of the simulations that mask picks."""
+        for parameter in self.parameters:
+            if isinstance(parameter.effect, StateEffect):
+                parameter.effect.apply(physics, task[parameter.name], mask)
 
     @property
     def description(self) -> str:
@@ -154,7 +158,7 @@ class TaskFamily(ABC):
     @cached_property
     def model_fields(self) -> tuple[str, ...]:
         """Model fields that need a value for each simulation."""
-        effects = [parameter.effect for parameter in self.parameters if parameter.effect]
+        effects = [parameter.effect for parameter in self.parameters if isinstance(parameter.effect, ModelEffect)]
         return tuple(dict.fromkeys(name for effect in effects for name in effect.model_fields))
 
     def with_train_tasks(self, count: int | None) -> Self:
@@ -174,6 +178,6 @@ class TaskFamily(ABC):
             picked = mask.view(-1, *[1] * (live.dim() - 1))
             live.copy_(torch.where(picked, physics.nominal(name), live))
         for position, parameter in enumerate(self.parameters):
-            if parameter.effect:
+            if isinstance(parameter.effect, ModelEffect):
                 parameter.effect.apply(physics, values[:, position], mask)
         physics.recompute_constants(mask)

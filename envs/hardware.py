@@ -1,12 +1,39 @@
 """What lies between a controller and its robot where a task says so: actions that arrive late, sensors that err."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from limbshift.envs.tasks.parameter import TaskParameter
+from limbshift.envs.tasks.parameter import HardwareEffect, TaskError, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
+
+
+@dataclass(frozen=True)
+class DelayActions(HardwareEffect):
+    """Lets actions reach the motors so many control steps late; zero actions go before them.
+
+    A parameter with this effect lists the delays that it may take, whole numbers, as its choices. Several add up.
+
+    >>> TaskParameter("lag", 0.0, 5.0, "how late", nominal=0.0, choices=(0.0, 5.0), effect=DelayActions()).effect
+    DelayActions()
+    """
+
+
+@dataclass(frozen=True)
+class SensorError(HardwareEffect):
+    """Adds a normal error to each observation; the value is its standard deviation, in the observation's unit.
+
+    >>> SensorError("sensor bias", constant=True).constant
+    True
+    """
+
+    stream: str
+    """Names the random numbers that the errors are made of."""
+    constant: bool = False
+    """Whether a task's errors stay as they are, as a bias does; else each step has its own."""
+
 
 ACTION_DELAY = TaskParameter(
     "action_delay",
@@ -16,17 +43,46 @@ ACTION_DELAY = TaskParameter(
     unit="control steps",
     nominal=0.0,
     choices=(0.0, 1.0, 2.0, 3.0),
+    effect=DelayActions(),
 )
 OBS_NOISE = TaskParameter(
-    "obs_noise", 0.0, 0.1, "deviation of the noise on each observation, in the observation's unit", nominal=0.0
+    "obs_noise",
+    0.0,
+    0.1,
+    "standard deviation of the noise on each observation, in the observation's unit",
+    nominal=0.0,
+    effect=SensorError("sensor noise"),
 )
 OBS_BIAS = TaskParameter(
-    "obs_bias", 0.0, 0.1, "deviation of each observation's constant error, in the observation's unit", nominal=0.0
+    "obs_bias",
+    0.0,
+    0.1,
+    "standard deviation of each observation's constant error, in the observation's unit",
+    nominal=0.0,
+    effect=SensorError("sensor bias", constant=True),
 )
 HARDWARE = (ACTION_DELAY, OBS_NOISE, OBS_BIAS)
 """The commonest differences between simulation and hardware; a family joins those that it wants."""
 
-_LONGEST = int(ACTION_DELAY.high)
+
+def longest_delay(parameter: TaskParameter) -> int:
+    """Returns by how many control steps a parameter delays actions at most; TaskError where it lists no delays.
+
+    >>> longest_delay(ACTION_DELAY)
+    3
+    """
+    if not parameter.choices:
+        raise TaskError(
+            f"task parameter {parameter.name} delays actions by {parameter.low:g} to {parameter.high:g} control steps,"
+            " expected choices that are whole numbers"
+        )
+    for choice in parameter.choices:
+        if choice < 0 or not choice.is_integer():
+            raise TaskError(
+                f"task parameter {parameter.name} delays actions by {choice:g} control steps,"
+                " expected a whole number from 0 on"
+            )
+    return int(max(parameter.choices))
 
 
 class Hardware:
@@ -36,35 +92,41 @@ class Hardware:
     depend on the task's number and on the seed alone.
     """
 
-    def __init__(self, task: Mapping[str, Tensor], every: Tensor, action_dim: int) -> None:
-        self._task = task
-        shape = (_LONGEST + 1, len(every), action_dim)
-        self._pending = torch.zeros(shape, dtype=torch.float64, device=every.device)
+    def __init__(
+        self, parameters: Sequence[TaskParameter], task: Mapping[str, Tensor], all_envs: Tensor, *, action_dim: int
+    ) -> None:
+        self._delays, self._errors = list[Tensor](), list[tuple[SensorError, Tensor]]()
+        longest = 0
+        for parameter in parameters:
+            if isinstance(parameter.effect, DelayActions):
+                self._delays.append(task[parameter.name])
+                longest += longest_delay(parameter)
+            elif isinstance(parameter.effect, SensorError):
+                self._errors.append((parameter.effect, task[parameter.name]))
+        shape = (longest + 1, len(all_envs), action_dim)
+        self._pending = torch.zeros(shape, dtype=torch.float64, device=all_envs.device)
         """The last actions, the latest first."""
-        self._robots = torch.arange(len(every), device=every.device)
+        self._robots = torch.arange(len(all_envs), device=all_envs.device)
 
     def seed(self, *name: str | int) -> None:
-        self._noise_stream = RandomStream("sensor noise", *name)
-        self._bias_stream = RandomStream("sensor bias", *name)
+        """Draws all errors anew, from streams of this name."""
+        self._streams = [RandomStream(error.stream, *name) for error, _ in self._errors]
 
     def begin_episodes(self, mask: Tensor) -> None:
-        """MemoryWipe the actions that have not arrived."""
+        """Drops the actions of the robots that the (N,) mask picks which have not arrived."""
         self._pending.masked_fill_(mask.view(1, -1, 1), 0.0)
 
     def arriving(self, action: Tensor) -> Tensor:
-        """(N, A) the actions that reach the motors, when these are sent."""
-        if ACTION_DELAY.name not in self._task:
+        """Returns the (N, A) actions that reach the motors when these are sent."""
+        if not self._delays:
             return action
         self._pending.copy_(torch.cat([action.unsqueeze(0), self._pending[:-1]]))
-        return self._pending[self._task[ACTION_DELAY.name].long(), self._robots]
+        return self._pending[torch.stack(self._delays).sum(dim=0).long(), self._robots]
 
     def sensed(self, obs: Tensor, task_index: Tensor, step: Tensor) -> Tensor:
-        """(N, obs_dim) what the sensors say, at these steps of these tasks."""
-        for name, stream, epoch in (
-            (OBS_NOISE.name, self._noise_stream, step),
-            (OBS_BIAS.name, self._bias_stream, torch.zeros_like(step)),
-        ):
-            if name in self._task:
-                error = torch.special.ndtri(stream.uniform(task_index, epoch, obs.shape[-1]))
-                obs = obs + self._task[name].unsqueeze(-1) * error
+        """Returns the (N, obs_dim) that sensors show of obs, at these (N,) steps of these (N,) tasks."""
+        for (error, size), stream in zip(self._errors, self._streams, strict=True):
+            epoch = torch.zeros_like(step) if error.constant else step
+            normal = torch.special.ndtri(stream.uniform(task_index, epoch, obs.shape[-1]))
+            obs = obs + size.unsqueeze(-1) * normal
         return obs

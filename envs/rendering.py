@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from limbshift.envs.errors import RenderingError
 from limbshift.envs.family import Robot, TaskFamily
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.tasks.parameter import TaskParameter
+from limbshift.envs.tasks.parameter import Mark, ModelEffect, TaskParameter
 
 Color = tuple[float, float, float]
 """Red, green and blue in [0, 1]."""
@@ -37,7 +37,7 @@ _MAX_GEOMS = 1000
 
 
 def effect_color(parameter: TaskParameter, value: float) -> Color:
-    """The colour of a body that the parameter changes: neutral where it is nominal.
+    """Returns the colour of a body that the parameter changes: neutral where the value is nominal.
 
     A range goes from blue (low) to dark red (high); a choice other than the nominal one is orange.
     """
@@ -62,7 +62,7 @@ class TaskRenderer:
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0  # would draw everything twice
 
     def frame(self, physics: Physics, sim: int, task: Mapping[str, float]) -> NDArray[np.uint8]:
-        """(height, width, 3) picture of simulation number sim, which runs this task."""
+        """Returns a (height, width, 3) picture of simulation number sim, which runs this task."""
         model, data = physics.snapshot(sim)
         lookat = self._camera.aim(data)
         _light(model, data, lookat, reach=self._camera.view.distance)
@@ -71,7 +71,7 @@ class TaskRenderer:
         self._paint(model, physics, task)
         scene, every = self._renderer.scene, int(mujoco.mjtCatBit.mjCAT_ALL)
         mujoco.mjv_updateScene(model, data, self._option, None, self._camera.view, every, scene)
-        _mark_goal(scene, task, data.time, lookat, self._camera.height, self.family.goal_radius)
+        self._mark_goal(scene, task, time=data.time, lookat=lookat)
         picture: NDArray[np.uint8] = self._renderer.render()
         return picture
 
@@ -79,17 +79,45 @@ class TaskRenderer:
         self._renderer.close()
 
     def _paint(self, model: mujoco.MjModel, physics: Physics, task: Mapping[str, float]) -> None:
-        """Give the bodies whose change cannot be seen its colours, and the rest of the robot the neutral one."""
-        effects = [parameter for parameter in self.family.parameters if parameter.effect]
+        """Colours the bodies that a parameter changes where one cannot see it, and the rest of the robot neutrally."""
+        effects = [(p, p.effect) for p in self.family.parameters if isinstance(p.effect, ModelEffect)]
         if effects:
             root_of = model.body_rootid
             robot = root_of[model.geom_bodyid] == root_of[model.jnt_bodyid[0]]  # and not what lies about
             model.geom_matid[robot] = -1  # a material would hide the colour
             model.geom_rgba[robot, :3] = NEUTRAL
-        for parameter in effects:
-            if parameter.effect:
-                shown = np.isin(model.geom_bodyid, parameter.effect.shown_on(physics))
-                model.geom_rgba[shown, :3] = effect_color(parameter, task[parameter.name])
+        for parameter, effect in effects:
+            shown = np.isin(model.geom_bodyid, effect.shown_on(physics))
+            model.geom_rgba[shown, :3] = effect_color(parameter, task[parameter.name])
+
+    def _mark_goal(
+        self, scene: mujoco.MjvScene, task: Mapping[str, float], *, time: float, lookat: NDArray[np.float64]
+    ) -> None:
+        """Adds the goal's marks to the scene: an arrow, a post that moves, a disc."""
+        x, y, z = lookat
+        height = self._camera.height
+        marks: dict[Mark, TaskParameter] = {p.mark: p for p in self.family.parameters if p.mark}
+        values = {mark: task[parameter.name] for mark, parameter in marks.items()}
+        if "arrow" in marks:
+            heading = np.deg2rad(_arrow_angle(marks["arrow"], values["arrow"]))
+            right, back, above = 0.35 * np.cos(heading), 0.35 * np.sin(heading), z + height
+            start, end = (x - right, y - back, above), (x + right, y + back, above)
+            _connect(scene, mujoco.mjtGeom.mjGEOM_ARROW, width=0.035, start=start, end=end)
+        if "post" in marks:
+            post, behind = values["post"] * time, y + 0.6
+            start, end = (post, behind, 0.0), (post, behind, 1.5 * height)
+            _connect(scene, mujoco.mjtGeom.mjGEOM_CAPSULE, width=0.03, start=start, end=end)
+        if "disc_x" in marks and "disc_y" in marks:
+            goal, radius = (values["disc_x"], values["disc_y"]), self.family.goal_radius
+            start, end = (*goal, 0.0005), (*goal, 0.001)
+            _connect(scene, mujoco.mjtGeom.mjGEOM_CYLINDER, width=radius, start=start, end=end, opacity=0.4)
+
+
+def _arrow_angle(parameter: TaskParameter, value: float) -> float:
+    """Returns where an arrow points, in degrees from +x towards +y."""
+    if parameter.kind == "angle":
+        return value
+    return 180.0 if value < 0 else 0.0
 
 
 class _Camera:
@@ -203,42 +231,16 @@ def _lay_floor(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.fl
     model.mat_specular[material] = 0.0
 
 
-def _mark_goal(
-    scene: mujoco.MjvScene,
-    task: Mapping[str, float],
-    time: float,
-    lookat: NDArray[np.float64],
-    height: float,
-    goal_radius: float,
-) -> None:
-    """What the goal's parameters, known by their names, ask for.
-
-    An arrow for a direction or a heading, a post that moves at a target velocity, a disc for a place.
-    """
-    x, y, z = lookat
-    if "direction" in task or "heading" in task:
-        heading = np.deg2rad(task["heading"]) if "heading" in task else np.pi * (task["direction"] < 0)
-        right, back, above = 0.35 * np.cos(heading), 0.35 * np.sin(heading), z + height
-        start, end = (x - right, y - back, above), (x + right, y + back, above)
-        _connect(scene, mujoco.mjtGeom.mjGEOM_ARROW, 0.035, start, end)
-    if "target_velocity" in task:
-        post, behind = task["target_velocity"] * time, y + 0.6
-        _connect(scene, mujoco.mjtGeom.mjGEOM_CAPSULE, 0.03, (post, behind, 0.0), (post, behind, 1.5 * height))
-    if "goal_x" in task:
-        goal = (task["goal_x"], task["goal_y"])
-        disc = mujoco.mjtGeom.mjGEOM_CYLINDER
-        _connect(scene, disc, goal_radius, (*goal, 0.0005), (*goal, 0.001), opacity=0.4)
-
-
 def _connect(
     scene: mujoco.MjvScene,
     shape: mujoco.mjtGeom,
+    *,
     width: float,
     start: tuple[float, float, float],
     end: tuple[float, float, float],
     opacity: float = 1.0,
 ) -> None:
-    """Add a shape that reaches from start to end to the scene."""
+    """Adds a shape that reaches from start to end to the scene."""
     geom = scene.geoms[scene.ngeom]
     rgba = np.array((*GOAL, opacity), dtype=np.float32)
     mujoco.mjv_initGeom(geom, int(shape), np.zeros(3), np.zeros(3), np.eye(3).flatten(), rgba)

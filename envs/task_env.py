@@ -10,9 +10,9 @@ from torch import Tensor
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import Motion, TaskFamily
-from limbshift.envs.hardware import HARDWARE, Hardware
+from limbshift.envs.hardware import Hardware
 from limbshift.envs.physics.engine import CPU, Engine
-from limbshift.envs.tasks.parameter import Task, TaskError
+from limbshift.envs.tasks.parameter import HardwareEffect, Task, TaskError
 from limbshift.envs.tasks.streams import RandomStream
 
 
@@ -62,8 +62,8 @@ class TaskEnv:
         self._control_timestep = self.robot.control_timestep
         self.action_dim = len(self.action_low)
         self._hardware: Hardware | None = None
-        if any(parameter.name in family.task_space.names for parameter in HARDWARE):
-            self._hardware = Hardware(self.task, self.all_envs, self.action_dim)
+        if any(isinstance(parameter.effect, HardwareEffect) for parameter in family.parameters):
+            self._hardware = Hardware(family.parameters, self.task, self.all_envs, action_dim=self.action_dim)
         self.seed(seed)
         self.obs_dim = self.observe().shape[-1]
 
@@ -128,9 +128,9 @@ class TaskEnv:
             parts = (self._hardware.sensed(torch.cat(parts, dim=-1), self.task_index, self._task_steps),)
         return torch.cat((*parts, *more), dim=-1).to(torch.float32)
 
-    def task_in_units(self) -> Tensor:
-        """(N, P) float32 task values, scaled to [-1, 1] over their training ranges: for an oracle."""
-        return self.family.task_space.to_unit(self._values).to(torch.float32)
+    def encoded_task(self) -> Tensor:
+        """Returns the tasks as a learner or an oracle sees them: (N, task_space.encoding_dim) float32."""
+        return self.family.task_space.encode(self._values).to(torch.float32)
 
     def step(self, action: Tensor) -> TaskStep:
         """Execute (N, A) actions for one control step."""

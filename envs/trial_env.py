@@ -83,7 +83,7 @@ class TrialEnv:
         self.episodes_per_trial = episodes_per_trial or family.episodes_per_trial
         self.horizon = horizon or family.horizon
         self.steps_per_trial = self.episodes_per_trial * self.horizon
-        task_dim = len(family.parameters) if observe_task else 0
+        task_dim = family.task_space.encoding_dim if observe_task else 0
         self.layout = trial_layout(self.task_env.obs_dim, self.task_env.action_dim, task_dim)
         self.obs_dim = self.layout.task.stop
         self._observe_task = observe_task
@@ -109,7 +109,7 @@ class TrialEnv:
         if self._shifts:
             self._shift_step = self._draw_shift_steps()
         self.task_env.begin_episodes(self.task_env.all_envs)
-        self._task_in_units = self.task_env.task_in_units()
+        self._encoded_task = self.task_env.encoded_task()
         none = torch.zeros(self.num_envs, self.task_env.action_dim, device=self.task_env.device)
         return self._observe(none, none[:, 0], self.task_env.all_envs)
 
@@ -156,11 +156,11 @@ class TrialEnv:
         shifted = (self._shift_step == self._steps) & (self._shift_step > 0)
         if self.task_env.physics.any(shifted):
             self.task_env.shift_tasks(shifted)
-            self._task_in_units = self.task_env.task_in_units()
+            self._encoded_task = self.task_env.encoded_task()
 
     def _observe(self, action: Tensor, reward: Tensor, boundary: Tensor) -> Tensor:
         """(N, trial_obs_dim) float32, laid out as `layout` says."""
         parts = [action, reward.unsqueeze(-1), boundary.unsqueeze(-1)]
         if self._observe_task:
-            parts.append(self._task_in_units)
+            parts.append(self._encoded_task)
         return self.task_env.observe(*parts)

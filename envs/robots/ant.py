@@ -14,10 +14,11 @@ from torch.nn.functional import normalize
 from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import CONTACT_FORCES, Physics
-from limbshift.envs.tasks.common import DIRECTION, HEADING, all_but, mass_factor, motor_lives, motor_signs, place
+from limbshift.envs.tasks.common import DIRECTION, HEADING, all_but, hidden_place, mass_factor, motor_lives, motor_signs
 from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleLimbMass
-from limbshift.envs.tasks.parameter import Effect, TaskParameter, drawn_tasks
+from limbshift.envs.tasks.parameter import Effect, TaskParameter
 from limbshift.envs.tasks.rewards import alive, along, control_cost
+from limbshift.envs.tasks.task_space import drawn_tasks
 
 LEGS = {
     "front_left": "front_left_leg",
@@ -148,7 +149,7 @@ def limbs(widest: float, extrapolation: float) -> tuple[TaskParameter, ...]:
         "torso": ScaleBodyMass("torso"),
         **{f"{leg}_leg": ScaleLimbMass(root) for leg, root in LEGS.items()},
     }
-    return tuple(mass_factor(name, effect, widest, extrapolation) for name, effect in parts.items())
+    return tuple(mass_factor(name, effect, widest, extrapolation=extrapolation) for name, effect in parts.items())
 
 
 HELDOUT_WIRINGS = tuple(
@@ -219,7 +220,7 @@ class AntCrippled(AntFamily):
 class AntGoal(AntFamily):
     """Walk to a hidden place up to 3 m away."""
 
-    parameters = (place("goal_x", "x", 3.0), place("goal_y", "y", 3.0))
+    parameters = hidden_place(3.0)
     discs = (("goal_x", "goal_y"),)
     variants = {
         "default": {},

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -90,9 +89,13 @@ class ArmJointFriction(ArmFamily):
     """Follow a moving pose with joints of which each may be stuck or loose."""
 
     parameters = tuple(
-        replace(
-            factor(f"{joint}_friction", 0.1, 20.0, f"factor on the dry friction of the {joint}", ((20.0, 30.0),)),
+        factor(
+            f"{joint}_friction",
+            0.1,
+            20.0,
+            description=f"factor on the dry friction of the {joint}",
             effect=ScaleElement("dof_frictionloss", "joint", joint),
+            extrapolation=((20.0, 30.0),),
         )
         for joint in JOINTS
     )

@@ -26,8 +26,8 @@ from limbshift.envs.tasks.common import (
     slope,
     wirings,
 )
-from limbshift.envs.tasks.parameter import drawn_tasks
 from limbshift.envs.tasks.rewards import control_cost
+from limbshift.envs.tasks.task_space import drawn_tasks
 
 BODIES = ("torso", "bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
 MOTORS = ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")

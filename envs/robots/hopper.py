@@ -1,11 +1,10 @@
 """Hopper: a planar one-legged robot with three motors, that falls."""
 
-from dataclasses import replace
-
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.robots.planar_walker import PlanarWalker, PlanarWalkerFamily, element_variants
-from limbshift.envs.tasks.common import factor, friction, joint_damping, mass_factors, motor_power
+from limbshift.envs.tasks.common import friction, joint_damping, mass_factors, motor_power
 from limbshift.envs.tasks.effects import ScaleAllMass
+from limbshift.envs.tasks.parameter import TaskParameter
 
 BODIES = ("torso", "thigh", "leg", "foot")
 JOINTS = ("thigh_joint", "leg_joint", "foot_joint")
@@ -52,11 +51,15 @@ class HopperRandParams(HopperFamily):
     parameters = (*mass_factors(BODIES, widest=2, extrapolation=3), friction(0.5, 2.0), joint_damping(0.5, 2.0))
 
 
-DENSITY = replace(
-    factor("density", 750.0, 1250.0, "density of all bodies", ((500.0, 750.0), (1250.0, 1500.0))),
+DENSITY = TaskParameter(
+    "density",
+    750.0,
+    1250.0,
+    "density of all bodies",
     unit="kg/m^3",
     nominal=1000.0,
-    scale="linear",
+    extrapolation=((500.0, 750.0), (1250.0, 1500.0)),
+    positive=True,
     effect=ScaleAllMass(1000.0),
 )
 

@@ -1,7 +1,6 @@
 """InvertedPendulum: a cart with one motor that balances a pole; the small robot, that trains in seconds."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import mujoco
 from torch import Tensor
@@ -10,7 +9,9 @@ from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import factor, motor_signs
-from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleCapsuleLength, ScaleMotors
+from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleCapsuleLength
+from limbshift.envs.tasks.motor_effects import ScaleMotors
+from limbshift.envs.tasks.parameter import Caption
 from limbshift.envs.tasks.rewards import alive
 
 RESET_NOISE = 0.01
@@ -60,10 +61,19 @@ ROBOT = InvertedPendulum()
 
 
 BODY = (
-    replace(factor("pole_length", 0.5, 2.0, "factor on the pole's length"), effect=ScaleCapsuleLength("pole")),
-    replace(factor("pole_mass", 0.25, 4.0, "factor on the pole's mass"), effect=ScaleBodyMass("pole")),
-    replace(factor("cart_mass", 0.25, 4.0, "factor on the cart's mass"), effect=ScaleBodyMass("cart")),
-    replace(factor("motor_gain", 0.1, 3.0, "factor on the motor's force"), effect=ScaleMotors(("slider",))),
+    factor("pole_length", 0.5, 2.0, description="factor on the pole's length", effect=ScaleCapsuleLength("pole")),
+    *(
+        factor(
+            f"{body}_mass",
+            0.25,
+            4.0,
+            description=f"factor on the {body}'s mass",
+            effect=ScaleBodyMass(body),
+            caption=Caption("mass", body),
+        )
+        for body in ("pole", "cart")
+    ),
+    factor("motor_gain", 0.1, 3.0, description="factor on the motor's force", effect=ScaleMotors(("slider",))),
 )
 
 

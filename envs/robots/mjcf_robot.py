@@ -3,7 +3,6 @@
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.models import give_sky
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.tasks.common import dead_motor, factor, friction, mass_factors, slope
-from limbshift.envs.tasks.effects import AddMass, ScaleActuators
+from limbshift.envs.tasks.common import dead_motor, factor, friction, mass_factors, motor_sign, slope
+from limbshift.envs.tasks.effects import AddMass
+from limbshift.envs.tasks.motor_effects import ScaleActuators
 from limbshift.envs.tasks.parameter import TaskParameter
 from limbshift.envs.tasks.rewards import control_cost
 
@@ -238,9 +238,16 @@ def payload(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
     body = model.body(robot.root if robot.travels else model.nbody - 1).name
     most = 0.5 * float(model.body_subtreemass[robot.root])
     load = TaskParameter(
-        "payload", 0.0, most, f"mass of a load on {body}", unit="kg", nominal=0.0, extrapolation=((most, 1.5 * most),)
+        "payload",
+        0.0,
+        most,
+        f"mass of a load on {body}",
+        unit="kg",
+        nominal=0.0,
+        extrapolation=((most, 1.5 * most),),
+        effect=AddMass(body),
     )
-    return (replace(load, effect=AddMass(body)),)
+    return (load,)
 
 
 def ground(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
@@ -251,22 +258,21 @@ def ground(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
 def motors(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
     """Weak or strong motors, of which one may be dead."""
     names = actuators(robot)
-    strength = factor("motor_strength", 0.5, 1.5, "factor on the force of all motors", ((0.25, 0.5), (1.5, 2.0)))
-    return (replace(strength, effect=ScaleActuators(names)), dead_motor(names))
+    strength = factor(
+        "motor_strength",
+        0.5,
+        1.5,
+        description="factor on the force of all motors",
+        effect=ScaleActuators(names),
+        extrapolation=((0.25, 0.5), (1.5, 2.0)),
+    )
+    return (strength, dead_motor(names))
 
 
 def wiring(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
     """Motors of which any may be wired the wrong way round."""
     return tuple(
-        TaskParameter(
-            f"{name}_sign",
-            -1.0,
-            1.0,
-            f"how {name} is wired: 1 as designed, -1 reversed",
-            choices=(-1.0, 1.0),
-            effect=ScaleActuators((name,), reversing=True),
-        )
-        for name in actuators(robot)
+        motor_sign(name, f"how {name} is wired", ScaleActuators((name,), reversing=True)) for name in actuators(robot)
     )
 
 

@@ -1,7 +1,6 @@
 """What Gymnasium's planar robots that can fall have in common."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import mujoco
@@ -11,8 +10,9 @@ from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import factor
 from limbshift.envs.tasks.effects import ScaleElement
-from limbshift.envs.tasks.parameter import Effect, TaskParameter, drawn_tasks
+from limbshift.envs.tasks.parameter import Caption, Effect, TaskParameter
 from limbshift.envs.tasks.rewards import alive, control_cost
+from limbshift.envs.tasks.task_space import drawn_tasks
 
 POSITION_NOISE = 5e-3
 """Half width of the initial positions (m, rad) and velocities (m/s, rad/s)."""
@@ -59,7 +59,9 @@ def element_factors(bodies: Sequence[str], joints: Sequence[str]) -> tuple[TaskP
     """
     parameters = []
     for body in bodies:
-        parameters.append(element_factor(f"{body}_mass", 1.5, ScaleElement("body_mass", "body", body)))
+        parameters.append(
+            element_factor(f"{body}_mass", 1.5, ScaleElement("body_mass", "body", body), caption=Caption("mass", body))
+        )
         parameters.append(element_factor(f"{body}_inertia", 1.5, ScaleElement("body_inertia", "body", body)))
         if "foot" in body:
             effect = ScaleElement("geom_friction", "geom", f"{body}_geom", 0)
@@ -78,10 +80,10 @@ def element_variants(bodies: Sequence[str], joints: Sequence[str]) -> dict[str, 
     }
 
 
-def element_factor(name: str, base: float, effect: Effect) -> TaskParameter:
+def element_factor(name: str, base: float, effect: Effect, *, caption: Caption | None = None) -> TaskParameter:
     """A factor base^U(-3, 3)."""
     what = name.replace("_", " ")
-    return replace(factor(name, base**-3, base**3, f"factor on the {what}"), effect=effect)
+    return factor(name, base**-3, base**3, description=f"factor on the {what}", effect=effect, caption=caption)
 
 
 class PlanarWalkerFamily(TaskFamily):

@@ -12,7 +12,8 @@ from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import TARGET_VELOCITY, dead_motor, factor, friction, payload, slope
-from limbshift.envs.tasks.effects import MoveBody, ScaleActuators
+from limbshift.envs.tasks.effects import MoveBody
+from limbshift.envs.tasks.motor_effects import ScaleActuators
 from limbshift.envs.tasks.parameter import TaskParameter
 from limbshift.envs.tasks.rewards import control_cost
 
@@ -139,9 +140,13 @@ class QuadrupedMotors(QuadrupedFamily):
     """Walk with motors that are weak or strong, and of which one may be dead."""
 
     parameters = (
-        replace(
-            factor("motor_strength", 0.6, 1.4, "factor on the force of all motors", ((0.4, 0.6), (1.4, 1.8))),
+        factor(
+            "motor_strength",
+            0.6,
+            1.4,
+            description="factor on the force of all motors",
             effect=ScaleActuators(JOINTS),
+            extrapolation=((0.4, 0.6), (1.4, 1.8)),
         ),
         dead_motor(JOINTS),
     )

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import mujoco
 import torch
@@ -11,8 +10,8 @@ from torch import Tensor
 from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.tasks.common import factor, mass_factor, place
-from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleCapsuleLength
+from limbshift.envs.tasks.common import factor, hidden_place, mass_factor
+from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleCapsuleLength, SetJoint
 from limbshift.envs.tasks.parameter import TaskParameter
 from limbshift.envs.tasks.rewards import control_cost
 
@@ -117,7 +116,7 @@ class ReacherGoal(ReacherFamily):
     """Find a hidden target with the fingertip, then go straight to it in later episodes."""
 
     robot = REACHER
-    parameters = (place("goal_x", "x", 0.2), place("goal_y", "y", 0.2))
+    parameters = hidden_place(0.2, (SetJoint("target_x"), SetJoint("target_y")))
     discs = (("goal_x", "goal_y"),)
     variants = {"default": {}, "dense": {}, "gymnasium": {"robot": REACHER.as_written()}}
     goal_radius = GOAL_RADIUS
@@ -136,11 +135,6 @@ class ReacherGoal(ReacherFamily):
             return {"distance": -distance}
         return {"found": (distance < GOAL_RADIUS).to(distance.dtype)}
 
-    def place_goal(self, physics: Physics, task: Mapping[str, Tensor], mask: Tensor) -> None:
-        qpos = physics.state("qpos")
-        qpos[:, 2] = torch.where(mask, task["goal_x"], qpos[:, 2])
-        qpos[:, 3] = torch.where(mask, task["goal_y"], qpos[:, 3])
-
 
 LINKS = {"upper": "body0", "lower": "body1"}
 """Links, and what the XML calls their bodies."""
@@ -148,8 +142,14 @@ LINKS = {"upper": "body0", "lower": "body1"}
 
 def length_factor(link: str, body: str) -> TaskParameter:
     """A factor on a link's length."""
-    length = factor(f"{link}_length", 0.7, 1.4, f"factor on the length of the {link} link", ((0.6, 0.7), (1.4, 1.6)))
-    return replace(length, effect=ScaleCapsuleLength(body))
+    return factor(
+        f"{link}_length",
+        0.7,
+        1.4,
+        description=f"factor on the length of the {link} link",
+        effect=ScaleCapsuleLength(body),
+        extrapolation=((0.6, 0.7), (1.4, 1.6)),
+    )
 
 
 class ReacherLimbs(ReacherFamily):

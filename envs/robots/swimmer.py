@@ -1,7 +1,6 @@
 """Swimmer: a chain of three links with two motors, in a fluid."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import mujoco
 from torch import Tensor
@@ -62,9 +61,13 @@ class SwimmerViscosity(TaskFamily):
 
     robot = ROBOT
     parameters = (
-        replace(
-            factor("fluid", 0.2, 5.0, "factor on density and viscosity of the fluid", ((0.1, 0.2), (5.0, 10.0))),
+        factor(
+            "fluid",
+            0.2,
+            5.0,
+            description="factor on density and viscosity of the fluid",
             effect=ScaleFluid(),
+            extrapolation=((0.1, 0.2), (5.0, 10.0)),
         ),
     )
     variants = {"default": {}, "gymnasium": {"robot": ROBOT.as_written()}}

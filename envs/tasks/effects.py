@@ -1,4 +1,4 @@
-"""How task parameters change a robot: edits of model fields that hold nominal values when they come."""
+"""How task parameters change a robot's bodies, joints, contacts and surroundings."""
 
 import difflib
 import math
@@ -10,11 +10,18 @@ from torch import Tensor
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.tasks.parameter import Effect
+from limbshift.envs.tasks.parameter import ModelEffect, StateEffect
 
 
 def find(physics: Physics, kind: str, name: str) -> Any:
-    """A body, joint, geom or actuator of the model by its name; InputError tells the nearest where it has none such."""
+    """Returns a body, joint, geom or actuator of the model by its name; an InputError names the nearest there is.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> from limbshift.envs.physics.engine import CPU
+    >>> physics = CPU.simulate(make_family("HalfCheetahDir").robot.model, 1, (), ())
+    >>> find(physics, "body", "torso").id
+    1
+    """
     named = getattr(physics.model, kind)
     try:
         return named(name)
@@ -25,20 +32,28 @@ def find(physics: Physics, kind: str, name: str) -> Any:
         raise InputError(f"the robot has no {kind} {name!r}: did you mean {nearest[0]!r}?") from error
 
 
-def _where(mask: Tensor, values: Tensor) -> Tensor:
-    """The values as factors: 1 where the mask does not pick."""
+def as_factor(mask: Tensor, values: Tensor) -> Tensor:
+    """Returns (N,) values as factors: 1 where the (N,) mask does not pick.
+
+    >>> as_factor(torch.tensor([True, False]), torch.tensor([0.5, 0.5])).tolist()
+    [0.5, 1.0]
+    """
     return torch.where(mask, values, 1.0)
 
 
 @dataclass(frozen=True)
-class ScaleBodyMass(Effect):
-    """Multiplies a body's mass and its inertia: the same shape in a denser or lighter material."""
+class ScaleBodyMass(ModelEffect):
+    """Multiplies a body's mass and its inertia: the same shape in a denser or lighter material.
+
+    >>> ScaleBodyMass("torso")
+    ScaleBodyMass(body='torso')
+    """
 
     body: str
     model_fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        factor = _where(mask, values)
+        factor = as_factor(mask, values)
         body = find(physics, "body", self.body).id
         physics.model_field("body_mass")[:, body] *= factor
         physics.model_field("body_inertia")[:, body] *= factor.unsqueeze(-1)
@@ -48,25 +63,33 @@ class ScaleBodyMass(Effect):
 
 
 @dataclass(frozen=True)
-class ScaleAllMass(Effect):
-    """Multiplies the mass and the inertia of all bodies: the value is their density, in units of `nominal`."""
+class ScaleAllMass(ModelEffect):
+    """Multiplies the mass and the inertia of all bodies: the value is their density, which is `nominal` by design.
+
+    >>> ScaleAllMass(nominal=1000.0).model_fields
+    ('body_mass', 'body_inertia')
+    """
 
     nominal: float
     model_fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        factor = _where(mask, values / self.nominal).unsqueeze(-1)
+        factor = as_factor(mask, values / self.nominal).unsqueeze(-1)
         physics.model_field("body_mass").mul_(factor)
         physics.model_field("body_inertia").mul_(factor.unsqueeze(-1))
 
 
 @dataclass(frozen=True)
-class ScaleElement(Effect):
-    """Multiplies a row of a model field, or one number of it, alone: what results may be no real body."""
+class ScaleElement(ModelEffect):
+    """Multiplies one row of a model field, or one number of it, and nothing else: no real body may result.
+
+    >>> ScaleElement("dof_damping", "joint", "bthigh").model_fields
+    ('dof_damping',)
+    """
 
     field: str
     kind: Literal["body", "geom", "joint"]
-    """What the field's rows belong to; a hinge's or a slide's row of a field of degrees of freedom is its joint's."""
+    """What the field's rows belong to; the row of a degree of freedom belongs to its hinge or slide joint."""
     name: str
     column: int | None = None
     """None for the whole row."""
@@ -80,18 +103,22 @@ class ScaleElement(Effect):
         row = int(found.dofadr[0]) if self.field.startswith("dof_") else int(found.id)
         live = physics.model_field(self.field)[:, row]
         element = live if self.column is None else live[:, self.column]
-        element.mul_(_where(mask, values).view(-1, *[1] * (element.dim() - 1)))
+        element.mul_(as_factor(mask, values).view(-1, *[1] * (element.dim() - 1)))
 
 
 @dataclass(frozen=True)
-class ScaleLimbMass(Effect):
-    """Multiplies the mass and the inertia of a body and of all that hang on it."""
+class ScaleLimbMass(ModelEffect):
+    """Multiplies the mass and the inertia of a body and of all bodies that hang on it.
+
+    >>> ScaleLimbMass("front_left_leg").root
+    'front_left_leg'
+    """
 
     root: str
     model_fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        factor = _where(mask, values)
+        factor = as_factor(mask, values)
         for body in self.shown_on(physics):  # a list of indices would be sent to the device, which waits for it
             physics.model_field("body_mass")[:, body] *= factor
             physics.model_field("body_inertia")[:, body] *= factor.unsqueeze(-1)
@@ -105,17 +132,20 @@ class ScaleLimbMass(Effect):
 
 
 @dataclass(frozen=True)
-class ScaleCapsuleLength(Effect):
+class ScaleCapsuleLength(ModelEffect):
     """Multiplies the length of a body that is one capsule from its joint on; its radius and its mass stay.
 
     What hangs on it moves along.
+
+    >>> ScaleCapsuleLength("pole").body
+    'pole'
     """
 
     body: str
     model_fields: ClassVar[tuple[str, ...]] = ("geom_size", "geom_pos", "body_ipos", "body_inertia", "body_pos")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        factor = _where(mask, values).unsqueeze(-1)
+        factor = as_factor(mask, values).unsqueeze(-1)
         body = int(find(physics, "body", self.body).id)
         geom = int(physics.model.body(body).geomadr[0])
         radius, half_length = physics.model.geom_size[geom, :2].tolist()
@@ -131,7 +161,13 @@ class ScaleCapsuleLength(Effect):
 
 
 def capsule_inertia(radius: float, half_length: Tensor) -> Tensor:
-    """(N, 3) inertia of capsules of 1 kg, across (twice) and along, from (N, 1) half lengths of their cylinders."""
+    """Returns the (N, 3) inertia in m^2 of capsules of 1 kg, across (twice) and along; (N, 1) half_length is in m.
+
+    The half length is the cylinder's; with none, the capsule is a ball, whose inertia is 2/5 r^2.
+
+    >>> capsule_inertia(1.0, torch.zeros(1, 1))
+    tensor([[0.4000, 0.4000, 0.4000]])
+    """
     length = 2 * half_length
     cylinder, sphere = math.pi * radius**2 * length, 4 / 3 * math.pi * radius**3
     share = cylinder / (cylinder + sphere)
@@ -142,65 +178,12 @@ def capsule_inertia(radius: float, half_length: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class ScaleMotors(Effect):
-    """Multiplies the force of motors; -1 is a motor wired the wrong way round, 0 a dead one."""
+class AddMass(ModelEffect):
+    """Adds kilograms at a body's centre of mass.
 
-    joints: tuple[str, ...]
-    """The joints that they move."""
-    model_fields: ClassVar[tuple[str, ...]] = ("actuator_gear",)
-
-    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        factor = _where(mask, values).unsqueeze(-1)
-        for motor in _motors(physics, self.joints):
-            physics.model_field("actuator_gear")[:, motor] *= factor
-
-    def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        return tuple(int(find(physics, "joint", joint).bodyid[0]) for joint in self.joints)
-
-
-@dataclass(frozen=True)
-class KillMotor(Effect):
-    """Silences one actuator, by its number; 0 silences none."""
-
-    model_fields: ClassVar[tuple[str, ...]] = ("actuator_gainprm", "actuator_biasprm")
-
-    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        numbers = torch.arange(1, physics.model.nu + 1, device=values.device)
-        alive = ~(mask.unsqueeze(-1) & (values.unsqueeze(-1) == numbers))  # (N, A)
-        for field in self.model_fields:
-            physics.model_field(field).mul_(alive.unsqueeze(-1))
-
-
-def _motors(physics: Physics, joints: tuple[str, ...]) -> list[int]:
-    """Ids of the actuators that move the joints."""
-    moved = physics.model.actuator_trnid[:, 0].tolist()
-    ids = [find(physics, "joint", joint).id for joint in joints]
-    for joint, number in zip(joints, ids, strict=True):
-        if number not in moved:
-            raise InputError(f"no actuator moves the joint {joint!r}, expected one that is driven")
-    return [moved.index(number) for number in ids]
-
-
-@dataclass(frozen=True)
-class ScaleActuators(Effect):
-    """Multiplies the force of actuators of any kind; -1 makes a servo go to the other side."""
-
-    actuators: tuple[str, ...]
-    reversing: bool = False
-    """Whether the command alone is multiplied, and a servo's feedback stays as it is."""
-    model_fields: ClassVar[tuple[str, ...]] = ("actuator_gainprm", "actuator_biasprm")
-
-    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        factor = _where(mask, values).unsqueeze(-1)
-        for name in self.actuators:
-            actuator = find(physics, "actuator", name).id
-            for field in self.model_fields[: 1 if self.reversing else 2]:
-                physics.model_field(field)[:, actuator] *= factor
-
-
-@dataclass(frozen=True)
-class AddMass(Effect):
-    """Adds kilograms at a body's centre of mass."""
+    >>> AddMass("payload").model_fields
+    ('body_mass',)
+    """
 
     body: str
     model_fields: ClassVar[tuple[str, ...]] = ("body_mass",)
@@ -213,8 +196,12 @@ class AddMass(Effect):
 
 
 @dataclass(frozen=True)
-class MoveBody(Effect):
-    """Moves a body along an axis of its parent's frame, in metres; what hangs on it comes along."""
+class MoveBody(ModelEffect):
+    """Moves a body along an axis of its parent's frame, in metres; what hangs on it comes along.
+
+    >>> MoveBody("payload", axis=0).model_fields
+    ('body_pos',)
+    """
 
     body: str
     axis: int
@@ -226,28 +213,40 @@ class MoveBody(Effect):
 
 
 @dataclass(frozen=True)
-class ScaleDamping(Effect):
-    """Multiplies the damping of all joints."""
+class ScaleDamping(ModelEffect):
+    """Multiplies the damping of all joints.
+
+    >>> ScaleDamping().model_fields
+    ('dof_damping',)
+    """
 
     model_fields: ClassVar[tuple[str, ...]] = ("dof_damping",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        physics.model_field("dof_damping").mul_(_where(mask, values).unsqueeze(-1))
+        physics.model_field("dof_damping").mul_(as_factor(mask, values).unsqueeze(-1))
 
 
 @dataclass(frozen=True)
-class ScaleFriction(Effect):
-    """Multiplies the sliding friction of all geoms, the ground's too: contacts take the larger of two."""
+class ScaleFriction(ModelEffect):
+    """Multiplies the sliding friction of all geoms and of the ground: a contact takes the larger of its two.
+
+    >>> ScaleFriction().model_fields
+    ('geom_friction',)
+    """
 
     model_fields: ClassVar[tuple[str, ...]] = ("geom_friction",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        physics.model_field("geom_friction")[:, :, 0] *= _where(mask, values).unsqueeze(-1)
+        physics.model_field("geom_friction")[:, :, 0] *= as_factor(mask, values).unsqueeze(-1)
 
 
 @dataclass(frozen=True)
-class Slope(Effect):
-    """Tilts gravity, in degrees about y: at positive angles the way along +x is uphill."""
+class Slope(ModelEffect):
+    """Tilts gravity, in degrees about y: at positive angles the way along +x is uphill.
+
+    >>> Slope().model_fields
+    ('opt.gravity',)
+    """
 
     model_fields: ClassVar[tuple[str, ...]] = ("opt.gravity",)
 
@@ -259,12 +258,31 @@ class Slope(Effect):
 
 
 @dataclass(frozen=True)
-class ScaleFluid(Effect):
-    """Multiplies the density and the viscosity of the fluid."""
+class ScaleFluid(ModelEffect):
+    """Multiplies the density and the viscosity of the fluid.
+
+    >>> ScaleFluid().model_fields
+    ('opt.density', 'opt.viscosity')
+    """
 
     model_fields: ClassVar[tuple[str, ...]] = ("opt.density", "opt.viscosity")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         for field in self.model_fields:
             live = physics.model_field(field)
-            live.mul_(_where(mask, values).view(-1, *[1] * (live.dim() - 1)))
+            live.mul_(as_factor(mask, values).view(-1, *[1] * (live.dim() - 1)))
+
+
+@dataclass(frozen=True)
+class SetJoint(StateEffect):
+    """Puts a hinge or slide joint at the value, in rad or m, when an episode begins.
+
+    >>> SetJoint("target_x").joint
+    'target_x'
+    """
+
+    joint: str
+
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        position = physics.state("qpos")[:, int(find(physics, "joint", self.joint).qposadr[0])]
+        position.copy_(torch.where(mask, values, position))

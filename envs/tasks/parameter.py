@@ -1,53 +1,115 @@
-"""What a task is made of: named scalar parameters, their ranges, and the splits they are drawn from."""
+"""A task parameter: its values, how it acts on the robot, how a learner sees it, and how videos show it."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
-from typing import Literal, Protocol
+from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.tasks.streams import RandomStream
 
 Task = Mapping[str, float]
 """One task: a flat mapping from parameter name to value."""
 
-SPLITS = ("train", "heldout", "extrapolation")
-MAX_LISTED_TASKS = 1024
-"""Up to so many tasks a finite family is gone through; a larger one is drawn from."""
+Kind = Literal["scalar", "angle", "category"]
+"""A number on a scale, an angle in degrees, or one of several choices that have no order."""
+
+Mark = Literal["arrow", "post", "disc_x", "disc_y"]
+"""How a goal is drawn in videos.
+
+An arrow points along an angle or, for a scalar, along +x or -x by its sign. A post moves along x at the value, in m/s.
+A disc lies at the values of two parameters, in m.
+"""
 
 
 class TaskError(InputError):
-    """A task, a parameter or a split that the family does not have, or that lies outside physics."""
+    """A task, a parameter or a split that the family does not have, or that physics does not allow.
+
+    >>> try:
+    ...     TaskParameter("mass", 0.5, 2.0, "factor on mass", positive=True).check(-1.0)
+    ... except TaskError as error:
+    ...     print(error)
+    task parameter mass is -1, expected a number above 0
+    """
 
 
-class Effect(Protocol):
-    """How a parameter changes the robot: it edits model fields that hold nominal values."""
+class ModelEffect(ABC):
+    """Changes the robot's model when a task begins: edits model fields that hold their nominal values.
+
+    >>> from limbshift.envs.tasks.effects import ScaleBodyMass
+    >>> ScaleBodyMass("torso").model_fields
+    ('body_mass', 'body_inertia')
+    """
 
     @property
+    @abstractmethod
     def model_fields(self) -> tuple[str, ...]:
-        """Names of the model fields that it writes."""
-        ...
+        """Names of the model fields that it edits."""
 
+    @abstractmethod
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        """Write the (N,) values into the simulations that the (N,) bool mask picks."""
-        ...
+        """Edits the simulations that the (N,) bool mask picks, by the (N,) values."""
 
     def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        """Ids of the bodies whose colour shows the value in videos; by default none."""
+        """Returns the ids of the bodies whose colour shows the value in videos; by default none."""
         return ()
+
+
+class StateEffect(ABC):
+    """Changes the state in which an episode begins.
+
+    >>> from limbshift.envs.tasks.effects import SetJoint
+    >>> SetJoint.__base__.__name__
+    'StateEffect'
+    """
+
+    @abstractmethod
+    def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
+        """Writes the (N,) values into the states of the simulations that the (N,) bool mask picks."""
+
+
+class HardwareEffect:
+    """Changes what lies between controller and robot; `limbshift.envs.hardware` carries it out.
+
+    >>> from limbshift.envs.hardware import DelayActions
+    >>> DelayActions.__base__.__name__
+    'HardwareEffect'
+    """
+
+
+Effect = ModelEffect | StateEffect | HardwareEffect
+"""How a parameter acts on the robot."""
+
+
+@dataclass(frozen=True)
+class Caption:
+    """Names the line of a video's caption that a value shares with others, and the part that it belongs to.
+
+    >>> Caption("mass", "torso")
+    Caption(group='mass', part='torso')
+    """
+
+    group: Literal["mass", "wiring", "dead"]
+    """Factors on mass, motors' signs, or motors that work (1) or do not (0)."""
+    part: str
 
 
 @dataclass(frozen=True)
 class TaskParameter:
-    """One number that changes from task to task."""
+    """One number that changes from task to task.
+
+    >>> heading = TaskParameter("heading", -180.0, 180.0, "which way to run", unit="deg", kind="angle", mark="arrow")
+    >>> heading.check(90)
+    90.0
+    >>> heading.encoding_dim
+    2
+    """
 
     name: str
     low: float
@@ -65,8 +127,14 @@ class TaskParameter:
     """Intervals outside [low, high] that training never draws from."""
     positive: bool = False
     """Whether physics forbids values of zero and below."""
+    kind: Kind = "scalar"
+    """What its values are, and so how `encode` tells them to a learner."""
     effect: Effect | None = None
-    """How it changes the robot; None for a goal, which only the reward reads."""
+    """How it acts on the robot; None for a goal that the reward alone reads."""
+    mark: Mark | None = None
+    """How videos draw it, if it is a goal."""
+    caption: Caption | None = None
+    """Where videos write its value; None for its own name, value and unit."""
 
     def __post_init__(self) -> None:
         for low, high in ((self.low, self.high), *self.extrapolation):
@@ -74,9 +142,15 @@ class TaskParameter:
                 raise TaskError(f"task parameter {self.name} ranges from {low:g} to {high:g}, expected the lower first")
             if (self.positive or self.scale == "log") and low <= 0:
                 raise TaskError(f"task parameter {self.name} ranges from {low:g}, expected a number above 0")
+        if self.choices and self.extrapolation:
+            raise TaskError(f"task parameter {self.name} has choices and extrapolation, expected one of the two")
+        if self.kind == "category" and not self.choices:
+            raise TaskError(f"task parameter {self.name} is a category without choices, expected some")
+        if self.kind == "angle" and self.unit != "deg":
+            raise TaskError(f"task parameter {self.name} is an angle in {self.unit or 'no unit'}, expected deg")
 
     def check(self, value: float) -> float:
-        """The value, or a TaskError that says why physics cannot take it."""
+        """Returns the value, or raises a TaskError that says why it is not allowed."""
         if not math.isfinite(value):
             raise TaskError(f"task parameter {self.name} is {value}, expected a finite number")
         if self.positive and value <= 0:
@@ -87,7 +161,12 @@ class TaskParameter:
         return float(value)
 
     def spread(self, uniform: Tensor, intervals: tuple[tuple[float, float], ...]) -> Tensor:
-        """Values spread evenly, on the parameter's scale, over the intervals; uniform is in (0, 1)."""
+        """Returns (N,) values spread evenly over the intervals, on the parameter's scale, from (N,) numbers in (0, 1).
+
+        >>> speed = TaskParameter("speed", 0.0, 4.0, "speed to hold", unit="m/s")
+        >>> speed.spread(torch.tensor([0.25, 0.5, 0.75]), ((0.0, 2.0), (6.0, 8.0))).tolist()
+        [1.0, 6.0, 7.0]
+        """
         if self.choices:
             return self._choices.like(uniform)[(uniform * len(self.choices)).long()]
         bounds = [(self._to_scale(low), self._to_scale(high)) for low, high in intervals]
@@ -99,13 +178,39 @@ class TaskParameter:
         return values.exp() if self.scale == "log" else values
 
     def to_unit(self, values: Tensor) -> Tensor:
-        """Values as the oracle sees them: low is -1, high is 1, on the parameter's scale.
+        """Returns (N,) values scaled, on the parameter's scale, so that low is -1 and high is 1.
 
-        A parameter that training never changes is 0, and elsewhere its distance from that.
+        A parameter that training never changes is 0 there, and elsewhere its distance from that.
+
+        >>> speed = TaskParameter("speed", 0.0, 4.0, "speed to hold", unit="m/s")
+        >>> speed.to_unit(torch.tensor([0.0, 1.0, 4.0])).tolist()
+        [-1.0, -0.5, 1.0]
         """
         low, high = self._to_scale(self.low), self._to_scale(self.high)
         values = values.log() if self.scale == "log" else values
         return 2 * (values - low) / (high - low) - 1 if high > low else values - low
+
+    @property
+    def encoding_dim(self) -> int:
+        """How many numbers encode a value: 2 for an angle, the number of choices for a category, else 1."""
+        return {"scalar": 1, "angle": 2, "category": len(self.choices)}[self.kind]
+
+    def encode(self, values: Tensor) -> Tensor:
+        """Returns (N, encoding_dim) numbers that tell (N,) values to a learner; all are in [-1, 1] in training.
+
+        An angle is its cosine and sine, so that 180 and -180 degrees are one; a category is one-hot, in the order
+        of its choices; a scalar is `to_unit`.
+
+        >>> leg = TaskParameter("leg", 0.0, 2.0, "which leg is lame", choices=(0.0, 1.0, 2.0), kind="category")
+        >>> leg.encode(torch.tensor([0.0, 2.0])).tolist()
+        [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+        """
+        if self.kind == "angle":
+            angle = values.deg2rad()
+            return torch.stack([angle.cos(), angle.sin()], dim=-1)
+        if self.kind == "category":
+            return (values.unsqueeze(-1) == self._choices.like(values)).to(values.dtype)
+        return self.to_unit(values).unsqueeze(-1)
 
     @cached_property
     def _choices(self) -> DeviceArray:
@@ -113,111 +218,3 @@ class TaskParameter:
 
     def _to_scale(self, value: float) -> float:
         return math.log(value) if self.scale == "log" else value
-
-
-@dataclass(frozen=True)
-class TaskSpace:
-    """All tasks of a family, and the splits they are drawn from."""
-
-    parameters: tuple[TaskParameter, ...]
-    listed_tasks: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
-    """Splits that list their tasks, by name, as rows of values. Filled in where there are only so many tasks."""
-    discs: tuple[tuple[str, str], ...] = ()
-    """Pairs of parameters drawn together, evenly over the disc whose radius is the first one's high."""
-
-    def __post_init__(self) -> None:
-        count = math.prod(len(parameter.choices) for parameter in self.parameters)
-        if not self.listed_tasks and 0 < count <= MAX_LISTED_TASKS:
-            rows = tuple(product(*(parameter.choices for parameter in self.parameters)))
-            object.__setattr__(self, "listed_tasks", {"train": rows, "heldout": rows})
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(parameter.name for parameter in self.parameters)
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        extrapolates = any(parameter.extrapolation for parameter in self.parameters)
-        return SPLITS if extrapolates else SPLITS[:2]
-
-    @property
-    def nominal(self) -> dict[str, float]:
-        """The unmodified robot."""
-        return {parameter.name: parameter.nominal for parameter in self.parameters}
-
-    def check_split(self, split: str) -> str:
-        if split not in self.splits:
-            raise TaskError(f"split is {split!r}, expected one of {', '.join(self.splits)}")
-        return split
-
-    def unseen(self, split: str) -> bool:
-        """Whether the split's tasks are ones that training never meets."""
-        if split == "train":
-            return False
-        if split in self.listed_tasks:
-            return not set(self.listed_tasks[split]) & set(self.listed_tasks["train"])
-        return True
-
-    def sample(self, split: str, stream: RandomStream, index: Tensor, num_shifts: int = 0) -> Tensor:
-        """Tasks number index, (N,) int64, of a split: (N, P) float64 values.
-
-        A split that lists its tasks is gone through in shuffled order, and again in another.
-        Turn 1 gives each number another task, for a change in the midst of a trial.
-        """
-        if split in self.listed_tasks:
-            return self._pick_listed(self._listed_tasks[split], stream, index, num_shifts)
-        uniform = stream.uniform(index, torch.full_like(index, num_shifts), len(self.parameters))
-        columns = {}
-        for position, parameter in enumerate(self.parameters):
-            outside = split == "extrapolation" and parameter.extrapolation
-            intervals = parameter.extrapolation if outside else ((parameter.low, parameter.high),)
-            columns[parameter.name] = parameter.spread(uniform[:, position], intervals)
-        for first, second in self.discs:
-            columns.update(self._spread_disc(first, second, uniform))
-        return torch.stack([columns[name] for name in self.names], dim=-1)
-
-    def with_train_tasks(self, count: int, stream: RandomStream) -> "TaskSpace":
-        """The same tasks, of which training meets the stream's first `count` alone, over and over."""
-        rows = self.sample("train", stream, torch.arange(count)).tolist()
-        distinct = tuple(dict.fromkeys(tuple(row) for row in rows))
-        if len(distinct) < count:
-            raise TaskError(f"number of training tasks is {count}, expected at most {len(distinct)}: there are no more")
-        return replace(self, listed_tasks={**self.listed_tasks, "train": distinct})
-
-    def row(self, task: Task) -> list[float]:
-        """The values of a task in the parameters' order; what it leaves out is nominal."""
-        unknown = [name for name in task if name not in self.names]
-        if unknown:
-            expected = ", ".join(self.names)
-            raise TaskError(f"task parameter {unknown[0]!r} does not exist, expected one of {expected}")
-        return [parameter.check(task.get(parameter.name, parameter.nominal)) for parameter in self.parameters]
-
-    def to_unit(self, values: Tensor) -> Tensor:
-        """(N, P) values, each scaled to [-1, 1] over its training range."""
-        columns = [parameter.to_unit(values[:, i]) for i, parameter in enumerate(self.parameters)]
-        return torch.stack(columns, dim=-1)
-
-    @cached_property
-    def _listed_tasks(self) -> Mapping[str, DeviceArray]:
-        return {split: DeviceArray(np.array(rows, dtype=np.float64)) for split, rows in self.listed_tasks.items()}
-
-    def _pick_listed(self, rows: DeviceArray, stream: RandomStream, index: Tensor, num_shifts: int) -> Tensor:
-        count, rounds = len(rows), index // len(rows)
-        order = stream.uniform(rounds, torch.zeros_like(rounds), count)  # (N, members)
-        place = ((index + num_shifts) % count).unsqueeze(-1)
-        return rows.like(order)[order.argsort(dim=-1).gather(1, place).squeeze(-1)]
-
-    def _spread_disc(self, first: str, second: str, uniform: Tensor) -> dict[str, Tensor]:
-        radius = self.parameters[self.names.index(first)].high
-        distance = radius * uniform[:, self.names.index(first)].sqrt()
-        angle = 2 * math.pi * uniform[:, self.names.index(second)]
-        return {first: distance * angle.cos(), second: distance * angle.sin()}
-
-
-def drawn_tasks(
-    parameters: tuple[TaskParameter, ...], train: int, heldout: int, discs: tuple[tuple[str, str], ...] = ()
-) -> dict[str, tuple[tuple[float, ...], ...]]:
-    """Splits of so many tasks each, drawn once and for all from the training ranges."""
-    drawn = TaskSpace(parameters, discs=discs).sample("train", RandomStream("members"), torch.arange(train + heldout))
-    rows = tuple(tuple(row) for row in drawn.tolist())
-    return {"train": rows[:train], "heldout": rows[train:]}

@@ -8,7 +8,8 @@ from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.task_env import TaskEnv
-from limbshift.envs.tasks.parameter import SPLITS, TaskParameter
+from limbshift.envs.tasks.parameter import TaskParameter
+from limbshift.envs.tasks.task_space import SPLITS
 from limbshift.experiments.configs import FamiliesConfig
 from limbshift.experiments.figures.robot_sheet import save_contact_sheet
 

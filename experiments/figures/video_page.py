@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.rendering import GOAL, NEUTRAL, SWITCHED, Color, effect_color
-from limbshift.envs.tasks.parameter import TaskParameter
+from limbshift.envs.tasks.parameter import ModelEffect, TaskParameter
 from limbshift.envs.trial_env import TrialEnv
 
 Picture = NDArray[np.uint8]
@@ -50,18 +50,21 @@ class Score:
 
 
 def task_lines(family: TaskFamily, task: Mapping[str, float]) -> list[str]:
-    """A task in words, such as "direction -1", "wiring + - + + - +", "mass: torso 1.2, bthigh 0.43"."""
+    """Returns a task in words, such as "direction -1", "wiring + - + + - +", "mass: torso 1.2, bthigh 0.43"."""
     plain: list[str] = []
     groups: dict[str, list[tuple[str, float]]] = {}
     for parameter in family.parameters:
         value = task[parameter.name]
-        part, _, kind = parameter.name.rpartition("_")
-        if kind in _PARTS:
-            groups.setdefault(kind, []).append((part, value))
+        if parameter.caption:
+            groups.setdefault(parameter.caption.group, []).append((parameter.caption.part, value))
         else:
-            plain.append(f"{parameter.name.replace('_', ' ')} {value:.2g} {parameter.unit}".rstrip())
+            plain.append(f"{_words(parameter)} {value:.2g} {parameter.unit}".rstrip())
     lines = [", ".join(plain)] if plain else []
-    return lines + [_PARTS[kind](values) for kind, values in groups.items()]
+    return lines + [_CAPTIONS[group](values) for group, values in groups.items()]
+
+
+def _words(parameter: TaskParameter) -> str:
+    return parameter.name.replace("_", " ")
 
 
 def _masses(parts: list[tuple[str, float]]) -> str:
@@ -76,8 +79,10 @@ def _dead(parts: list[tuple[str, float]]) -> str:
     return "dead: " + (", ".join(part for part, value in parts if not value) or "none")
 
 
-_PARTS: Mapping[str, Callable[[list[tuple[str, float]]], str]] = {"mass": _masses, "sign": _wiring, "alive": _dead}
-"""How values are written that come one a body or a motor, by the last word of their names."""
+_CAPTIONS: Mapping[str, Callable[[list[tuple[str, float]]], str]] = {"mass": _masses, "wiring": _wiring, "dead": _dead}
+"""How the values of a caption's group are written, from its parts and their values."""
+_SWITCHED = {"wiring": "reversed", "dead": "dead"}
+"""What the legend calls a part of the group whose value is not the nominal one."""
 
 
 class Page:
@@ -211,23 +216,22 @@ def _title(env: TrialEnv, frame_rate: float) -> str:
 
 
 def _legend(env: TrialEnv) -> list[str | Color]:
-    """Words and colours that say what the colours mean; the first parameter of each kind stands for all."""
+    """Returns words and colours that say what the colours mean; the first parameter of each group stands for all."""
     family, physics = env.task_env.family, env.task_env.physics
-    kinds: dict[str, TaskParameter] = {}
+    shown: dict[str, TaskParameter] = {}
     for parameter in family.parameters:
-        if parameter.effect and parameter.effect.shown_on(physics):
-            kind = parameter.name.rpartition("_")[2]
-            kinds.setdefault(kind if kind in _PARTS else parameter.name.replace("_", " "), parameter)
+        if isinstance(parameter.effect, ModelEffect) and parameter.effect.shown_on(physics):
+            shown.setdefault(parameter.caption.group if parameter.caption else _words(parameter), parameter)
     legend: list[str | Color] = []
-    for kind, parameter in kinds.items():
+    for group, parameter in shown.items():
         if parameter.choices:
-            legend += [NEUTRAL, " motor as designed   ", SWITCHED, f" {'reversed' if kind == 'sign' else 'dead'}   "]
+            legend += [NEUTRAL, " motor as designed   ", SWITCHED, f" {_SWITCHED.get(group, 'changed')}   "]
         else:
             spread = np.geomspace if parameter.scale == "log" else np.linspace
-            legend.append(f"{kind}: {parameter.low:.2g} ")
+            legend.append(f"{group}: {parameter.low:.2g} ")
             legend += [effect_color(parameter, float(value)) for value in spread(parameter.low, parameter.high, 9)]
             legend.append(f" {parameter.high:.2g} {parameter.unit or 'times'}   ")
-    if "target_velocity" in family.task_space.names:
+    if any(parameter.mark == "post" for parameter in family.parameters):
         legend += [GOAL, " moves at the target velocity"]
     return legend
 

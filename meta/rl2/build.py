@@ -46,7 +46,7 @@ def make_trainer(
     spec = PolicySpec(
         env.task_env.obs_dim,
         env.task_env.action_dim,
-        task_dim=env.layout.task.stop - env.layout.task.start if observe_task else 0,
+        task_dim=family.task_space.encoding_dim if observe_task else 0,
         hidden_size=hidden_size,
         cell=cell,
         memory=memory,

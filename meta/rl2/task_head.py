@@ -7,7 +7,7 @@ from limbshift.agents.recurrent import PolicySpec
 
 
 class TaskHead(nn.Module):
-    """Tells the task's parameters from the recurrent cell's output.
+    """Tells the encoded task from the recurrent cell's output.
 
     The simulator knows the task while training. That what is remembered must tell it teaches the memory what to keep,
     sooner than returns alone do. The policy never sees the task, and no controller needs this head.
@@ -28,10 +28,10 @@ class TaskHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(task_dim))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Maps (..., feature_dim) to guesses at the task, (..., P), in the env's units: from -1 to 1 in training."""
+        """Maps (..., feature_dim) to guesses at the task, (..., task_dim), as `TaskSpace.encode` encodes it."""
         return features[..., self.remembered] @ self.weight.T + self.bias
 
     def loss(self, features: Tensor, task: Tensor) -> Tensor:
-        """Returns half the squared error of guesses at tasks (..., P), summed over parameters: a scalar."""
+        """Returns half the squared error of guesses at encoded tasks (..., task_dim), summed over their entries: a scalar."""
         error = self.forward(features) - task
         return 0.5 * error.square().sum(dim=-1).mean()

@@ -144,13 +144,13 @@ def test_task_values_are_a_copy() -> None:
     assert env.task["price"].tolist() == [2.0, 1.0]
 
 
-def test_a_task_in_units_is_scaled_over_its_range() -> None:
+def test_an_encoded_task_is_scaled_over_its_range() -> None:
     env = TaskEnv(Sledding(), 2)
     # mass is log-uniform over (0.5, 2), price uniform over (-3, 5).
     env.set_tasks([{"mass": 1.0, "price": 5.0}, {"mass": 0.5, "price": 0.0}], env.all_envs)
-    units = env.task_in_units()
-    assert units.dtype == torch.float32
-    torch.testing.assert_close(units, torch.tensor([[0.0, 1.0], [-1.0, -0.25]]))
+    encoded = env.encoded_task()
+    assert encoded.dtype == torch.float32
+    torch.testing.assert_close(encoded, torch.tensor([[0.0, 1.0], [-1.0, -0.25]]))
 
 
 FAMILIES = (Sledding(), *(make_family(name) for name in families()))

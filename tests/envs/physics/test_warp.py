@@ -17,8 +17,8 @@ from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.physics.warp import WarpPhysics, capacity, colliding_pairs
 from limbshift.envs.robots.half_cheetah import HalfCheetah
-from limbshift.envs.tasks.parameter import TaskSpace
 from limbshift.envs.tasks.streams import RandomStream
+from limbshift.envs.tasks.task_space import TaskSpace
 from limbshift.envs.trial_env import TrialEnv
 from tests.envs.physics.ball import BALL
 from tests.reads import ValueRead, none_allowed

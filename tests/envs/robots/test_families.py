@@ -22,19 +22,24 @@ from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.robots.half_cheetah import HELDOUT_WIRINGS
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.common import wirings
-from limbshift.envs.tasks.effects import ScaleActuators, ScaleBodyMass, ScaleMotors
-from limbshift.envs.tasks.parameter import Effect, TaskParameter, TaskSpace
+from limbshift.envs.tasks.effects import ScaleBodyMass
+from limbshift.envs.tasks.motor_effects import ScaleActuators, ScaleMotors
+from limbshift.envs.tasks.parameter import ModelEffect, StateEffect, TaskParameter
+from limbshift.envs.tasks.task_space import TaskSpace
 from tests.envs.sled import Sledding
 
 STEPS = 20
 FAMILIES = tuple(make_family(name, variant) for name in families() for variant in make_family(name).variants)
 PARAMETERS = tuple((family, parameter) for family in FAMILIES for parameter in family.parameters)
 HARDWARE_NAMES = [parameter.name for parameter in HARDWARE]
-GOALS = tuple(
-    (family, parameter)
-    for family, parameter in PARAMETERS
-    if parameter.effect is None and parameter.name not in HARDWARE_NAMES
-)
+
+
+def is_goal(parameter: TaskParameter) -> bool:
+    """Whether the parameter leaves the robot as it is; a goal's effect may show it to whoever looks on."""
+    return parameter.effect is None or isinstance(parameter.effect, StateEffect)
+
+
+GOALS = tuple((family, parameter) for family, parameter in PARAMETERS if is_goal(parameter))
 
 
 def family_id(value: object) -> str | None:
@@ -178,10 +183,11 @@ def test_each_parameter_changes_the_motion(family: TaskFamily, parameter: TaskPa
     env = TaskEnv(family, len(values))
     env.begin_tasks(env.all_envs)
     # The rest of the body is another task's: a load of no mass has no place.
-    task = {other.name: float(env.task[other.name][0]) for other in family.parameters if other.effect}
+    body = [other.name for other in family.parameters if isinstance(other.effect, ModelEffect)]
+    task = {name: float(env.task[name][0]) for name in body}
     env.set_tasks([{**task, parameter.name: value} for value in values], env.all_envs)
     result = rollout(env, steps=family.horizon)
-    if parameter.effect is None and parameter.name not in HARDWARE_NAMES:
+    if is_goal(parameter):
         assert (result.reward[:, 1:] != result.reward[:, :1]).any(), "no value of the goal changes the reward"
     else:  # grip and damping tell once the robot slips or moves
         late = result.obs[family.horizon // 2 :]
@@ -513,7 +519,7 @@ def test_each_element_is_what_mujoco_derives_from_an_edited_model() -> None:
         (ScaleActuators(("fhin",)), "^the robot has no actuator 'fhin': did you mean 'fshin'\\?$"),
     ],
 )
-def test_a_name_that_is_not_there_is_refused_with_the_nearest(effect: Effect, message: str) -> None:
+def test_a_name_that_is_not_there_is_refused_with_the_nearest(effect: ModelEffect, message: str) -> None:
     family = make_family("HalfCheetahLimbs")
     family.parameters = (replace(family.parameters[0], effect=effect),)
     family.task_space = TaskSpace(family.parameters)

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from limbshift.envs.tasks.parameter import TaskError, TaskParameter, TaskSpace
+from limbshift.envs.tasks.common import DIRECTION, HEADING, dead_motor
+from limbshift.envs.tasks.parameter import TaskError, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
+from limbshift.envs.tasks.task_space import TaskSpace
 
 
 class Dealt(RandomStream):
@@ -74,9 +76,60 @@ def test_choices_are_equally_likely() -> None:
 def test_units_run_from_minus_one_to_one_on_the_parameters_scale() -> None:
     torch.testing.assert_close(linear().to_unit(numbers(1.0, 1.5, 2.0, 3.0)), numbers(-1.0, -0.5, 0.0, 1.0))
     torch.testing.assert_close(log().to_unit(numbers(0.5, 1.0, 2**0.5, 2.0)), numbers(-1.0, 0.0, 0.5, 1.0))
-    space = TaskSpace((linear(), log(), choice()))
-    expected = torch.tensor([[0.0, 1.0, -1.0]], dtype=torch.float64)
-    torch.testing.assert_close(space.to_unit(torch.tensor([[2.0, 2.0, -1.0]], dtype=torch.float64)), expected)
+
+
+def angle(name: str = "heading", low: float = -180.0, high: float = 180.0) -> TaskParameter:
+    return TaskParameter(name, low, high, "which way", unit="deg", nominal=0.0, kind="angle")
+
+
+def category(*choices: float) -> TaskParameter:
+    return TaskParameter("dead", 0.0, max(choices), "which one", nominal=0.0, choices=choices, kind="category")
+
+
+def rows(*values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def test_a_scalar_is_encoded_in_units() -> None:
+    assert linear().encoding_dim == log().encoding_dim == choice().encoding_dim == 1
+    torch.testing.assert_close(linear().encode(numbers(1.0, 1.5, 3.0)), rows((-1.0,), (-0.5,), (1.0,)))
+    torch.testing.assert_close(log().encode(numbers(0.5, 1.0, 2.0)), rows((-1.0,), (0.0,), (1.0,)))
+    assert choice().encode(numbers(-1.0, 1.0)).tolist() == [[-1.0], [1.0]], "a sign stays one number"
+
+
+def test_an_angle_is_encoded_as_its_cosine_and_sine() -> None:
+    assert angle().encoding_dim == 2
+    encoded = angle().encode(numbers(0.0, 90.0, -90.0, 60.0))
+    torch.testing.assert_close(encoded, rows((1.0, 0.0), (0.0, 1.0), (0.0, -1.0), (0.5, 0.75**0.5)))
+    half_a_turn = angle().encode(numbers(180.0, -180.0))
+    torch.testing.assert_close(half_a_turn, rows((-1.0, 0.0), (-1.0, 0.0)))
+    torch.testing.assert_close(angle(low=-57.3, high=57.3).encode(numbers(90.0)), rows((0.0, 1.0)))
+
+
+def test_headings_that_are_close_are_encoded_close_to_each_other() -> None:
+    left, right = angle().encode(numbers(179.5, -179.5))
+    assert torch.dist(left, right) < 0.02  # a degree, in radians
+
+
+def test_a_category_is_encoded_as_one_hot() -> None:
+    dead = category(0.0, 1.0, 2.0, 3.0)
+    assert dead.encoding_dim == 4
+    expected = rows((1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.0, 1.0, 0.0, 0.0))
+    assert torch.equal(dead.encode(numbers(0.0, 3.0, 1.0)), expected)
+
+
+def test_a_task_is_encoded_parameter_by_parameter() -> None:
+    space = TaskSpace((linear(), angle(), category(0.0, 5.0, 7.0), choice()))
+    assert space.encoding_dim == 1 + 2 + 3 + 1
+    encoded = space.encode(rows((2.0, 90.0, 5.0, -1.0), (3.0, -180.0, 7.0, 1.0)))
+    expected = rows((0.0, 0.0, 1.0, 0.0, 1.0, 0.0, -1.0), (1.0, -1.0, 0.0, 0.0, 0.0, 1.0, 1.0))
+    torch.testing.assert_close(encoded, expected)
+
+
+def test_shared_parameters_say_what_kind_they_are() -> None:
+    torch.testing.assert_close(HEADING.encode(numbers(90.0)), rows((0.0, 1.0)))
+    assert dead_motor(("hip", "knee", "foot")).encode(numbers(0.0)).tolist() == [[1.0, 0.0, 0.0, 0.0]]
+    assert DIRECTION.encode(numbers(-1.0)).tolist() == [[-1.0]]
 
 
 def test_a_split_spreads_each_parameter_by_a_column_of_its_own() -> None:
@@ -196,11 +249,30 @@ def test_values_outside_the_training_range_are_not_refused() -> None:
         ({"low": 0.0, "high": 1.0, "positive": True}, "task parameter mass ranges from 0, expected a number above 0"),
         ({"low": -1.0, "high": 1.0, "scale": "log"}, "task parameter mass ranges from -1, expected a number above 0"),
         ({"low": 1.0, "high": 2.0, "extrapolation": ((3.0, 2.5),)}, "ranges from 3 to 2.5, expected the lower first"),
+        ({"low": 0.0, "high": 1.0, "kind": "category"}, "mass is a category without choices, expected some"),
+        ({"low": 0.0, "high": 1.0, "kind": "angle", "unit": "rad"}, "mass is an angle in rad, expected deg"),
+        ({"low": 0.0, "high": 1.0, "kind": "angle"}, "mass is an angle in no unit, expected deg"),
+        (
+            {"low": 0.0, "high": 1.0, "choices": (0.0, 1.0), "extrapolation": ((2.0, 3.0),)},
+            "mass has choices and extrapolation, expected one of the two",
+        ),
     ],
 )
 def test_an_impossible_range_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         TaskParameter("mass", description="", **settings)
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ((1.0, 0.5), "^task parameter sign is 0.5, expected -1 or 1$"),
+        ((1.0,), "^a listed task has 1 values, expected 2$"),
+    ],
+)
+def test_a_listed_task_that_the_parameters_cannot_take_is_refused(listed: tuple[float, ...], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        TaskSpace((linear(), choice()), {"train": ((1.0, -1.0), listed)})
 
 
 def test_few_tasks_to_train_on_are_the_first_of_those_that_would_be() -> None:

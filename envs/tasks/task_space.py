@@ -1,0 +1,167 @@
+"""The tasks of a family: its parameters together, and the splits that tasks are drawn from."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain, product
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from limbshift.envs.physics.device_array import DeviceArray
+from limbshift.envs.tasks.parameter import Task, TaskError, TaskParameter
+from limbshift.envs.tasks.streams import RandomStream
+
+SPLITS = ("train", "heldout", "extrapolation")
+MAX_LISTED_TASKS = 1024
+"""A family of at most so many tasks lists them all; tasks of a larger one are drawn from its ranges."""
+
+
+@dataclass(frozen=True)
+class TaskSpace:
+    """All tasks of a family, and the splits that they are drawn from.
+
+    >>> from limbshift.envs.tasks.common import DIRECTION, TARGET_VELOCITY
+    >>> space = TaskSpace((DIRECTION, TARGET_VELOCITY))
+    >>> space.names, space.splits
+    (('direction', 'target_velocity'), ('train', 'heldout', 'extrapolation'))
+    >>> space.row({"target_velocity": 1.5})
+    [1.0, 1.5]
+    """
+
+    parameters: tuple[TaskParameter, ...]
+    listed_tasks: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+    """Splits that list their tasks, by name, as rows of values; filled in for a family of few tasks."""
+    discs: tuple[tuple[str, str], ...] = ()
+    """Pairs of parameters drawn together, evenly over the disc whose radius is the first one's high."""
+
+    def __post_init__(self) -> None:
+        for row in chain.from_iterable(self.listed_tasks.values()):
+            self._check_row(row)
+        count = math.prod(len(parameter.choices) for parameter in self.parameters)
+        if not self.listed_tasks and 0 < count <= MAX_LISTED_TASKS:
+            rows = tuple(product(*(parameter.choices for parameter in self.parameters)))
+            object.__setattr__(self, "listed_tasks", {"train": rows, "heldout": rows})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters' names, in order."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that the family has; "extrapolation" only where a parameter leaves its training range."""
+        extrapolates = any(parameter.extrapolation for parameter in self.parameters)
+        return SPLITS if extrapolates else SPLITS[:2]
+
+    @property
+    def nominal(self) -> dict[str, float]:
+        """The task of the unmodified robot."""
+        return {parameter.name: parameter.nominal for parameter in self.parameters}
+
+    def check_split(self, split: str) -> str:
+        """Returns the split, or raises a TaskError that names those there are."""
+        if split not in self.splits:
+            raise TaskError(f"split is {split!r}, expected one of {', '.join(self.splits)}")
+        return split
+
+    def unseen(self, split: str) -> bool:
+        """Returns whether training never meets the split's tasks."""
+        if split == "train":
+            return False
+        if split in self.listed_tasks:
+            return not set(self.listed_tasks[split]) & set(self.listed_tasks["train"])
+        return True
+
+    def sample(self, split: str, stream: RandomStream, index: Tensor, *, num_shifts: int = 0) -> Tensor:
+        """Returns the split's tasks number index, (N,) int64, as (N, P) float64 values.
+
+        A split that lists its tasks gives all of them in a shuffled order, then all again in another.
+        One shift gives each number another task, for a change in the midst of a trial.
+
+        >>> from limbshift.envs.tasks.common import DIRECTION
+        >>> sorted(TaskSpace((DIRECTION,)).sample("train", RandomStream("task"), torch.arange(4)).tolist())
+        [[-1.0], [-1.0], [1.0], [1.0]]
+        """
+        if split in self.listed_tasks:
+            return self._pick_listed(self._listed_tasks[split], stream, index, num_shifts=num_shifts)
+        uniform = stream.uniform(index, torch.full_like(index, num_shifts), len(self.parameters))
+        columns = {}
+        for position, parameter in enumerate(self.parameters):
+            outside = split == "extrapolation" and parameter.extrapolation
+            intervals = parameter.extrapolation if outside else ((parameter.low, parameter.high),)
+            columns[parameter.name] = parameter.spread(uniform[:, position], intervals)
+        for first, second in self.discs:
+            columns.update(self._spread_disc(first, second, uniform))
+        return torch.stack([columns[name] for name in self.names], dim=-1)
+
+    def with_train_tasks(self, count: int, stream: RandomStream) -> "TaskSpace":
+        """Returns the same space, but with the stream's first `count` tasks alone to train on."""
+        rows = self.sample("train", stream, torch.arange(count)).tolist()
+        distinct = tuple(dict.fromkeys(tuple(row) for row in rows))
+        if len(distinct) < count:
+            raise TaskError(f"number of training tasks is {count}, expected at most {len(distinct)}: there are no more")
+        return replace(self, listed_tasks={**self.listed_tasks, "train": distinct})
+
+    def row(self, task: Task) -> list[float]:
+        """Returns a task's values in the parameters' order; what the task leaves out is nominal."""
+        unknown = [name for name in task if name not in self.names]
+        if unknown:
+            expected = ", ".join(self.names)
+            raise TaskError(f"task parameter {unknown[0]!r} does not exist, expected one of {expected}")
+        return [parameter.check(task.get(parameter.name, parameter.nominal)) for parameter in self.parameters]
+
+    @property
+    def encoding_dim(self) -> int:
+        """How many numbers encode a task: the sum over its parameters."""
+        return sum(parameter.encoding_dim for parameter in self.parameters)
+
+    def encode(self, values: Tensor) -> Tensor:
+        """Returns (N, encoding_dim) numbers that tell (N, P) values to a learner: each parameter's, in order.
+
+        >>> from limbshift.envs.tasks.common import DIRECTION, TARGET_VELOCITY
+        >>> TaskSpace((DIRECTION, TARGET_VELOCITY)).encode(torch.tensor([[-1.0, 3.0], [1.0, 1.5]])).tolist()
+        [[-1.0, 1.0], [1.0, 0.0]]
+        """
+        parts = [parameter.encode(values[:, position]) for position, parameter in enumerate(self.parameters)]
+        return torch.cat(parts, dim=-1)
+
+    def _check_row(self, row: tuple[float, ...]) -> None:
+        if len(row) != len(self.parameters):
+            raise TaskError(f"a listed task has {len(row)} values, expected {len(self.parameters)}")
+        for parameter, value in zip(self.parameters, row, strict=True):
+            parameter.check(value)
+
+    @cached_property
+    def _listed_tasks(self) -> Mapping[str, DeviceArray]:
+        return {split: DeviceArray(np.array(rows, dtype=np.float64)) for split, rows in self.listed_tasks.items()}
+
+    @staticmethod
+    def _pick_listed(rows: DeviceArray, stream: RandomStream, index: Tensor, *, num_shifts: int) -> Tensor:
+        count, rounds = len(rows), index // len(rows)
+        order = stream.uniform(rounds, torch.zeros_like(rounds), count)  # (N, members)
+        place = ((index + num_shifts) % count).unsqueeze(-1)
+        return rows.like(order)[order.argsort(dim=-1).gather(1, place).squeeze(-1)]
+
+    def _spread_disc(self, first: str, second: str, uniform: Tensor) -> dict[str, Tensor]:
+        radius = self.parameters[self.names.index(first)].high
+        distance = radius * uniform[:, self.names.index(first)].sqrt()
+        angle = 2 * math.pi * uniform[:, self.names.index(second)]
+        return {first: distance * angle.cos(), second: distance * angle.sin()}
+
+
+def drawn_tasks(
+    parameters: tuple[TaskParameter, ...], train: int, heldout: int, *, discs: tuple[tuple[str, str], ...] = ()
+) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Returns splits of so many tasks each, drawn once and for all from the training ranges.
+
+    >>> from limbshift.envs.tasks.common import TARGET_VELOCITY
+    >>> splits = drawn_tasks((TARGET_VELOCITY,), train=3, heldout=1)
+    >>> {split: len(rows) for split, rows in splits.items()}
+    {'train': 3, 'heldout': 1}
+    """
+    drawn = TaskSpace(parameters, discs=discs).sample("train", RandomStream("members"), torch.arange(train + heldout))
+    rows = tuple(tuple(row) for row in drawn.tolist())
+    return {"train": rows[:train], "heldout": rows[train:]}
