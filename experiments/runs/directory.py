@@ -41,7 +41,7 @@ def open_run(path: Path, resume: bool) -> Iterator[Path]:
 def _locked(path: Path) -> Iterator[None]:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise RunError(f"run directory {path} cannot be written to: {error.strerror}") from error
     try:
