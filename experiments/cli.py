@@ -6,7 +6,8 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Annotated
+from operator import attrgetter
+from typing import Annotated, Any
 
 import tyro
 
@@ -66,15 +67,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str]) -> object:
-    """The chosen command's configuration, with a preset's settings where it names one."""
+    """Returns the chosen command's configuration, with the settings of the preset or of the run that it names."""
     config = parse_once(arguments)
-    if isinstance(config, TrainConfig) and config.preset:
+    if not isinstance(config, TrainConfig):
+        return config
+    if config.preset:
         from limbshift.experiments.runs.presets import preset_arguments
 
         command, *given = arguments
         # Of an option that is given twice the last counts.
-        return parse_once([command, *preset_arguments(config.preset), *given])
+        arguments = [command, *preset_arguments(config.preset), *given]
+        config = parse_once(arguments)
+        assert isinstance(config, TrainConfig)
+    if config.resume:
+        from limbshift.experiments.runs.resume import resumed_config
+
+        return resumed_config(given_settings(arguments, config))
     return config
+
+
+def given_settings(arguments: Sequence[str], config: TrainConfig) -> dict[str, Any]:
+    """Returns by name the settings that a command line of `train` gives, as opposed to those left at their defaults."""
+    options = (argument.partition("=")[0] for argument in arguments if argument.startswith("--"))
+    names = [option.removeprefix("--").replace("-", "_") for option in options]
+    return {name: attrgetter(name)(config) for name in (*names, *(("family",) if config.family else ()))}
 
 
 def parse_once(arguments: Sequence[str]) -> object:

@@ -30,20 +30,23 @@ class TrainConfig:
     Wiring."""
     robot: Path | None = None
     """MJCF file of a robot of your own."""
+    family_file: str | None = None
+    """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     variant: str = "default"
     """Variant of the family."""
     preset: Path | None = None
     """File of settings, as `limbshift tune` writes it; options that are given beside it go before."""
     minutes: float | None = None
-    """Stop after this much training (10 where --steps is not given either). With --resume, in all."""
+    """Stop after this much training; 10 if --steps is not given either. With --resume, the new total."""
     steps: int | None = None
-    """Stop after this many env steps over all simulations. With --resume, in all."""
+    """Stop after this many env steps over all simulations. With --resume, the new total."""
     seed: int = 0
     """Makes everything: weights, tasks, initial states, exploration."""
     run_dir: Path | None = None
     """Where the run's files go; by default a new directory below runs/."""
     resume: bool = False
-    """Go on with the run in --run-dir."""
+    """Go on with the run in --run-dir, with its settings. --minutes or --steps replaces its budget; --device, --wandb,
+    --eval-minutes, --video-minutes and --family-file may change too; what contradicts the run is refused."""
     num_envs: int = 64
     """Trials side by side."""
     episodes: int | None = None
@@ -81,8 +84,10 @@ class TrainConfig:
     ppo: PPOConfig = field(default_factory=PPOConfig)
 
     def __post_init__(self) -> None:
-        if not self.family and self.robot is None and not self.resume:
-            raise InputError("FAMILY is missing, expected one of those that `limbshift families` lists, or --robot")
+        if not (self.family or self.robot or self.family_file or self.resume):
+            raise InputError(
+                "FAMILY is missing, expected one that `limbshift families` lists, --robot or --family-file"
+            )
         for name in (
             "minutes",
             "steps",
@@ -138,6 +143,8 @@ class EvaluateConfig:
     """Write everything to this JSON file."""
     plot: Path | None = None
     """Draw the adaptation curve to this PNG file."""
+    family_file: str | None = None
+    """The family of your own that the controller was trained on: FILE.py:Class or module:Class. Its code is run."""
 
     def __post_init__(self) -> None:
         for name in ("tasks", "episodes", "horizon"):
@@ -166,6 +173,8 @@ class RenderConfig:
     """Where the network lives, and MuJoCo Warp; auto is the GPU where there is one."""
     physics: EngineName = "mujoco"
     """The simulator, whichever the controller was trained on: mujoco or warp."""
+    family_file: str | None = None
+    """The family of your own that the controller was trained on: FILE.py:Class or module:Class. Its code is run."""
 
     def __post_init__(self) -> None:
         for name in ("tasks", "episodes", "horizon"):

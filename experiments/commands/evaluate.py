@@ -61,8 +61,9 @@ def run_evaluate(config: EvaluateConfig) -> None:
     for path in (config.json, config.plot):
         if path:
             check_writable(path)
+    controller, family = load_with_family(config.controller, family_file=config.family_file)
     result = evaluate(
-        config.controller,
+        controller,
         split=config.split,
         tasks=config.tasks,
         episodes=config.episodes,
@@ -72,6 +73,7 @@ def run_evaluate(config: EvaluateConfig) -> None:
         shift_at=config.shift_at,
         device=config.device,
         physics=config.physics,
+        family=family,
     )
     print_adaptation(result)
     if config.json:

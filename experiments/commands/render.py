@@ -1,37 +1,99 @@
 """Videos of a controller that adapts."""
 
+from copy import deepcopy
+from pathlib import Path
+
+from numpy import float64
+from numpy.typing import NDArray
 from rich.console import Console
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import check_writable
+from limbshift.agents.controller import Controller
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics import EngineName
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.configs import RenderConfig
+from limbshift.experiments.configs import Device, RenderConfig
 from limbshift.experiments.figures.video import record_trials
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.runs.devices import choose_device, choose_engine
 
 
+def render(
+    controller: str | Path | Controller,
+    *,
+    out: str | Path = RenderConfig.out,
+    split: str = "heldout",
+    tasks: int = 3,
+    seed: int = 0,
+    episodes: int | None = None,
+    horizon: int | None = None,
+    device: Device = "auto",
+    physics: EngineName = "mujoco",
+    family: TaskFamily | None = None,
+) -> Path:
+    """Writes a captioned video of whole trials on several tasks side by side, and returns its path.
+
+    Args:
+        controller: a run directory, a file, a shipped name, or a loaded controller.
+        out: the mp4 file.
+        split: "train", "heldout" or "extrapolation".
+        tasks: number of tasks.
+        seed: which tasks and initial states of the split.
+        episodes, horizon: the trial's shape, by default as trained.
+        device, physics: where the network lives; "mujoco" or "warp", whichever it was trained on.
+        family: the family, where it is one of the caller's own.
+
+    Raises InputError for a value that cannot be used, RenderingError where there is no OpenGL or no ffmpeg.
+
+    >>> import limbshift
+    >>> path = limbshift.render("ReacherGoal", out="reacher.mp4", tasks=2)  # doctest: +SKIP
+    """
+    config = RenderConfig(
+        str(controller),
+        split,
+        tasks,
+        seed=seed,
+        episodes=episodes,
+        horizon=horizon,
+        out=Path(out),
+        device=device,
+        physics=physics,
+    )
+    check_writable(config.out)
+    loaded, family = load_with_family(controller, family)
+    film(loaded, family, config)
+    return config.out
+
+
 def run_render(config: RenderConfig, console: Console | None = None) -> None:
-    """The command."""
+    """Runs the command."""
     console = console or Console()
     check_writable(config.out)
-    controller, family = load_with_family(config.controller)
-    device = choose_device(config.device)
-    policy = controller.policy.to(device)
-    env = TrialEnv(
-        family,
-        config.tasks,
-        config.episodes or controller.card.episodes_per_trial,
-        config.horizon or controller.card.horizon,
-        config.split,
-        config.seed,
-        observe_task=policy.spec.task_dim > 0,
-        engine=choose_engine(config.physics, device),
-    )
-    returns = record_trials(PolicyActor(policy, config.tasks), env, config.out)
-    env.close()
+    controller, family = load_with_family(config.controller, family_file=config.family_file)
+    device, returns = choose_device(config.device), film(controller, family, config)
     for trial in returns:
         console.print("return by episode: " + ", ".join(f"{value:.1f}" for value in trial), highlight=False)
     console.print(
         f"video in {config.out}; physics on {config.physics}, network on {device.type}", highlight=False, soft_wrap=True
     )
+
+
+def film(controller: Controller, family: TaskFamily, config: RenderConfig) -> NDArray[float64]:
+    """Writes the video, and returns the return of each trial's episodes: (trials, episodes)."""
+    device = choose_device(config.device)
+    policy = deepcopy(controller.policy).to(device)
+    env = TrialEnv(
+        family,
+        config.tasks,
+        config.episodes or controller.card.episodes_per_trial,
+        horizon=config.horizon or controller.card.horizon,
+        split=config.split,
+        seed=config.seed,
+        observe_task=policy.spec.task_dim > 0,
+        engine=choose_engine(config.physics, device),
+    )
+    try:
+        return record_trials(PolicyActor(policy, config.tasks), env, config.out)
+    finally:
+        env.close()

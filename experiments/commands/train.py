@@ -1,66 +1,199 @@
 """Meta-trains a controller: the run from its configuration to its controller file."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
+import torch
 from rich.console import Console
 
-from limbshift.envs.catalogue import make_family
+from limbshift.agents import RecurrentCell
+from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics import EngineName
 from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
-from limbshift.experiments.configs import TrainConfig
+from limbshift.experiments.configs import Device, TrainConfig, WandbMode
+from limbshift.experiments.runs.budget import budget_spent, name_spent_budget
 from limbshift.experiments.runs.devices import choose_device
-from limbshift.experiments.runs.directory import (
-    CONFIG,
-    ROBOT,
-    free_directory,
-    open_run,
-    read_json,
-)
-from limbshift.experiments.runs.resume import resumed_config
+from limbshift.experiments.runs.directory import CHECKPOINT, ROBOT, free_directory, open_run
+from limbshift.experiments.runs.families import absolute_reference, load_family
+from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
+from limbshift.meta.checkpoint import load_checkpoint
+from limbshift.meta.rl2.build import DEFAULT_PPO
+from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.trainer import Progress
 
 OWN_DEFAULT = "Limbs"
 """The family of a robot of the user's own, unless another is named."""
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def train(family: str | TaskFamily = "", **settings: Any) -> Path:
-    """Meta-train a controller; settings are those of TrainConfig but preset. Returns the run directory.
+class TrainingOutcome(NamedTuple):
+    """What came of a training."""
 
-    A family of the caller's own is given as an object.
+    run_dir: Path
+    finished: bool
+    """Whether the budget was reached; False where the user interrupted before."""
+
+
+def with_given(function: Callable[Concatenate[Mapping[str, Any], P], R]) -> Callable[P, R]:
+    """Passes, before all else, the keyword arguments that a caller wrote: a resumed run keeps the other settings."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(kwargs, *args, **kwargs)
+
+    _, *declared = signature(function).parameters.values()
+    call.__signature__ = signature(function).replace(parameters=declared)  # type: ignore[attr-defined]
+    return call
+
+
+@with_given
+def train(
+    given: Mapping[str, Any],
+    family: str | TaskFamily = "",
+    *,
+    robot: str | Path | None = None,
+    family_file: str | None = None,
+    variant: str = "default",
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    num_envs: int = 64,
+    episodes: int | None = None,
+    horizon: int | None = None,
+    device: Device = "auto",
+    physics: EngineName = "mujoco",
+    wandb: WandbMode = "auto",
+    no_memory: bool = False,
+    observe_task: bool = False,
+    hide_reward: bool = False,
+    train_tasks: int | None = None,
+    shift_probability: float = 0.0,
+    gamma: float | None = None,
+    initial_log_std: float | None = None,
+    hidden_size: int = 128,
+    cell: RecurrentCell = "lstm",
+    eval_minutes: float = 2.0,
+    video_minutes: float = 10.0,
+    ppo: PPOConfig = DEFAULT_PPO,
+) -> Path:
+    """Meta-trains a controller and returns the run directory. Ctrl-C saves and returns early.
+
+    Args:
+        family: a task family's name, or a family of the caller's own as an object.
+        robot: MJCF file of a robot of the caller's own; `family` is then Limbs (the default),
+            Payload, Ground, Motors or Wiring.
+        family_file: a family of the caller's own as "FILE.py:Class" or "module:Class".
+        variant: variant of the family.
+        minutes, steps: the budget, in minutes of training or env steps over all simulations; 10
+            minutes where neither is given. With resume, the new total.
+        seed: makes everything: weights, tasks, initial states, exploration.
+        run_dir: where the run's files go; by default a new directory below runs/.
+        resume: go on with the run in run_dir. What is not given stays as it was; what contradicts
+            the run is refused, even where it equals a default.
+        num_envs: trials side by side.
+        episodes, horizon: episodes in a trial and steps in an episode; by default the family's.
+        device, physics: where the network lives; "mujoco" or "warp".
+        wandb: Weights & Biases: "auto", "online", "offline" or "disabled".
+        no_memory: train without recurrent state, previous action and reward.
+        observe_task: show the policy its task: the oracle.
+        hide_reward: adapt from observations and actions alone.
+        train_tasks: train on this many tasks, drawn once; by default on the family's own.
+        shift_probability: share of trials whose task changes once, unannounced, at a random step.
+        gamma, initial_log_std: discount, and logarithm of the standard deviation of an untrained
+            policy's actions; by default the family's.
+        hidden_size, cell: width of encoder and recurrent cell; "lstm" or "gru".
+        eval_minutes, video_minutes: minutes of training between looks at held-out tasks, and videos.
+        ppo: how the policy is improved.
+
+    Raises InputError for a value that cannot be used.
+
+    >>> import tempfile
+    >>> import limbshift
+    >>> from pathlib import Path
+    >>> run = limbshift.train(
+    ...     "HalfCheetahDir", steps=1, num_envs=4, horizon=5, hidden_size=8, wandb="disabled",
+    ...     run_dir=Path(tempfile.mkdtemp()) / "run",
+    ... )  # doctest: +ELLIPSIS
+    Meta-training on HalfCheetahDir: network on ..., physics on mujoco, files in ...
+    >>> limbshift.load_controller(run).card.steps  # one iteration of 4 trials of 2 episodes of 5 steps
+    40
     """
-    if "preset" in settings:
-        raise InputError("preset is for the command line, expected its settings as arguments")
+    settings = {name: value for name, value in given.items() if name != "family"}
+    settings |= {name: Path(path) for name, path in (("robot", robot), ("run_dir", run_dir)) if path}
     if isinstance(family, str):
-        return run_training(TrainConfig(family=family, **settings))
-    return run_training(TrainConfig(family=family.name, variant=family.variant, **settings), family)
+        return run_training(config_of(settings | ({"family": family} if family else {}))).run_dir
+    if given.get("variant", family.variant) != family.variant:
+        raise InputError(f"variant is {variant}, expected {family.variant} as the family that is given has")
+    settings |= {"family": family.name, "variant": family.variant}
+    return run_training(config_of(settings), family).run_dir
 
 
-def run_training(config: TrainConfig, family: TaskFamily | None = None, console: Console | None = None) -> Path:
-    """The command: trains until the budget is spent or the person interrupts."""
+def run_training(
+    config: TrainConfig, family: TaskFamily | None = None, console: Console | None = None
+) -> TrainingOutcome:
+    """Runs the command: trains until the budget is spent or the user interrupts.
+
+    config: complete; that of a run to resume is what `resumed_config` returns.
+    """
+    console = console or Console()
     family = family or chosen_family(config)
     device = choose_device(config.device)
-    config = dataclasses.replace(config, family=family.name, device="cuda" if device.type == "cuda" else "cpu")
+    config = resolved(config, family, device)
     run_dir = config.run_dir or free_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
     with open_run(run_dir, config.resume) as run:
-        if config.resume:
-            config = resumed_config(config, read_json(run / CONFIG))
+        state = load_checkpoint(run / CHECKPOINT) if config.resume else None
+        if state and budget_spent(config, progress := Progress(*state["progress"])) >= 1:
+            text = f"Nothing to train in {run}: {name_spent_budget(config, progress)}."
+            console.print(text, highlight=False, soft_wrap=True)
+            return TrainingOutcome(run, finished=True)
         family = family.with_train_tasks(config.train_tasks)
-        session = Session.begin(config, family, device, run, console or Console())
-        session.train()
-    return run_dir
+        session = Session.begin(config, family, device, run=run, console=console, state=state)
+        return TrainingOutcome(run, session.train())
 
 
 def chosen_family(config: TrainConfig) -> TaskFamily:
-    """The family asked for, or that of the run to resume; with a robot of the user's own, over that robot."""
-    run = config.run_dir if config.resume else None
-    kept = read_json(run / CONFIG) if run and (run / CONFIG).is_file() else {}
-    name = config.family or kept.get("family", OWN_DEFAULT if config.robot else "")
-    if run and kept.get("robot"):
-        return MjcfFamily(name, MjcfRobot.load(run / ROBOT, Path(kept["robot"]).stem))
-    if config.robot:
-        return MjcfFamily(name, MjcfRobot.from_xml(config.robot))
-    return make_family(name, kept.get("variant", config.variant))
+    """Returns the family asked for, of the user's own file or robot where there is one."""
+    if config.family_file:
+        if config.robot:
+            raise InputError(f"robot is {config.robot}, expected none beside family_file, whose class has its own")
+        family = load_family(config.family_file, config.variant)
+        if config.family not in ("", family.name):
+            raise InputError(f"family is {config.family}, expected {family.name} as {config.family_file} names it")
+        return family
+    if not config.robot:
+        if config.resume and config.family not in families():
+            raise InputError(
+                f"run {config.run_dir} trains on {config.family}, a family that does not come with limbshift: expected"
+                f" its class as --family-file FILE.py:{config.family}, or as an object in Python"
+            )
+        return make_family(config.family, config.variant)
+    if config.resume and config.run_dir:
+        robot = MjcfRobot.load(config.run_dir / ROBOT, config.robot.stem)
+    else:
+        robot = MjcfRobot.from_xml(config.robot)
+    return MjcfFamily(config.family or OWN_DEFAULT, robot)
+
+
+def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> TrainConfig:
+    """Returns the configuration with what it leaves to the family and to the machine."""
+    return dataclasses.replace(
+        config,
+        family=family.name,
+        family_file=absolute_reference(config.family_file) if config.family_file else None,
+        device="cuda" if device.type == "cuda" else "cpu",
+        episodes=config.episodes or family.episodes_per_trial,
+        horizon=config.horizon or family.horizon,
+        gamma=family.gamma if config.gamma is None else config.gamma,
+        initial_log_std=family.initial_log_std if config.initial_log_std is None else config.initial_log_std,
+    )

@@ -1,9 +1,12 @@
 """Videos of whole trials on several tasks side by side."""
 
+import os
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +24,8 @@ from limbshift.experiments.figures.video_page import TILE, Page, Picture, Score
 TRAINING_VIDEO_TASKS = 3
 MAX_FPS = 25
 """A robot that acts more often than this is shown in slow motion."""
+MAX_LAST_LINE = 500
+"""Bytes of what ffmpeg said last that an error message may hold."""
 
 
 class VideoError(RenderingError):
@@ -102,8 +107,14 @@ class _Encoder:
         command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{frame_rate:.6g}", "-i", "-"]
         command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"]
         command += ["-movflags", "+faststart", "-f", "mp4", str(path)]
+        # A file takes all that ffmpeg says; a pipe that is not read until the end would block it.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         # In a session of its own, so that Ctrl-C reaches this process alone.
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._said, start_new_session=True)
+        except OSError as error:
+            self._said.close()
+            raise VideoError(f"ffmpeg at {command[0]} cannot be run: {error.strerror}") from error
 
     def write(self, frame: Picture) -> None:
         """Add a (height, width, 3) frame."""
@@ -120,10 +131,17 @@ class _Encoder:
         ffmpeg_ended = isinstance(error, BrokenPipeError)
         if error is not None and not ffmpeg_ended:
             self._process.kill()
-        _, said = self._process.communicate()
-        if ffmpeg_ended or (error is None and self._process.returncode):
-            last = (said.decode(errors="replace").strip() or "it does not say why").splitlines()[-1]
-            raise VideoError(f"ffmpeg could not write the video: {last}") from error
+        self._process.communicate()
+        with self._said:
+            if ffmpeg_ended or (error is None and self._process.returncode):
+                raise VideoError(f"ffmpeg could not write the video: {_last_line(self._said)}") from error
+
+
+def _last_line(file: IO[bytes]) -> str:
+    """Returns the last line of what ffmpeg said."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_LAST_LINE))
+    lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it does not say why"
 
 
 def _ffmpeg() -> str:

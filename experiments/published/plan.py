@@ -12,8 +12,8 @@ from limbshift.experiments.commands.train import run_training
 from limbshift.experiments.comparison.compare import ensure_run, open_comparison
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.training_run import run_file
-from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.directory import CHECKPOINT, read_json, write_json
+from limbshift.experiments.runs.resume import config_of
 from limbshift.meta.evaluation.statistics import interquartile_mean
 
 Job = Callable[[], object]
@@ -82,20 +82,17 @@ class Milestone(NamedTuple):
 
 
 def train_to(milestone: Milestone, run: Path) -> None:
-    """Train, or go on where that was interrupted, and keep what comes of it."""
+    """Trains, or goes on where that was interrupted, and keeps what comes of it.
+
+    Raises KeyboardInterrupt where the training is interrupted: its checkpoint is saved, but nothing is recorded.
+    """
     if (run / RETURNS).is_file():
         return
-    run_training(
-        TrainConfig(
-            milestone.family,
-            steps=milestone.steps,
-            episodes=2,
-            horizon=200,
-            run_dir=run,
-            resume=(run / CHECKPOINT).is_file(),
-            wandb="disabled",
-        )
-    )
+    settings = {"steps": milestone.steps, "episodes": 2, "horizon": 200, "run_dir": run, "wandb": "disabled"}
+    resume = (run / CHECKPOINT).is_file()
+    outcome = run_training(config_of({"family": milestone.family, **settings, "resume": resume}))
+    if not outcome.finished:
+        raise KeyboardInterrupt
     write_json(run / RETURNS, {"returns": evaluate(run).returns}, indent=None)
 
 

@@ -3,22 +3,23 @@
 import difflib
 from pathlib import Path
 
-from limbshift.agents.controller import Controller, ControllerError
-from limbshift.envs.catalogue import make_family
+from limbshift.agents.controller import Controller, ControllerCard, ControllerError
+from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
+from limbshift.envs.robots.mjcf_robot import KINDS, MjcfFamily, MjcfRobot
 from limbshift.experiments.runs.directory import CONTROLLER, ROBOT
+from limbshift.experiments.runs.families import load_family
 
 SHIPPED = Path(__file__).parents[1] / "controllers"
 
 
 def shipped_names() -> list[str]:
-    """Names of the controllers that come with the package."""
+    """Returns the names of the controllers that come with the package."""
     return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
 
 
 def find_controller(name: str | Path) -> Path:
-    """The file of a run directory, a path or a shipped name; a path that exists wins."""
+    """Returns the file of a run directory, a path or a shipped name; a path that exists wins."""
     path = Path(name)
     if path.is_dir():
         return path / CONTROLLER
@@ -35,26 +36,49 @@ def find_controller(name: str | Path) -> Path:
 
 
 def load_controller(name: str | Path) -> Controller:
-    """A controller by run directory, file or shipped name."""
+    """Returns a controller by run directory, file or shipped name. Nothing in the file is executed.
+
+    Raises ControllerError where there is none.
+
+    >>> import limbshift
+    >>> controller = limbshift.load_controller("HalfCheetahDir")
+    >>> controller.card.family, controller.card.episodes_per_trial, controller.card.horizon
+    ('HalfCheetahDir', 2, 200)
+    """
     return Controller.load(find_controller(name))
 
 
-def load_with_family(name: str | Path | Controller, family: TaskFamily | None = None) -> tuple[Controller, TaskFamily]:
-    """A controller, and the family that it was trained on; one of the caller's own is given.
+def load_with_family(
+    name: str | Path | Controller, family: TaskFamily | None = None, family_file: str | None = None
+) -> tuple[Controller, TaskFamily]:
+    """Returns a controller and the family that it was trained on.
 
-    A robot of the caller's own is the compiled model beside the controller's file.
+    A family of the user's own is given, or loaded from `family_file`, "FILE.py:Class". A robot of
+    the user's own is the compiled model beside the controller's file.
     """
     controller = name if isinstance(name, Controller) else Controller.load(find_controller(name))
     card = controller.card
-    if family is None and card.robot:
-        if isinstance(name, Controller) or not (model := find_controller(name).with_name(ROBOT)).is_file():
-            raise ControllerError(f"controller moves the robot {card.robot}, expected its {ROBOT} beside the file")
-        family = MjcfFamily(card.family, MjcfRobot.load(model, card.robot))
-    return controller, check_family(controller, family or make_family(card.family, card.variant))
+    if family is None and family_file:
+        family = load_family(family_file, card.variant)
+    return controller, check_family(controller, family or family_of_card(card, name))
+
+
+def family_of_card(card: ControllerCard, name: str | Path | Controller) -> TaskFamily:
+    """Returns a family of the package's, or one over the user's own robot, whose model lies beside the controller."""
+    if card.family not in (KINDS if card.robot else families()):
+        raise ControllerError(
+            f"controller was trained on {card.family}, a family that does not come with limbshift:"
+            f" expected its class as --family-file FILE.py:{card.family}, or family={card.family}() in Python"
+        )
+    if not card.robot:
+        return make_family(card.family, card.variant)
+    if isinstance(name, Controller) or not (model := find_controller(name).with_name(ROBOT)).is_file():
+        raise ControllerError(f"controller moves the robot {card.robot}, expected its {ROBOT} beside the file")
+    return MjcfFamily(card.family, MjcfRobot.load(model, card.robot))
 
 
 def check_family(controller: Controller, family: TaskFamily) -> TaskFamily:
-    """The family, or a ControllerError where the controller was trained on another."""
+    """Returns the family; raises ControllerError where the controller was trained on another."""
     card, spec = controller.card, controller.policy.spec
     if family.name != card.family:
         raise ControllerError(f"controller was trained on {card.family}, expected one of {family.name}")

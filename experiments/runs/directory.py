@@ -26,9 +26,9 @@ class RunError(InputError):
 
 @contextmanager
 def open_run(path: Path, resume: bool) -> Iterator[Path]:
-    """Hold a run directory: a new or empty one, or with resume one that holds a checkpoint."""
-    if resume and not (path / CHECKPOINT).is_file():
-        raise RunError(f"run directory {path} holds no {CHECKPOINT}, expected one to resume from")
+    """Holds a run directory: a new or empty one, or with resume one that holds a checkpoint."""
+    if resume:
+        require_checkpoint(path)
     if path.exists() and not path.is_dir():
         raise RunError(f"run directory {path} is a file, expected a directory")
     if not resume and path.is_dir() and any(entry.name != _LOCK for entry in path.iterdir()):
@@ -37,11 +37,17 @@ def open_run(path: Path, resume: bool) -> Iterator[Path]:
         yield path
 
 
+def require_checkpoint(path: Path) -> None:
+    """Raises RunError unless the directory holds a run that can be resumed."""
+    if not (path / CHECKPOINT).is_file():
+        raise RunError(f"run directory {path} holds no {CHECKPOINT}, expected one to resume from")
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise RunError(f"run directory {path} cannot be written to: {error.strerror}") from error
     try:
@@ -55,13 +61,13 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 2) -> None:
-    """Replace a JSON file, which is on one line where indent is None; a NaN in it is an error of ours."""
+    """Replaces a JSON file, which is on one line where indent is None; a NaN in it is an error of ours."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of ours."""
+    """Returns the JSON object in a file of ours; raises RunError where there is none."""
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -72,7 +78,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def free_directory(path: Path) -> Path:
-    """The path, numbered if it is taken."""
+    """Returns the path, numbered if it is taken."""
     candidate, number = path, 2
     while candidate.exists():
         candidate = path.with_name(f"{path.name}-{number}")

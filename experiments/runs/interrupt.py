@@ -1,21 +1,28 @@
 """Ctrl-C ends a run after the iteration it is in."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 
 class Interrupt:
-    """Whether the person has asked to stop."""
+    """Tells whether the user has asked to stop."""
 
     requested = False
 
 
 @contextmanager
 def graceful_interrupt() -> Iterator[Interrupt]:
-    """The first SIGINT or SIGTERM asks to stop; a second one interrupts at once."""
+    """Makes the first SIGINT or SIGTERM ask to stop, and a second one interrupt at once.
+
+    Outside the main thread, where Python allows no handlers, signals do what they did.
+    """
     interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
 
     def handle(number: int, frame: FrameType | None) -> None:
         if interrupt.requested:

@@ -1,35 +1,79 @@
 """What a resumed run keeps, and what it may change."""
 
 import dataclasses
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from limbshift.experiments.configs import TrainConfig
-from limbshift.experiments.runs.directory import (
-    RunError,
-)
+from limbshift.experiments.runs.directory import CONFIG, RunError, read_json, require_checkpoint
 from limbshift.meta.rl2.config import PPOConfig
 
-CHANGEABLE = (
-    "preset", "minutes", "steps", "run_dir", "robot", "resume", "device", "wandb", "eval_minutes", "video_minutes"
-)  # fmt: skip
-"""Settings that a resumed run may change."""
+BUDGET = ("minutes", "steps")
+"""What is given of these replaces the whole budget."""
+CHANGEABLE = (*BUDGET, "device", "wandb", "eval_minutes", "video_minutes", "family_file", "preset")
+"""Settings that a resumed run may change; a family's file and a preset may have been moved."""
+PATHS = ("robot", "preset")
 
 
-def resumed_config(config: TrainConfig, saved: dict[str, Any]) -> TrainConfig:
-    """The saved settings with the budgets of now; a setting that contradicts the run is refused."""
-    default = asdict(TrainConfig(family=config.family))
-    given = asdict(config)
-    for name, value in given.items():
-        differs = value != saved[name] and (name == "family" or value != default[name])
-        if name not in CHANGEABLE and differs:
-            raise RunError(f"{name} is {value}, expected {saved[name]} as the run was begun with")
-    kept = {name: value for name, value in saved.items() if name not in CHANGEABLE and name != "ppo"}
-    return dataclasses.replace(config, **kept, ppo=PPOConfig(**saved["ppo"]))
+def config_of(given: Mapping[str, Any]) -> TrainConfig:
+    """Returns the configuration that these settings make; with resume, the saved one of the run as they change it."""
+    return resumed_config(given) if given.get("resume") else TrainConfig(**given)
+
+
+def resumed_config(given: Mapping[str, Any]) -> TrainConfig:
+    """Returns the configuration of the run in `run_dir` with what may change of it.
+
+    given: the settings that the caller gave, by name: those of PPO as "ppo.learning_rate", or all as "ppo".
+    What is not given stays as it was saved. Raises RunError where there is no run, and where a
+    setting that is given contradicts it.
+    """
+    if not given.get("run_dir"):
+        raise RunError("run_dir is missing, expected the directory of the run to resume")
+    run = Path(given["run_dir"])
+    require_checkpoint(run)
+    saved = read_config(run)
+    begun_with = flattened(vars(saved))
+    changes = {name: value for name, value in given.items() if name in CHANGEABLE}
+    for name, value in flattened(given).items():
+        if name not in (*CHANGEABLE, "run_dir", "resume") and not same(value, begun_with[name]):
+            expected = "the default" if begun_with[name] is None else begun_with[name]
+            raise RunError(f"{name} is {value}, expected {expected} as the run was begun with")
+    if changes.keys() & set(BUDGET):
+        changes = dict.fromkeys(BUDGET) | changes
+    return dataclasses.replace(saved, **changes, run_dir=run, resume=True)
+
+
+def read_config(run: Path) -> TrainConfig:
+    """Returns a run's configuration; an option that is newer than the run has its default.
+
+    Raises RunError where the file is broken or holds a setting that does not exist.
+    """
+    path = run / CONFIG
+    content = read_json(path)
+    try:
+        ppo = PPOConfig(**content.pop("ppo", {}))
+        paths = {name: Path(content[name]) for name in PATHS if content.get(name)}
+        return TrainConfig(**{**content, **paths, "ppo": ppo})
+    except TypeError as error:  # Python's message names the setting and the class
+        setting = str(error).rpartition("argument ")[2]
+        raise RunError(f"{path} does not hold a training's settings, found {setting}") from error
 
 
 def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:
-    """The configuration without paths that JSON could not hold."""
-    paths = {name: str(path) if path else None for name, path in (("robot", config.robot), ("preset", config.preset))}
-    return {**asdict(config), "run_dir": str(run), **paths}
+    """Returns the configuration as JSON can hold it."""
+    paths = {name: str(path) for name in PATHS if (path := getattr(config, name))}
+    return {**dataclasses.asdict(config), "run_dir": str(run), **paths}
+
+
+def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings with PPO's as "ppo.learning_rate" and so on."""
+    ppo = {f"ppo.{name}": value for name, value in vars(settings["ppo"]).items()} if "ppo" in settings else {}
+    return {name: value for name, value in settings.items() if name != "ppo"} | ppo
+
+
+def same(one: object, other: object) -> bool:
+    """Returns whether two values of a setting are the same; paths are, from wherever they start."""
+    if isinstance(one, Path) and isinstance(other, Path):
+        return one.absolute() == other.absolute()
+    return one == other

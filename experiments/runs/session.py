@@ -3,6 +3,7 @@
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -16,13 +17,14 @@ from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.figures.video import render_policy
+from limbshift.experiments.runs.budget import budget_spent
 from limbshift.experiments.runs.devices import choose_engine
 from limbshift.experiments.runs.directory import CHECKPOINT, CONFIG, CONTROLLER, ROBOT, VIDEO, write_json
 from limbshift.experiments.runs.interrupt import graceful_interrupt
 from limbshift.experiments.runs.loggers import MetricsLogger, make_logger
 from limbshift.experiments.runs.progress import TrainingProgress
 from limbshift.experiments.runs.resume import as_json
-from limbshift.meta.checkpoint import load_checkpoint, save_checkpoint
+from limbshift.meta.checkpoint import save_checkpoint
 from limbshift.meta.evaluation.adaptation import play
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.trainer import Iteration, Trainer
@@ -33,18 +35,8 @@ SAVE_SECONDS = 30.0
 """Training time between checkpoints."""
 
 
-def budget_spent(config: TrainConfig, trainer: Trainer) -> float:
-    """Share of the budget that is gone; of two limits the one that is nearer."""
-    shares = []
-    if config.budget_minutes is not None:
-        shares.append(trainer.progress.seconds / 60 / config.budget_minutes)
-    if config.steps is not None:
-        shares.append(trainer.progress.steps / config.steps)
-    return max(shares)
-
-
 def trainer_of(config: TrainConfig, family: TaskFamily, device: torch.device) -> Trainer:
-    """As configured."""
+    """Returns the trainer that the configuration describes."""
     return make_trainer(
         family,
         num_envs=config.num_envs,
@@ -65,6 +57,21 @@ def trainer_of(config: TrainConfig, family: TaskFamily, device: torch.device) ->
     )
 
 
+class Schedule:
+    """Tells when something is due that is done again and again after so many seconds of training."""
+
+    def __init__(self, period: float, now: float) -> None:
+        self._period = period
+        self._next = now + period
+
+    def due(self, now: float) -> bool:
+        """Returns whether it is time; if so, the next time is a period from now."""
+        if now < self._next:
+            return False
+        self._next = now + self._period
+        return True
+
+
 @dataclass
 class Session:
     """A run while it is being trained."""
@@ -78,17 +85,23 @@ class Session:
 
     @classmethod
     def begin(
-        cls, config: TrainConfig, family: TaskFamily, device: torch.device, run: Path, console: Console
+        cls,
+        config: TrainConfig,
+        family: TaskFamily,
+        device: torch.device,
+        *,
+        run: Path,
+        console: Console,
+        state: dict[str, Any] | None = None,
     ) -> "Session":
-        """Set up, or take up where the run's checkpoint was written."""
+        """Sets a run up; with `state`, the content of its checkpoint, it goes on from there."""
         trainer = trainer_of(config, family, device)
-        if config.resume:
-            trainer.load_state_dict(load_checkpoint(run / CHECKPOINT))
-        else:
-            write_json(run / CONFIG, as_json(config, run))
-            if isinstance(family.robot, MjcfRobot):
-                with replacing(run / ROBOT) as temporary:
-                    family.robot.save(temporary)
+        if state is not None:
+            trainer.load_state_dict(state)
+        elif isinstance(family.robot, MjcfRobot):
+            with replacing(run / ROBOT) as temporary:
+                family.robot.save(temporary)
+        write_json(run / CONFIG, as_json(config, run))
         logger = make_logger(run, config.wandb, as_json(config, run), run.name, config.resume)
         console.print(
             f"Meta-training on {family.name}: network on {device}, physics on {config.physics}, files in {run}",
@@ -97,35 +110,36 @@ class Session:
         )
         return cls(config, family, run, trainer, logger, console)
 
-    def train(self) -> None:
-        """Iterate until the budget is spent; look at held-out tasks, save and film on the way."""
-        trainer, seconds = self.trainer, self.trainer.progress.seconds
-        next_save, next_eval = seconds + SAVE_SECONDS, seconds + 60 * self.config.eval_minutes
-        next_video = seconds + 60 * self.config.video_minutes
+    def train(self) -> bool:
+        """Trains until the budget is spent or the user interrupts; returns whether the budget is spent."""
         with (
             closing(self.logger),
             graceful_interrupt() as interrupt,
             TrainingProgress(self.family.name, self.console) as progress,
         ):
-            while (spent := budget_spent(self.config, trainer)) < 1 or not trainer.progress.iterations:
-                iteration = trainer.iterate(spent)
-                self._log(iteration, progress)
-                seconds = trainer.progress.seconds
+            now = self.trainer.progress.seconds
+            saves = Schedule(SAVE_SECONDS, now)
+            looks = Schedule(60 * self.config.eval_minutes, now)
+            videos = Schedule(60 * self.config.video_minutes, now)
+            over = False
+            while not over:
+                self._log(self.trainer.iterate(self.budget_spent), progress)
+                now = self.trainer.progress.seconds
+                over = self.budget_spent >= 1 or interrupt.requested
                 if interrupt.requested:
                     progress.note("Interrupted: saving.")
-                    break
-                if seconds >= next_save:
+                if over or saves.due(now):
                     self._save()
-                    next_save = seconds + SAVE_SECONDS
-                if seconds >= next_eval:
+                if over or looks.due(now):
                     self._look_at_heldout(progress)
-                    next_eval = seconds + 60 * self.config.eval_minutes
-                if seconds >= next_video:
+                if over or videos.due(now):
                     self._film(progress)
-                    next_video = seconds + 60 * self.config.video_minutes
-            self._save()
-            self._look_at_heldout(progress)
-            self._film(progress)
+        return self.budget_spent >= 1
+
+    @property
+    def budget_spent(self) -> float:
+        """The share of the budget that is spent."""
+        return budget_spent(self.config, self.trainer.progress)
 
     def _log(self, iteration: Iteration, progress: TrainingProgress) -> None:
         trainer = self.trainer
@@ -147,39 +161,38 @@ class Session:
         metrics |= by_episode("train/return_with_restarts", iteration.returns_with_restarts)
         metrics |= {f"loss/{name}": value for name, value in iteration.losses.items()}
         self.logger.log(metrics, trainer.progress.steps)
-        spent = budget_spent(self.config, trainer)
-        progress.update(spent, trainer.progress.steps, iteration.episode_returns, steps_per_second)
+        progress.update(self.budget_spent, trainer.progress.steps, iteration.episode_returns, steps_per_second)
 
     def _save(self) -> None:
         save_checkpoint(self.run / CHECKPOINT, self.trainer.state_dict())
         env = self.trainer.env
         card = ControllerCard(
-            self.family.name,
-            self.family.variant,
-            env.episodes_per_trial,
-            env.horizon,
-            self.config.physics,
-            self.config.seed,
-            self.trainer.progress.steps,
-            self.trainer.progress.seconds / 60,
-            self.family.robot.name if isinstance(self.family.robot, MjcfRobot) else "",
+            family=self.family.name,
+            variant=self.family.variant,
+            episodes_per_trial=env.episodes_per_trial,
+            horizon=env.horizon,
+            physics=self.config.physics,
+            seed=self.config.seed,
+            steps=self.trainer.progress.steps,
+            minutes=self.trainer.progress.seconds / 60,
+            robot=self.family.robot.name if isinstance(self.family.robot, MjcfRobot) else "",
         )
         controller = Controller(copy_policy(self.trainer.policy), card, *self.family.robot.action_bounds())
         controller.save(self.run / CONTROLLER)
 
     def _look_at_heldout(self, progress: TrainingProgress) -> None:
-        """The adaptation curve on held-out tasks, mean actions."""
-        policy, shape = self.trainer.policy, (self.trainer.env.episodes_per_trial, self.trainer.env.horizon)
+        """Logs and tells the adaptation curve on held-out tasks, by mean actions."""
         env = TrialEnv(
             self.family,
             HELDOUT_TASKS,
-            *shape,
-            "heldout",
-            self.config.seed,
+            self.trainer.env.episodes_per_trial,
+            horizon=self.trainer.env.horizon,
+            split="heldout",
+            seed=self.config.seed,
             observe_task=self.config.observe_task,
             engine=self.trainer.env.task_env.engine,
         )
-        returns = play(env, PolicyActor(policy, HELDOUT_TASKS)).reward.sum(axis=-1).mean(axis=0).tolist()
+        returns = play(env, PolicyActor(self.trainer.policy, HELDOUT_TASKS)).reward.sum(axis=-1).mean(axis=0).tolist()
         env.close()
         self.logger.log(by_episode("heldout/return", returns), self.trainer.progress.steps)
         minutes = self.trainer.progress.seconds / 60
@@ -193,12 +206,12 @@ class Session:
 
 
 def copy_policy(policy: RecurrentActorCritic) -> RecurrentActorCritic:
-    """An independent copy on the CPU."""
+    """Returns an independent copy on the CPU."""
     copy = RecurrentActorCritic(policy.spec)
     copy.load_state_dict(policy.state_dict())
     return copy
 
 
 def by_episode(name: str, returns: list[float]) -> dict[str, float]:
-    """One metric for each episode of the trial."""
+    """Returns one metric for each episode of the trial."""
     return {f"{name}_episode_{episode + 1}": value for episode, value in enumerate(returns)}

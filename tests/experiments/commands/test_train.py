@@ -17,8 +17,16 @@ STEPS = 900_000
 
 def heldout_return(run_dir: Path, family: str, steps: int, no_memory: bool = False, seed: int = 0) -> float:
     """Mean return per episode, of mean actions, after a training of trials of 2 x 100 steps."""
-    shape = {"episodes": 2, "horizon": 100}
-    train(family, steps=steps, no_memory=no_memory, seed=seed, run_dir=run_dir, wandb="disabled", **shape)
+    train(
+        family,
+        steps=steps,
+        no_memory=no_memory,
+        seed=seed,
+        run_dir=run_dir,
+        wandb="disabled",
+        episodes=2,
+        horizon=100,
+    )
     result = evaluate(run_dir)
     return sum(result.mean) / len(result.mean)
 
