@@ -20,7 +20,16 @@ from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.summary import summarise_methods
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on
 from limbshift.experiments.comparison.trainers import TRAIN
-from limbshift.experiments.comparison.training_run import Consumed, TrainingRun, finals, read_runs, run_file
+from limbshift.experiments.comparison.training_run import (
+    FORMAT,
+    Consumed,
+    TrainingRun,
+    convert_runs,
+    finals,
+    read_runs,
+    run_file,
+    write_run,
+)
 from limbshift.experiments.runs.directory import read_json, write_json
 
 LOOKS = 8
@@ -51,7 +60,8 @@ def open_comparison(config: CompareConfig) -> list[str]:
     check_writable(config.out / RESULTS)
     about = what_is_compared(config, family)
     check_same(config.out, about)
-    write_json(config.out / ABOUT, about)
+    convert_runs(config.out)
+    write_json(config.out / ABOUT, {"format": FORMAT, **about})
     return methods
 
 
@@ -117,7 +127,7 @@ def ensure_run(method: str, seed: int, config: CompareConfig, console: Console |
     if path.is_file() or (method == "random" and seed > 0):
         return
     cell = train_method(method, seed, config, family_of(config))
-    write_json(path, asdict(cell), indent=None)
+    write_run(config.out, cell)
     final = finals([cell]).mean()
     spent = f"{cell.looks[-1].seconds:.0f} s, {cell.looks[-1].steps:,} steps"
     where = f"{config.out.name}: {method}, seed {seed}"

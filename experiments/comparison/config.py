@@ -18,9 +18,9 @@ class CompareConfig:
     """Task family."""
     out: Path
     """Directory of the results; an interrupted comparison in it goes on."""
-    methods: tuple[str, ...] = ("rl2", "no-memory", "oracle", "ppo", "recurrent-ppo")
-    """rl2, plain-rl2, no-memory, oracle, ceiling, maml, ppo, sac, recurrent-ppo, finetune; random actions are added in
-    any case."""
+    methods: tuple[str, ...] = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo")
+    """Any of limbshift, rl2, no-memory, oracle, ceiling, maml, ppo, sac, recurrent-ppo and finetune. Random actions are
+    always added; scores need oracle."""
     variant: str = "default"
     """Variant of the family."""
     minutes: float = 2.0

@@ -1,4 +1,4 @@
-"""Ways to meet tasks that are new: what a comparison knows of each before it is trained."""
+"""The methods of a comparison: what is known of each before it is trained."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -20,22 +20,11 @@ class Method(NamedTuple):
 
 
 METHODS: Mapping[str, Method] = {
-    "rl2": Method("a recurrent policy, PPO over trials, and a memory that learns to tell the task: ours"),
-    "plain-rl2": Method(
-        "ours without learning to tell the task, from returns alone",
-    ),
-    "no-memory": Method(
-        "ours without state, previous action and reward",
-    ),
-    "oracle": Method(
-        "ours, shown its task",
-        observes_task=True,
-    ),
-    "ceiling": Method(
-        "the oracle with three times the budget",
-        observes_task=True,
-        budget=3.0,
-    ),
+    "limbshift": Method("RL² by PPO, with an auxiliary loss while training: its memory must tell the task"),
+    "rl2": Method("plain RL² by PPO: limbshift without the auxiliary loss"),
+    "no-memory": Method("limbshift without LSTM state, previous action and reward"),
+    "oracle": Method("limbshift, shown its task", observes_task=True),
+    "ceiling": Method("the oracle with three times the budget", observes_task=True, budget=3.0),
     "maml": Method("a start from which a few policy gradient steps suit each task", by_gradient=True, min_episodes=2),
     "ppo": Method("Stable-Baselines3's PPO over the task distribution, no memory", needs="stable_baselines3"),
     "sac": Method("Stable-Baselines3's SAC over the task distribution, no memory", needs="stable_baselines3"),

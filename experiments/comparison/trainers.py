@@ -16,9 +16,14 @@ from limbshift.meta.rl2.config import PPOConfig
 
 
 def train_ours(
-    setting: Setting, timed: TimedTraining, memory: bool = True, observe_task: bool = False, tell_task: bool = True
+    setting: Setting,
+    timed: TimedTraining,
+    *,
+    memory: bool = True,
+    observe_task: bool = False,
+    auxiliary_loss: bool = True,
 ) -> MakeAct:
-    """RL² as `limbshift train` does it; or plain, when what is remembered need not tell the task."""
+    """Trains as `limbshift train` does; without the auxiliary loss, by which the memory tells the task, plain RL²."""
     trainer = make_trainer(
         setting.family,
         num_envs=setting.num_envs,
@@ -30,7 +35,7 @@ def train_ours(
         hidden_size=HIDDEN,
         cell=setting.cell,
         sees_reward=not setting.hide_reward,
-        ppo=PPOConfig() if tell_task else PPOConfig(task_coef=0.0),
+        ppo=PPOConfig() if auxiliary_loss else PPOConfig(task_coef=0.0),
     )
 
     def make_act(env: TrialEnv) -> Act:
@@ -81,8 +86,8 @@ def train_sb3(name: str) -> Callable[[Setting, TimedTraining], MakeAct]:
 
 
 TRAIN: Mapping[str, Callable[[Setting, TimedTraining], MakeAct]] = {
-    "rl2": train_ours,
-    "plain-rl2": partial(train_ours, tell_task=False),
+    "limbshift": train_ours,
+    "rl2": partial(train_ours, auxiliary_loss=False),
     "no-memory": partial(train_ours, memory=False),
     "oracle": partial(train_ours, observe_task=True),
     "ceiling": partial(train_ours, observe_task=True),

@@ -1,17 +1,22 @@
 """The runs of a comparison, one for each method and seed: their files, and what is read off them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
-from limbshift.experiments.runs.directory import read_json
+from limbshift.experiments.runs.directory import RunError, read_json, write_json
 
 CELLS = "cells"
 """Directory of their files."""
+FORMAT = 2
+"""Of a run's file and of comparison.json; files of format 1 do not say."""
+RENAMED = {"rl2": "limbshift", "plain-rl2": "rl2"}
+"""Methods' names in files of format 1, and today's."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +45,53 @@ class TrainingRun:
 
 
 def run_file(out: Path, method: str, seed: int) -> Path:
-    """Where a run is kept."""
+    """Returns where a run is kept."""
     return out / CELLS / f"{method}-{seed}.json"
 
 
+def write_run(out: Path, run: TrainingRun) -> None:
+    """Writes a run's file."""
+    write_json(run_file(out, run.method, run.seed), {"format": FORMAT, **asdict(run)}, indent=None)
+
+
+def read_run(path: Path) -> TrainingRun:
+    """Reads a run's file, of today's format or of the one before, whose methods had other names."""
+    content = read_json(path)
+    content["method"] = method_in(content, path)
+    del content["format"]
+    content["looks"] = [HeldoutCurvePoint(**look) for look in content["looks"]]
+    content["consumed"] = [Consumed(**each) for each in content["consumed"]]
+    return TrainingRun(**content)
+
+
+def method_in(content: dict[str, Any], path: Path) -> str:
+    """Returns the method of a run's file by today's name; RunError for a format of the future."""
+    version, name = content.setdefault("format", 1), str(content["method"])
+    if version not in (1, FORMAT):
+        raise RunError(f"{path} is of format {version}, expected {FORMAT} or an older one")
+    return RENAMED.get(name, name) if version == 1 else name
+
+
 def read_runs(out: Path) -> list[TrainingRun]:
-    """All that are complete, by method and seed: of earlier calls too."""
-    runs: list[TrainingRun] = []
-    for path in (out / CELLS).glob("[!.]*.json"):
-        content = read_json(path)
-        looks = [HeldoutCurvePoint(**look) for look in content["looks"]]
-        runs.append(
-            TrainingRun(**{**content, "looks": looks, "consumed": [Consumed(**each) for each in content["consumed"]]})
-        )
+    """Reads all runs that are complete, of earlier calls too, in the order of method and seed."""
+    runs = [read_run(path) for path in run_paths(out)]
     order = list(METHODS)
     return sorted(runs, key=lambda run: (order.index(run.method), run.seed))
+
+
+def run_paths(out: Path) -> list[Path]:
+    """Returns the files of all runs that are complete; hidden ones are half-written."""
+    return sorted((out / CELLS).glob("[!.]*.json"))
+
+
+def convert_runs(out: Path) -> None:
+    """Rewrites run files of the format before under today's names, so that each is found by its method."""
+    for path in reversed(run_paths(out)):  # old rl2 gives way to limbshift before old plain-rl2 takes its name
+        if "format" not in read_json(path):
+            run = read_run(path)
+            write_run(out, run)
+            if path != run_file(out, run.method, run.seed):
+                path.unlink()
 
 
 def by_method(runs: Sequence[TrainingRun]) -> dict[str, list[TrainingRun]]:

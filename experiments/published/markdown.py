@@ -19,21 +19,22 @@ from limbshift.meta.evaluation.statistics import Score, interquartile_mean
 
 PICTURES = "results"
 """Directory beside the page."""
-OURS, GOAL = "rl2", 0.9
+OURS, GOAL = "limbshift", 0.9
 """What our score is to reach on every family."""
 ABOVE_RIVALS = ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal", "HalfCheetahVel", "AntDirForwardBack")
 """Families on which our interval is to lie above those of PPO and RecurrentPPO."""
 INTRODUCTION = """\
-Written by `limbshift results` from {runs} of its {planned} trainings{rest}, each of which has a file in
+Written by `make results` from {runs} of its {planned} trainings{rest}, each of which has a file in
 `docs/results`: nothing here is typed by hand, and what was hoped for and missed is told too. Each method and seed
 is trained for the same time, alone on one core, with 64 robots side by side, and then meets the same 64 held-out
 tasks. Return and score are those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 %
 interval of a bootstrap that resamples training seeds, and tasks within them. A score of 0 is the mean of random
-actions, 1 that of the oracle, which is shown its task, after as much training. `rl2`, `no-memory` and both oracles
-are trained alike: what the network remembers must tell the task too, less and less as the budget goes, which the
-simulator knows while training and no controller is shown later; `plain-rl2` is `rl2` without that. At equal steps:
-each method, and `rl2` beside it, read off their curves at the slower one's number of env steps. A method that has
-fewer than five seeds is drawn with a dot for each, and its interval tells little of others.
+actions, 1 that of the oracle, which is shown its task, after as much training. `limbshift`, `no-memory` and both
+oracles are trained alike: by RL² and an auxiliary loss, for which the network's memory must tell the task, and whose
+weight falls to 0 by the end of the budget. The simulator knows the task while training; no controller is shown it
+later. `rl2` is plain RL², without that loss. At equal steps: each method, and `limbshift` beside it, read off their
+curves at the slower one's number of env steps. A method that has fewer than five seeds is drawn with a dot for each,
+and its interval tells little of others.
 """
 Results = Mapping[str, Sequence[MethodResult]]
 """By family."""
@@ -120,7 +121,7 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
         "seeds",
         "score, equal time",
         "equal steps",
-        "`rl2` then",
+        f"`{OURS}` then",
         "worst tenth",
         "return",
         *splits,

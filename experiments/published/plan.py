@@ -96,13 +96,13 @@ def train_to(milestone: Milestone, run: Path) -> None:
     write_json(run / RETURNS, {"returns": evaluate(run).returns}, indent=None)
 
 
-FIVE = {"rl2": 5, "no-memory": 5, "ppo": 5, "recurrent-ppo": 5}
-TWO = {"oracle": 2, "plain-rl2": 2, "ceiling": 2, "maml": 2, "sac": 2, "finetune": 2}
-FEW = {"rl2": 2, "oracle": 2, "ppo": 2, "recurrent-ppo": 2}
+FIVE = {"limbshift": 5, "no-memory": 5, "ppo": 5, "recurrent-ppo": 5}
+TWO = {"oracle": 2, "rl2": 2, "ceiling": 2, "maml": 2, "sac": 2, "finetune": 2}
+FEW = {"limbshift": 2, "oracle": 2, "ppo": 2, "recurrent-ppo": 2}
 COMPARISONS = (
     *(Comparison(family, 3.0, {**FIVE, **TWO}) for family in ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal")),
     *(Comparison(family, 4.0, FEW) for family in ("HalfCheetahVel", "AntDirForwardBack", "Walker2dRandParams")),
 )
-OVERFITTING = tuple(Comparison("HalfCheetahLimbsDir", 3.0, {"rl2": 2}, count) for count in (2, 8, 32, 128, None))
+OVERFITTING = tuple(Comparison("HalfCheetahLimbsDir", 3.0, {"limbshift": 2}, count) for count in (2, 8, 32, 128, None))
 """How training on few tasks tells on others."""
 MILESTONES = (Milestone("HalfCheetahVel", 5_000_000, -50.0), Milestone("HalfCheetahDir", 10_000_000, 1400.0))

@@ -83,7 +83,7 @@ def test_an_interrupted_comparison_goes_on(results: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--methods", "dreamer"], "method is 'dreamer', expected some of rl2, plain-rl2"),
+        (["--methods", "dreamer"], "method is 'dreamer', expected some of limbshift, rl2"),
         (["--minutes", "0.01"], "a comparison whose minutes is 0.02, expected 0.01 as here"),
         (["--seeds", "0"], "seeds is 0, expected a number above 0"),
     ],
@@ -104,8 +104,8 @@ def test_what_ours_and_maml_are_told_reaches_them(tmp_path: Path) -> None:
         settings.append(setting)
         return TRAIN["random"](setting, timed)
 
-    with patch.dict("limbshift.experiments.comparison.compare.TRAIN", {"rl2": train}):
-        arguments = ["--methods", "rl2", "--cell", "gru", "--hide-reward", "--first-order", "--seeds", "1"]
+    with patch.dict("limbshift.experiments.comparison.compare.TRAIN", {"limbshift": train}):
+        arguments = ["--methods", "limbshift", "--cell", "gru", "--hide-reward", "--first-order", "--seeds", "1"]
         assert compare(tmp_path / "out", *arguments) == 0
     (setting,) = settings
     assert (setting.cell, setting.hide_reward, setting.first_order) == ("gru", True, True)
@@ -115,7 +115,7 @@ def test_what_ours_and_maml_are_told_reaches_them(tmp_path: Path) -> None:
 def test_each_of_ours_learns_something_else() -> None:
     family, shape = make_family("HalfCheetahDir"), (4, 2, 5)
     returns = {}
-    for name in ("rl2", "plain-rl2", "no-memory", "oracle"):
+    for name in ("limbshift", "rl2", "no-memory", "oracle"):
         env = TrialEnv(family, *shape, split="heldout", observe_task=METHODS[name].observes_task)
         timed = TimedTraining(env, 0, seconds=40.0, num_looks=1, clock=map(float, itertools.count()).__next__)
         TRAIN[name](Setting(family, 0, *shape), timed)
@@ -123,7 +123,7 @@ def test_each_of_ours_learns_something_else() -> None:
     assert all(one != other for one, other in itertools.combinations(returns.values(), 2))
 
 
-@pytest.mark.parametrize("name", ["rl2", "maml", "ppo", "recurrent-ppo", "finetune"])
+@pytest.mark.parametrize("name", ["limbshift", "rl2", "maml", "ppo", "recurrent-ppo", "finetune"])
 def test_all_explore_as_the_family_asks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     family = make_family("AntDirForwardBack")
     assert family.initial_log_std != make_family("HalfCheetahDir").initial_log_std
@@ -150,10 +150,10 @@ def cell(method: str, seed: int, *finals: float, steps: int = 100) -> TrainingRu
 
 
 def test_scores_by_hand() -> None:
-    """Random actions return 0, the oracle 10. At 50 steps, where the oracle ends, rl2 was at a tenth of its end."""
+    """Random actions return 0, the oracle 10. At 50 steps, where the oracle ends, ours was at a tenth of its end."""
     runs = [
-        cell("rl2", 0, 8.0, 8.0, steps=1000),
-        cell("rl2", 1, 6.0, 6.0, steps=1000),
+        cell("limbshift", 0, 8.0, 8.0, steps=1000),
+        cell("limbshift", 1, 6.0, 6.0, steps=1000),
         cell("oracle", 0, 10.0, 10.0, steps=50),
         cell("random", 0, 0.0, 0.0, steps=0),
     ]
@@ -172,7 +172,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_returns_between_looks_lie_on_a_line() -> None:
-    own = cell("rl2", 0, 8.0, 4.0)  # 0.8 and 0.4 after 50 steps
+    own = cell("limbshift", 0, 8.0, 4.0)  # 0.8 and 0.4 after 50 steps
     for steps, expected in ((10, (0.8, 0.4)), (50, (0.8, 0.4)), (75, (4.4, 2.2)), (100, (8.0, 4.0)), (999, (8.0, 4.0))):
         assert finals_at([own], steps)[0] == pytest.approx(expected)
 
@@ -201,7 +201,7 @@ def test_looking_takes_no_training_time() -> None:
 
 
 def test_a_budget_below_one_iteration_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert compare(tmp_path / "out", "--methods", "rl2", "--minutes", "1e-6") == 2
+    assert compare(tmp_path / "out", "--methods", "limbshift", "--minutes", "1e-6") == 2
     assert "minutes is 1e-06, expected more: one iteration took" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("cells/*"))
 
@@ -210,6 +210,6 @@ def test_without_the_extra_the_command_to_install_it_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("limbshift.experiments.comparison.compare.find_spec", lambda name: None)
-    assert compare(tmp_path / "out", "--methods", "rl2", "sac") == 2
+    assert compare(tmp_path / "out", "--methods", "limbshift", "sac") == 2
     assert capsys.readouterr().err == "limbshift: method sac needs stable_baselines3: pip install '.[sb3]'\n"
     assert not (tmp_path / "out").exists()

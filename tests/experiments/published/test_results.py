@@ -18,8 +18,8 @@ from limbshift.experiments.published.plan import Comparison, Milestone
 from limbshift.experiments.published.run import ResultsConfig, run_results
 from limbshift.meta.evaluation.statistics import Score
 
-COMPARISONS = (Comparison("InvertedPendulumBody", 0.04, {"rl2": 1, "oracle": 1, "finetune": 1}),)
-OVERFITTING = (Comparison("InvertedPendulumBody", 0.04, {"rl2": 1}, train_tasks=2),)
+COMPARISONS = (Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1, "oracle": 1, "finetune": 1}),)
+OVERFITTING = (Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1}, train_tasks=2),)
 MILESTONES = (Milestone("InvertedPendulumBody", 1, goal=1000.0),)
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -49,10 +49,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_the_page_tells_of_all_that_was_trained(page: Path) -> None:
     text = page.read_text()
     assert "from 6 of its 6 trainings, each" in text
-    for method in ("rl2", "oracle", "finetune", "random"):
+    for method in ("limbshift", "oracle", "finetune", "random"):
         assert f"| `{method}` | 1 | " in text
     assert "## InvertedPendulumBody" in text
-    assert "`rl2` at its best, the controller that comes with the package (4.2 M steps): " in text
+    assert "`limbshift` at its best, the controller that comes with the package (4.2 M steps): " in text
     assert (page.parent / "results" / "InvertedPendulumBody.png").read_bytes().startswith(b"\x89PNG")
     milestone = next(line for line in text.splitlines() if "return per episode on 64 held-out tasks" in line)
     assert milestone.endswith("| **missed** |"), "no pendulum returns 1000 in 200 steps"
@@ -68,22 +68,24 @@ def method(name: str, low: float, iqm: float, high: float) -> MethodResult:
 
 def test_what_was_hoped_for_is_met_or_missed() -> None:
     ours, near, far = (
-        method("rl2", 0.8, 0.91, 1.0),
+        method("limbshift", 0.8, 0.91, 1.0),
         method("ppo", 0.3, 0.5, 0.81),
         method("recurrent-ppo", 0.0, 0.1, 0.2),
     )
     found = hopes({"HalfCheetahDir": [ours, near, far]})[4:-1]
     assert [line.split("|")[1].strip() for line in found] == [
-        "HalfCheetahDir: score of rl2",
-        "HalfCheetahDir: rl2 above ppo",
-        "HalfCheetahDir: rl2 above recurrent-ppo",
+        "HalfCheetahDir: score of limbshift",
+        "HalfCheetahDir: limbshift above ppo",
+        "HalfCheetahDir: limbshift above recurrent-ppo",
         "HalfCheetahDir: score of ppo",
     ]
     assert [line.split("|")[4].strip() for line in found] == ["met", "**missed**", "met", "**missed**"]
 
 
 def test_processors_are_counted_where_there_are_several() -> None:
-    runs = [TrainingRun("rl2", seed, cpu, [], {}) for seed, cpu in enumerate(("an old one", "a new one", "a new one"))]
+    runs = [
+        TrainingRun("limbshift", seed, cpu, [], {}) for seed, cpu in enumerate(("an old one", "a new one", "a new one"))
+    ]
     assert processors(runs[1:]) == "a new one"
     assert processors(runs) == "an old one: 1 of 3 trainings, a new one: 2 of 3 trainings"
 
@@ -102,6 +104,6 @@ def test_the_evidence_is_what_was_promised() -> None:
     assert len(by_family) == 6
     for family in ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal"):
         assert {name for name, seeds in by_family[family].items() if seeds == 5} == {
-            "rl2", "ppo", "recurrent-ppo", "no-memory",
+            "limbshift", "ppo", "recurrent-ppo", "no-memory",
         }  # fmt: skip
     assert [comparison.train_tasks for comparison in plan.OVERFITTING] == [2, 8, 32, 128, None]

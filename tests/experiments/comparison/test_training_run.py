@@ -1,0 +1,75 @@
+"""Runs' files: written, read, and taken over from the format before."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from limbshift.experiments.comparison.compare import open_comparison
+from limbshift.experiments.comparison.config import CompareConfig
+from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
+from limbshift.experiments.comparison.training_run import (
+    Consumed,
+    TrainingRun,
+    convert_runs,
+    read_runs,
+    run_file,
+    write_run,
+)
+from limbshift.experiments.runs.directory import RunError
+
+OLD = {"plain-rl2": "rl2", "rl2": "limbshift", "maml": "maml"}
+"""Methods of a comparison of format 1, and their names today."""
+
+
+def run(method: str) -> TrainingRun:
+    looks = [HeldoutCurvePoint(1.5, 10, [[0.125, float(len(method))]])]
+    return TrainingRun(method, 0, "a CPU", looks, {"heldout": [[1.0, 2.0]]}, [Consumed(1, [3.0])])
+
+
+def write_old(out: Path) -> None:
+    """Files as they were before formats were marked."""
+    for name in OLD:
+        write_run(out, run(name))
+        path = run_file(out, name, 0)
+        content = json.loads(path.read_text())
+        del content["format"]
+        path.write_text(json.dumps(content))
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    for name in ("maml", "limbshift"):
+        write_run(tmp_path, run(name))
+    assert read_runs(tmp_path) == [run("limbshift"), run("maml")]
+    assert json.loads(run_file(tmp_path, "maml", 0).read_text())["format"] == 2
+
+
+@pytest.mark.parametrize("converted", [False, True])
+def test_an_old_file_is_read_by_todays_name(tmp_path: Path, converted: bool) -> None:
+    write_old(tmp_path)
+    if converted:
+        convert_runs(tmp_path)
+        convert_runs(tmp_path)  # harmless when repeated
+        assert {path.name for path in (tmp_path / "cells").iterdir()} == {f"{name}-0.json" for name in OLD.values()}
+    found = {each.method: each.looks[0].returns[0][1] for each in read_runs(tmp_path)}
+    assert found == {today: len(old) for old, today in OLD.items()}, "each kept its numbers"
+
+
+def test_an_old_comparison_goes_on_under_todays_names(tmp_path: Path) -> None:
+    config = CompareConfig("InvertedPendulumBody", tmp_path, ("limbshift", "rl2", "maml"))
+    open_comparison(config)
+    about = json.loads((tmp_path / "comparison.json").read_text())
+    assert about.pop("format") == 2
+    (tmp_path / "comparison.json").write_text(json.dumps(about))
+    write_old(tmp_path)
+    open_comparison(config)
+    assert json.loads((tmp_path / "comparison.json").read_text())["format"] == 2
+    assert all(run_file(tmp_path, method, 0).is_file() for method in config.methods), "none is trained again"
+
+
+def test_a_file_of_a_later_format_is_refused(tmp_path: Path) -> None:
+    write_run(tmp_path, run("maml"))
+    path = run_file(tmp_path, "maml", 0)
+    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
+    with pytest.raises(RunError, match="is of format 3, expected 2 or an older one"):
+        read_runs(tmp_path)
