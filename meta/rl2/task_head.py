@@ -32,6 +32,6 @@ class TaskHead(nn.Module):
         return features[..., self.remembered] @ self.weight.T + self.bias
 
     def loss(self, features: Tensor, task: Tensor) -> Tensor:
-        """Returns half the squared error of guesses at encoded tasks, (..., task_dim), summed over entries: a scalar."""
+        """Returns half the squared error of guesses at encoded tasks, (..., task_dim), summed over entries."""
         error = self.forward(features) - task
         return 0.5 * error.square().sum(dim=-1).mean()
