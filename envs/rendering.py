@@ -62,7 +62,10 @@ class TaskRenderer:
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0  # would draw everything twice
 
     def frame(self, physics: Physics, sim: int, task: Mapping[str, float]) -> NDArray[np.uint8]:
-        """Returns a (height, width, 3) picture of simulation number sim, which runs this task."""
+        """Returns a (height, width, 3) picture of simulation number sim, which runs this task.
+
+        A goal that the task leaves out is not marked.
+        """
         model, data = physics.snapshot(sim)
         lookat = self._camera.aim(data)
         _light(model, data, lookat, reach=self._camera.view.distance)
@@ -96,7 +99,7 @@ class TaskRenderer:
         """Adds the goal's marks to the scene: an arrow, a post that moves, a disc."""
         x, y, z = lookat
         height = self._camera.height
-        marks: dict[Mark, TaskParameter] = {p.mark: p for p in self.family.parameters if p.mark}
+        marks: dict[Mark, TaskParameter] = {p.mark: p for p in self.family.parameters if p.mark and p.name in task}
         values = {mark: task[parameter.name] for mark, parameter in marks.items()}
         if "arrow" in marks:
             heading = np.deg2rad(_arrow_angle(marks["arrow"], values["arrow"]))

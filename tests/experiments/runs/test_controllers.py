@@ -1,10 +1,15 @@
 """Whether the shipped controllers do what is said of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from limbshift.agents.controller import ControllerError
+from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
-from limbshift.experiments.runs.controllers import SHIPPED, load_controller, shipped_names
+from limbshift.experiments.runs.controllers import SHIPPED, check_family, load_controller, shipped_names
 
 RETURNS = {
     "AntDirForwardBack": 600,
@@ -44,6 +49,14 @@ def test_a_shipped_controller_is_as_good_as_said(name: str) -> None:
     assert result.iqm[-1] > RETURNS[name]
     assert result.iqm[-1] > result.controls["memory_off"].iqm[-1]
     assert (np.array(result.falls) > 0).mean() <= MOST_FALLS
+
+
+def test_an_oracle_that_is_shown_tasks_in_another_code_is_refused() -> None:
+    controller = load_controller("AntDirForwardBack")
+    controller.policy = RecurrentActorCritic(replace(controller.policy.spec, task_dim=1))
+    controller.card = replace(controller.card, family="AntDir")
+    with pytest.raises(ControllerError, match=r"^controller is shown tasks as 1 numbers, expected 2$"):
+        check_family(controller, make_family("AntDir"))
 
 
 def test_the_reachers_controller_adapts_across_episodes() -> None:
