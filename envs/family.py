@@ -44,7 +44,7 @@ class Robot(ABC):
     camera: Mapping[str, float] = {}
     """distance (m), azimuth and elevation (degrees) of the camera that follows the robot."""
     computed_fields: ClassVar[tuple[str, ...]] = ()
-    """Derived fields that it reads."""
+    """Names of the computed fields that it reads."""
 
     @cached_property
     def model(self) -> mujoco.MjModel:
@@ -55,11 +55,11 @@ class Robot(ABC):
 
     @cached_property
     def start(self) -> DeviceArray:
-        """(nq,) how it stands before noise is added."""
+        """How it stands before noise is added, (nq,)."""
         return DeviceArray(self.model.qpos0)
 
     def as_written(self) -> Self:
-        """The same robot under the integrator that its XML names: as Gymnasium runs it, and slower."""
+        """Returns the same robot under the integrator that its XML names: as Gymnasium runs it, and slower."""
         robot = type(self)()
         robot.integrator = None
         return robot
@@ -70,33 +70,33 @@ class Robot(ABC):
         return float(self.model.opt.timestep) * self.frame_skip
 
     def action_bounds(self) -> tuple[Tensor, Tensor]:
-        """(A,) lowest and highest actions: by default the actuators' own."""
+        """Returns the (A,) lowest and highest actions: by default the actuators' own."""
         low, high = self.model.actuator_ctrlrange.T
         return torch.tensor(low), torch.tensor(high)
 
     def controls(self, action: Tensor) -> Tensor:
-        """(N, A) what the actuators are given, from actions within their bounds."""
+        """Returns what the actuators are given, (N, A), for (N, A) actions within their bounds."""
         return action
 
     @abstractmethod
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
-        """What the robot senses: parts (N, ...), live or new, that the env joins into an observation."""
+        """Returns what the robot senses: parts (N, ...), live or new, that the env joins into an observation."""
 
     @abstractmethod
     def position(self, physics: Physics) -> Tensor:
-        """(N,) or (N, k) the coordinates whose velocity rewards read, in metres."""
+        """Returns the coordinates whose velocity rewards read, (N,) or (N, k), in m."""
 
     @abstractmethod
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, nq) qpos and (N, nv) qvel of a first step, from (N, nq + nv) numbers in (0, 1)."""
+        """Returns (N, nq) qpos and (N, nv) qvel of a first step, from (N, nq + nv) numbers in (0, 1)."""
 
     def even_noise(self, uniform: Tensor, half_width: float) -> tuple[Tensor, Tensor]:
-        """(N, nq) and (N, nv) numbers spread evenly within half_width of zero, from those of `initial_state`."""
+        """Returns (N, nq) and (N, nv) numbers spread evenly within half_width of zero, for `initial_state`."""
         qpos, qvel = (half_width * (2 * uniform - 1)).split([self.model.nq, self.model.nv], dim=-1)
         return qpos, qvel
 
     def fallen(self, physics: Physics) -> Tensor | None:
-        """(N,) bool; None for a robot that cannot fall."""
+        """Returns which robots have fallen, (N,) bool; None for a robot that cannot fall."""
         return None
 
 
@@ -123,7 +123,7 @@ class TaskFamily(ABC):
     gamma: float = 0.98
     """Discount at which the family is learnt, unless another is asked for."""
     initial_log_std: float = -0.5
-    """Logarithm of the deviation of an untrained policy's actions, which end at -1 and 1; likewise."""
+    """Logarithm of the standard deviation of an untrained policy's actions, which end at -1 and 1; likewise."""
 
     def __init_subclass__(cls) -> None:
         cls.name = vars(cls).get("name", cls.__name__)
@@ -138,7 +138,7 @@ class TaskFamily(ABC):
 
     @abstractmethod
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The terms, (N,) each, whose sum is the reward; task holds (N,) values by parameter."""
+        """Returns the terms, (N,) each, whose sum is the reward; task holds (N,) values by parameter."""
 
     def place_goal(self, physics: Physics, task: Mapping[str, Tensor], mask: Tensor) -> None:
         """Writes what shows the goal, and nothing else, into the states of the simulations that mask picks."""
@@ -162,7 +162,7 @@ class TaskFamily(ABC):
         return tuple(dict.fromkeys(name for effect in effects for name in effect.model_fields))
 
     def with_train_tasks(self, count: int | None) -> Self:
-        """The family with so many tasks to train on; None for its own."""
+        """Returns the family with so many tasks to train on; None for its own."""
         if count is None:
             return self
         family = copy.copy(self)
@@ -170,7 +170,7 @@ class TaskFamily(ABC):
         return family
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        """Turn the simulations that mask picks into their tasks: from the nominal robot, every time."""
+        """Turns the simulations that mask picks into the tasks of (N, P) values, from the nominal robot each time."""
         if not self.model_fields:
             return
         for name in self.model_fields:

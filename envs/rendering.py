@@ -62,7 +62,10 @@ class TaskRenderer:
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0  # would draw everything twice
 
     def frame(self, physics: Physics, sim: int, task: Mapping[str, float]) -> NDArray[np.uint8]:
-        """Returns a (height, width, 3) picture of simulation number sim, which runs this task."""
+        """Returns a (height, width, 3) picture of simulation number sim, which runs this task.
+
+        A goal that the task leaves out is not marked.
+        """
         model, data = physics.snapshot(sim)
         lookat = self._camera.aim(data)
         _light(model, data, lookat, reach=self._camera.view.distance)
@@ -96,7 +99,7 @@ class TaskRenderer:
         """Adds the goal's marks to the scene: an arrow, a post that moves, a disc."""
         x, y, z = lookat
         height = self._camera.height
-        marks: dict[Mark, TaskParameter] = {p.mark: p for p in self.family.parameters if p.mark}
+        marks: dict[Mark, TaskParameter] = {p.mark: p for p in self.family.parameters if p.mark and p.name in task}
         values = {mark: task[parameter.name] for mark, parameter in marks.items()}
         if "arrow" in marks:
             heading = np.deg2rad(_arrow_angle(marks["arrow"], values["arrow"]))
@@ -136,7 +139,7 @@ class _Camera:
             setattr(self.view, name, value)
 
     def aim(self, data: mujoco.MjData) -> NDArray[np.float64]:
-        """(3,) the point looked at: under the centre of mass, which sways less than any one body."""
+        """Returns the (3,) point looked at: under the centre of mass, which sways less than any one body."""
         lookat = self._start.copy()
         if self.follows:
             lookat[:2] = data.subtree_com[self._root, :2]
@@ -169,7 +172,7 @@ def _open_renderer(model: mujoco.MjModel, width: int, height: int) -> mujoco.Ren
 
 
 def _model_for_context(nominal: mujoco.MjModel, width: int, height: int) -> mujoco.MjModel:
-    """A copy that holds what the OpenGL context reads once: sizes, qualities and textures."""
+    """Returns a copy that holds what the OpenGL context reads once: sizes, qualities and textures."""
     model = copy.copy(nominal)
     model.vis.global_.offwidth, model.vis.global_.offheight = width, height
     quality = model.vis.quality
@@ -189,14 +192,14 @@ def _model_for_context(nominal: mujoco.MjModel, width: int, height: int) -> mujo
 
 
 def _checker(height: int, width: int) -> NDArray[np.uint8]:
-    """(height, width, 3) two by two squares."""
+    """Returns (height, width, 3) two by two squares."""
     odd = (np.arange(height)[:, None] * 2 // height + np.arange(width) * 2 // width) % 2
     squares: NDArray[np.float64] = 255 * _FLOOR_TILES[odd]
     return squares.astype(np.uint8)
 
 
 def _sky(width: int) -> NDArray[np.uint8]:
-    """(6 width, width, 3) faces of a cube, of which the third is above and the fourth below."""
+    """Returns (6 width, width, 3) faces of a cube, of which the third is above and the fourth below."""
     blue = np.clip(1 - 2 * np.arange(width) / width, 0, 1)[:, None, None]
     side = np.broadcast_to(blue * _SKY + (1 - blue) * _HORIZON, (width, width, 3))
     above, below = np.broadcast_to(_SKY, side.shape), np.broadcast_to(_HORIZON, side.shape)
@@ -205,7 +208,7 @@ def _sky(width: int) -> NDArray[np.uint8]:
 
 
 def _light(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.float64], reach: float) -> None:
-    """A sun that travels with the camera, so that there are shadows everywhere, and a brighter headlight."""
+    """Lights by a sun that travels with the camera, so that there are shadows everywhere, and a brighter headlight."""
     model.stat.extent = reach  # shadows and clipping planes are measured in it
     headlight = model.vis.headlight
     headlight.ambient[:] = 0.35
@@ -219,7 +222,7 @@ def _light(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.float6
 
 
 def _lay_floor(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.float64]) -> None:
-    """Checkered squares of 1 m, as far as the eye reaches: for contacts the floor has no end either."""
+    """Lays checkered squares of 1 m as far as the eye reaches: for contacts the floor has no end either."""
     floor = model.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE)
     model.geom_size[floor] = _FLOOR_HALF_SIZE, _FLOOR_HALF_SIZE, 1.0
     data.geom_xpos[floor, :2] += 2 * np.round(lookat[:2] / 2)

@@ -68,7 +68,7 @@ class TaskEnv:
         self.obs_dim = self.observe().shape[-1]
 
     def seed(self, seed: int) -> None:
-        """Start over with the tasks and initial states of this seed."""
+        """Starts over with the tasks and initial states of this seed."""
         name = (self.family.name, self.family.variant, self.split, seed)
         self._task_stream = RandomStream("task", *name)
         self._state_stream = RandomStream("initial state", *name)
@@ -81,19 +81,19 @@ class TaskEnv:
             self._task_steps = torch.zeros_like(self.task_index)
 
     def begin_tasks(self, mask: Tensor) -> None:
-        """Give each simulation that mask picks its next task."""
+        """Gives each simulation that the (N,) mask picks its next task."""
         self._advance_index(mask)
         drawn = self.family.task_space.sample(self.split, self._task_stream, self.task_index)
         self._give_tasks(drawn, mask)
 
     def shift_tasks(self, mask: Tensor) -> None:
-        """Change the tasks of the simulations that mask picks, in the midst of their episodes."""
+        """Changes the tasks of the simulations that the (N,) mask picks, in the midst of their episodes."""
         drawn = self.family.task_space.sample(self.split, self._task_stream, self.task_index, num_shifts=1)
         self._give_tasks(drawn, mask)
         self.family.place_goal(self.physics, self.task, mask)
 
     def set_tasks(self, tasks: Sequence[Task], mask: Tensor) -> None:
-        """Give the simulations that mask picks these tasks, one for each of the N."""
+        """Gives the simulations that the (N,) mask picks these tasks, one for each of the N."""
         if len(tasks) != self.num_envs:
             raise TaskError(f"number of tasks is {len(tasks)}, expected {self.num_envs}")
         given = [self.family.task_space.row(task) for task in tasks]
@@ -102,7 +102,7 @@ class TaskEnv:
         self._give_tasks(rows, mask)
 
     def begin_episodes(self, mask: Tensor, restart: bool = False) -> None:
-        """Put the simulations that mask picks into a new initial state; their tasks stay.
+        """Puts the simulations that the (N,) mask picks into a new initial state; their tasks stay.
 
         A restart, after a fall, draws from a stream of its own: how often a policy falls leaves the
         initial states of a task's other episodes as they are.
@@ -122,7 +122,7 @@ class TaskEnv:
             self._hardware.begin_episodes(mask)
 
     def observe(self, *more: Tensor) -> Tensor:
-        """(N, obs_dim) float32, followed by more parts (N, ...): a new tensor."""
+        """Returns (N, obs_dim) float32, followed by more parts (N, ...): a new tensor."""
         parts = self.robot.observe(self.physics)
         if self._hardware:
             parts = (self._hardware.sensed(torch.cat(parts, dim=-1), self.task_index, self._task_steps),)
@@ -133,7 +133,7 @@ class TaskEnv:
         return self.family.task_space.encode(self._values).to(torch.float32)
 
     def step(self, action: Tensor) -> TaskStep:
-        """Execute (N, A) actions for one control step."""
+        """Executes (N, A) actions for one control step."""
         action = action.clamp(self.action_low, self.action_high)
         before = self.robot.position(self.physics).clone()
         arriving = self._hardware.arriving(action) if self._hardware else action
@@ -151,7 +151,7 @@ class TaskEnv:
         return TaskStep(reward, terminated, diverged, action, terms)
 
     def check_actions(self, action: object) -> Tensor:
-        """(N, A) actions from outside, or an ActionError that says what is wrong with them."""
+        """Returns (N, A) actions from outside, or raises an ActionError that says what is wrong with them."""
         array = np.asarray(action)
         expected = (self.num_envs, self.action_dim)
         if array.shape != expected:
@@ -161,14 +161,14 @@ class TaskEnv:
         return torch.as_tensor(array)
 
     def task_values(self) -> dict[str, np.ndarray]:
-        """A copy of the task values, (N,) by parameter."""
+        """Returns a copy of the task values, (N,) by parameter."""
         return {name: value.cpu().numpy().copy() for name, value in self.task.items()}
 
     def close(self) -> None:
         self.physics.close()
 
     def _give_tasks(self, rows: Tensor, mask: Tensor) -> None:
-        """Turn the simulations that mask picks into the tasks of these (N, P) values."""
+        """Turns the simulations that the (N,) mask picks into the tasks of these (N, P) values."""
         self._values.copy_(torch.where(mask.unsqueeze(-1), rows, self._values))
         self.family.apply(self.physics, self._values, mask)
 

@@ -1,5 +1,7 @@
 """Lists the task families."""
 
+from collections.abc import Mapping
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -8,14 +10,14 @@ from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.task_env import TaskEnv
-from limbshift.envs.tasks.parameter import TaskParameter
+from limbshift.envs.tasks.parameter import Mark, TaskParameter
 from limbshift.envs.tasks.task_space import SPLITS
 from limbshift.experiments.configs import FamiliesConfig
 from limbshift.experiments.figures.robot_sheet import save_contact_sheet
 
 
 def run_families(config: FamiliesConfig, console: Console | None = None) -> None:
-    """The command."""
+    """Prints all families or one, or draws a picture of all robots, as the command's options ask."""
     console = console or Console()
     if config.picture:
         check_writable(config.picture)
@@ -36,8 +38,13 @@ NOTE = (
 )
 
 
+MAX_NAME = 32
+"""Width at which a parameter's name is folded."""
+MARKS: Mapping[Mark, str] = {"arrow": "an arrow", "post": "a moving post", "disc_x": "a disc", "disc_y": "a disc"}
+
+
 def families_table() -> Table:
-    """A row for each family."""
+    """Returns a table with a row for each family."""
     table = Table(box=box.SIMPLE_HEAD, caption=NOTE, caption_justify="left", pad_edge=False)
     for column, width in zip(COLUMNS, (None, None, 9, 13), strict=True):
         table.add_column(column, no_wrap=column == "family", max_width=width)
@@ -47,13 +54,13 @@ def families_table() -> Table:
 
 
 def catalogue() -> str:
-    """The same as Markdown."""
+    """Returns the same table as Markdown."""
     lines = [COLUMNS, ("---",) * len(COLUMNS), *((f"`{name}`", *rest) for name, *rest in families_rows())]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def families_rows() -> list[tuple[str, ...]]:
-    """Name, description, sizes and numbers of tasks of each family."""
+    """Returns name, description, sizes and numbers of tasks of each family."""
     rows: list[tuple[str, ...]] = []
     for name in families():
         family = make_family(name)
@@ -64,7 +71,7 @@ def families_rows() -> list[tuple[str, ...]]:
 
 
 def print_family(family: TaskFamily, console: Console) -> None:
-    """All about one family."""
+    """Prints all about one family."""
     obs_dim, action_dim = sizes(family)
     console.print(f"[bold]{family.name}[/bold]: {family.description}", highlight=False)
     console.print(f"robot {family.robot.name}, {obs_dim} observations, {action_dim} actions", highlight=False)
@@ -72,32 +79,41 @@ def print_family(family: TaskFamily, console: Console) -> None:
     steps = f"{family.episodes_per_trial} episodes of {family.horizon} steps of {family.robot.control_timestep:g} s"
     learning = f"discount {family.gamma:g}, initial log std {family.initial_log_std:g}"
     console.print(f"a trial is {steps}; {learning}; variants {', '.join(family.variants)}", highlight=False)
-    table = Table("parameter", "unit", "range", "scale", "nominal", "extrapolation", "meaning")
-    for parameter in family.parameters:
-        table.add_row(*parameter_row(parameter))
-    console.print(table)
+    console.print(parameters_table(family))
     console.print(f"splits: {splits_text(family)}", highlight=False)
 
 
+def parameters_table(family: TaskFamily) -> Table:
+    """Returns a row for each parameter; names stay whole, those of over 32 letters on two lines."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    widest = max(len(name) for name in family.task_space.names)
+    table.add_column("parameter", width=max(min(widest, MAX_NAME), len("parameter")), overflow="fold")
+    for column in ("values", "extrapolation", "meaning"):
+        table.add_column(column, overflow="fold")
+    for parameter in family.parameters:
+        table.add_row(*parameter_row(parameter))
+    return table
+
+
 def parameter_row(parameter: TaskParameter) -> tuple[str, ...]:
-    """Name, unit, range, scale, nominal, extrapolation, meaning."""
+    """Returns name, values, extrapolation and meaning, on several lines each."""
     allowed = f"{parameter.low:.3g} to {parameter.high:.3g}"
+    scale = f"{parameter.scale} scale"
     if parameter.choices:
         allowed = " or ".join(f"{choice:g}" for choice in parameter.choices)
-    outside = ", ".join(f"{low:.3g} to {high:.3g}" for low, high in parameter.extrapolation)
-    return (
-        parameter.name,
-        parameter.unit or "-",
-        allowed,
-        "-" if parameter.choices else parameter.scale,
-        f"{parameter.nominal:g}",
-        outside or "-",
-        parameter.description,
+        scale = "choice"
+    values = (
+        f"{allowed} {parameter.unit}".rstrip(),
+        scale if parameter.kind == "scalar" else parameter.kind,
+        f"nominal {parameter.nominal:g}",
     )
+    outside = [f"{low:.3g} to {high:.3g}" for low, high in parameter.extrapolation]
+    shown = f" ({MARKS[parameter.mark]} in videos)" if parameter.mark else ""
+    return parameter.name, "\n".join(values), "\n".join(outside) or "-", parameter.description + shown
 
 
 def tasks_text(family: TaskFamily) -> str:
-    """How many tasks each split has, such as "48, 16, -" or "any, any, any"."""
+    """Returns how many tasks each split has, such as "48, 16, -" or "any, any, any"."""
     counts = []
     for split in SPLITS:
         members = len(family.task_space.listed_tasks.get(split, ())) or "any"
@@ -108,7 +124,7 @@ def tasks_text(family: TaskFamily) -> str:
 
 
 def splits_text(family: TaskFamily) -> str:
-    """Each split with the number of its tasks, and whether training never meets them."""
+    """Returns each split with the number of its tasks; "= train" where training meets all of them."""
     texts = []
     for split in family.task_space.splits:
         members = family.task_space.listed_tasks.get(split)
@@ -119,7 +135,7 @@ def splits_text(family: TaskFamily) -> str:
 
 
 def sizes(family: TaskFamily) -> tuple[int, int]:
-    """Numbers of observations and actions."""
+    """Returns the numbers of observations and actions."""
     env = TaskEnv(family, 1)
     env.close()
     return env.obs_dim, env.action_dim

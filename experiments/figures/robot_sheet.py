@@ -49,7 +49,7 @@ def portrait(family: TaskFamily) -> Image.Image:
         env.step(torch.zeros(1, env.action_dim))
     renderer = TaskRenderer(family, *TILE)
     try:
-        shown = {parameter.name: parameter.nominal for parameter in family.parameters if parameter.effect}
+        shown = {parameter.name: parameter.nominal for parameter in family.parameters if not parameter.mark}
         frame = renderer.frame(env.physics, 0, shown)  # without the goals, which are marked where they are
     finally:
         renderer.close()

@@ -41,7 +41,7 @@ class Score:
         self.fell_at, self.began_at = None, 0
 
     def add(self, step: int, reward: float, terminated: bool, diverged: bool) -> None:
-        """The outcome of a step of the slot; the first is number 1."""
+        """Counts the outcome of a step of the slot; the first is number 1."""
         if self.fell_at is None:
             self.returns[-1] += reward
         if terminated:
@@ -117,7 +117,7 @@ class Page:
                 self._pen.write(draw, place, text, _INK)
 
     def draw(self, pictures: list[Picture], scores: list[Score], step: int) -> Picture:
-        """(height, width, 3) frame after this many steps of a slot."""
+        """Returns the (height, width, 3) frame after this many steps of a slot."""
         page = self._blank.copy()
         draw = ImageDraw.Draw(page)
         for number, (picture, score) in enumerate(zip(pictures, scores, strict=True)):
@@ -133,7 +133,7 @@ class Page:
         return number * (self._tile[0] + _GAP)
 
     def _draw_banner(self, draw: ImageDraw.ImageDraw, left: int, score: Score) -> None:
-        """Announce the episode that begins, and why, where it was not for time."""
+        """Announces the episode that begins, and why, where it was not for time."""
         text = f"episode {len(score.returns)} of {self._episodes}"
         if score.began_at:
             text = "simulation diverged: starts again" if score.diverged else "fell: starts again"
@@ -144,7 +144,7 @@ class Page:
         draw.text(place, text, _PAPER, self._banner_pen.font, anchor="mm")
 
     def _draw_bar(self, draw: ImageDraw.ImageDraw, left: int, episode: int, step: int) -> None:
-        """The trial's time line under the picture, a piece for each episode."""
+        """Draws the trial's time line under the picture, a piece for each episode."""
         top = self._top + self._tile[1] + 3
         bottom = top + self._pen.margin
         for slot in range(self._episodes):
@@ -156,7 +156,7 @@ class Page:
                 draw.rectangle((start, top, start + share * (end - start), bottom), _to_bytes(GOAL))
 
     def _draw_score(self, draw: ImageDraw.ImageDraw, left: int, score: Score, step: int) -> None:
-        """Episode, step and return so far; then the returns of earlier episodes, as many as fit."""
+        """Writes episode, step and return so far; then the returns of earlier episodes, as many as fit."""
         *earlier, present = score.returns
         now = f"episode {len(score.returns)} of {self._episodes}   step {step}/{self._horizon}   return {present:.1f}"
         place = (left + self._pen.margin, self._top + self._tile[1] + 3 * self._pen.margin)
@@ -181,7 +181,7 @@ class _Pen:
         draw.text(place, text, color, self.font)
 
     def row(self, draw: ImageDraw.ImageDraw, place: tuple[int, int], items: list[str | Color]) -> None:
-        """Words and patches of colour, one after the other."""
+        """Draws words and patches of colour, one after the other."""
         x, y = place
         for item in items:
             if isinstance(item, str):
@@ -192,7 +192,7 @@ class _Pen:
                 x += self.line // 2 + 1
 
     def wrap(self, lines: list[str], width: float) -> list[str]:
-        """Break lines at commas where they would be wider than this."""
+        """Returns the lines, broken at commas where they would be wider than this."""
         wrapped: list[str] = []
         for line in lines:
             first, *rest = line.split(", ")

@@ -85,4 +85,7 @@ def check_family(controller: Controller, family: TaskFamily) -> TaskFamily:
     motors = family.robot.model.nu
     if spec.action_dim != motors:
         raise ControllerError(f"controller moves {spec.action_dim} motors, expected {motors} as {family.name} has")
+    task_dim = family.task_space.encoding_dim
+    if spec.task_dim not in (0, task_dim):  # trained where headings and categories were single numbers
+        raise ControllerError(f"controller is shown tasks as {spec.task_dim} numbers, expected {task_dim}")
     return family

@@ -1,6 +1,7 @@
 """Late actions and sensors that err, on the robot that can be worked out by hand and on all others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,9 +9,10 @@ from torch import Tensor
 
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import Motion, TaskFamily
-from limbshift.envs.hardware import HARDWARE
+from limbshift.envs.hardware import ACTION_DELAY, HARDWARE, OBS_BIAS
 from limbshift.envs.task_env import TaskEnv
-from limbshift.envs.tasks.parameter import TaskParameter
+from limbshift.envs.tasks.parameter import TaskError, TaskParameter
+from limbshift.envs.tasks.task_space import TaskSpace
 from tests.envs.sled import Sledding
 
 
@@ -37,6 +39,72 @@ def test_a_delayed_action_arrives_so_many_steps_later() -> None:
     # A push of 1 for a control step gives the sled 0.2 m/s, which it keeps.
     expected = [[0.2, 0.0, 0.0], [0.2, 0.2, 0.0], [0.2, 0.2, 0.0], [0.2, 0.2, 0.2]]
     assert speeds == [pytest.approx(row) for row in expected]
+
+
+def delay(*choices: float) -> TaskParameter:
+    return replace(ACTION_DELAY, name="lag", high=max(choices), choices=choices)
+
+
+def lagging(*parameters: TaskParameter, tasks: Sequence[Mapping[str, float]]) -> TaskEnv:
+    """Sleds at rest whose delays are these parameters."""
+    family = Sledding()
+    family.parameters = (*Sledding.parameters, *parameters)
+    family.task_space = TaskSpace(family.parameters)
+    env = TaskEnv(family, len(tasks))
+    env.set_tasks(tasks, env.all_envs)
+    env.begin_episodes(env.all_envs)
+    env.physics.reset(env.all_envs)
+    return env
+
+
+def arrivals(env: TaskEnv, steps: int) -> list[list[float]]:
+    """Speeds after each step, of which the first alone is a push, of 0.2 m/s."""
+    speeds = []
+    for step in range(steps):
+        env.step(torch.full((env.num_envs, 1), float(step == 0)))
+        speeds.append(env.physics.state("qvel")[:, 0].tolist())
+    return speeds
+
+
+def test_a_delay_may_be_as_long_as_the_family_says() -> None:
+    env = lagging(delay(0.0, 5.0), tasks=[{"lag": 5.0}, {}])
+    expected = [[0.0, 0.2]] * 5 + [[0.2, 0.2]]
+    assert arrivals(env, 6) == [pytest.approx(row) for row in expected]
+
+
+def test_two_delays_add_up() -> None:
+    env = lagging(ACTION_DELAY, delay(0.0, 2.0), tasks=[{"lag": 2.0, "action_delay": 3.0}])
+    assert arrivals(env, 6) == [pytest.approx([speed]) for speed in (0.0, 0.0, 0.0, 0.0, 0.0, 0.2)]
+
+
+@pytest.mark.parametrize(("value", "found"), [(6.0, "6"), (2.5, "2.5"), (-1.0, "-1")])
+def test_a_delay_that_the_family_does_not_have_is_refused(value: float, found: str) -> None:
+    with pytest.raises(TaskError, match=f"^task parameter lag is {found}, expected 0 or 1 or 5$"):
+        lagging(delay(0.0, 1.0, 5.0), tasks=[{"lag": value}])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        (delay(0.0, 2.5), "lag delays actions by 2.5 control steps, expected a whole number from 0 on"),
+        (delay(-1.0, 0.0), "lag delays actions by -1 control steps, expected a whole number from 0 on"),
+        (
+            replace(ACTION_DELAY, choices=()),
+            "action_delay delays actions by 0 to 3 control steps, expected choices that are whole numbers",
+        ),
+    ],
+)
+def test_delays_that_are_no_whole_numbers_of_steps_are_refused(parameter: TaskParameter, message: str) -> None:
+    with pytest.raises(TaskError) as caught:
+        lagging(parameter, tasks=[{}])
+    assert str(caught.value) == f"task parameter {message}"
+
+
+def test_a_sensor_errs_by_its_effect_whatever_its_name() -> None:
+    drift = replace(OBS_BIAS, name="drift")
+    named, renamed = (lagging(parameter, tasks=[{parameter.name: 0.1}]) for parameter in (OBS_BIAS, drift))
+    assert renamed.observe().all()
+    assert torch.equal(renamed.observe(), named.observe())
 
 
 def test_an_action_on_its_way_is_lost_when_an_episode_begins() -> None:

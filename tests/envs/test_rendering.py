@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.rendering import HIGH, LOW, NEUTRAL, SWITCHED, TaskRenderer, effect_color
 from limbshift.envs.task_env import TaskEnv
+from limbshift.envs.tasks.common import DIRECTION
 from limbshift.envs.tasks.parameter import TaskParameter
 from tests.gl import needs_gl
 
@@ -110,6 +112,22 @@ def test_the_arrow_points_where_the_robot_should_run(stage: Stage) -> None:
         assert len(columns) > 10
         head = arrow.sum(axis=0).argmax()  # where it is thickest
         assert direction * (head - columns.mean()) > 2
+
+
+@needs_gl
+def test_a_mark_depends_on_no_name() -> None:
+    """The same goal by another name looks the same; without its mark nothing shows it."""
+    pictures = []
+    for parameter in (DIRECTION, replace(DIRECTION, name="way"), replace(DIRECTION, mark=None)):
+        family = make_family("HalfCheetahDir")
+        family.parameters = (parameter,)
+        env, renderer = TaskEnv(family, 1, engine=Engine(num_threads=1)), TaskRenderer(family, WIDTH, HEIGHT)
+        pictures.append(renderer.frame(env.physics, 0, {parameter.name: -1.0}))
+        renderer.close()
+        env.close()
+    named, renamed, unmarked = pictures
+    assert np.array_equal(named, renamed)
+    assert not np.array_equal(named, unmarked)
 
 
 @needs_gl

@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -142,6 +143,19 @@ def test_score_stops_at_the_first_fall_of_a_slot() -> None:
     score.begin_slot()
     score.add(1, 7.0, False, False)
     assert (score.returns, score.fell_at, score.began_at) == ([5.0, 7.0], None, 0)
+
+
+def test_captions_depend_on_no_name() -> None:
+    family = make_family("HalfCheetahLimbs")
+    torso, thigh, *_ = family.parameters
+    family.parameters = (replace(torso, name="m1"), replace(thigh, caption=None))
+    assert task_lines(family, {"m1": 2.0, "bthigh_mass": 0.5}) == ["bthigh mass 0.5", "mass: torso 2"]
+
+
+def test_a_task_with_dead_motors_in_words() -> None:
+    family = make_family("HalfCheetahCrippled")
+    assert task_lines(family, {**family.nominal, "bfoot_alive": 0.0}) == ["dead: bfoot"]
+    assert task_lines(family, family.nominal) == ["dead: none"]
 
 
 def test_tasks_in_words() -> None:

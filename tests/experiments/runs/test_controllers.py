@@ -1,5 +1,6 @@
 """Whether the shipped controllers do what is said of them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 import torch
 
 import limbshift
+from limbshift.agents.controller import ControllerError
+from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
-from limbshift.experiments.runs.controllers import SHIPPED, load_controller, shipped_names
+from limbshift.experiments.runs.controllers import SHIPPED, check_family, load_controller, shipped_names
 
 RETURNS = {
     "AntDir": 340,
@@ -83,6 +87,14 @@ def test_driving_a_robot_by_hand_returns_what_evaluation_says(
 ) -> None:
     expected = evaluate(name, tasks=3, device="cpu").returns
     np.testing.assert_allclose(driven_by_hand(name, dtype, torch_too), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_an_oracle_that_is_shown_tasks_in_another_code_is_refused() -> None:
+    controller = load_controller("AntDirForwardBack")
+    controller.policy = RecurrentActorCritic(replace(controller.policy.spec, task_dim=1))
+    controller.card = replace(controller.card, family="AntDir")
+    with pytest.raises(ControllerError, match=r"^controller is shown tasks as 1 numbers, expected 2$"):
+        check_family(controller, make_family("AntDir"))
 
 
 def test_the_reachers_controller_adapts_across_episodes() -> None:

@@ -136,7 +136,11 @@ def test_a_larger_budget_sends_the_schedules_back_up(run: Path) -> None:
     [
         ({}, [], "the budget of 80 steps is spent; give a larger --steps to go on"),
         ({}, ["--steps", "50"], "the budget of 50 steps is spent; give a larger --steps to go on"),
-        ({"steps": None, "minutes": 1e-6}, [], "the budget of 1e-06 minutes is spent; give a larger --minutes to go on"),
+        (
+            {"steps": None, "minutes": 1e-6},
+            [],
+            "the budget of 1e-06 minutes is spent; give a larger --minutes to go on",
+        ),
         ({"steps": 10**6, "minutes": 1e-6}, [], "the budget of 1e-06 minutes is spent; give a larger --minutes to go"),
     ],
 )
