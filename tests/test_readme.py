@@ -55,7 +55,7 @@ def test_readme_has_python() -> None:
 @pytest.mark.parametrize("block", PYTHON, ids=[f"block{number}" for number in range(len(PYTHON))])
 @pytest.mark.usefixtures("beside_a_robot")
 def test_the_readmes_python_runs(block: str) -> None:
-    exec(block.replace("minutes=10", "steps=1, num_envs=4, horizon=5, hidden_size=8"), {"__name__": "readme"})
+    exec(block.replace("minutes=10", "steps=1, num_envs=4, horizon=5, hidden_size=8"), {"__name__": "__main__"})
 
 
 def test_the_family_that_contributing_adds_moves() -> None:
