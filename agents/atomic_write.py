@@ -11,7 +11,16 @@ from limbshift.envs.errors import InputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, of the same suffix, that takes its place when the block succeeds."""
+    """Gives a temporary path beside `path`, of the same suffix, that takes its place when the block succeeds.
+
+    Missing folders are made. Where the block fails, what was at `path` stays as it is.
+
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with replacing(folder / "result.txt") as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> [path.name for path in folder.iterdir()]
+    ['result.txt']
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -25,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_writable(path: Path) -> None:
-    """InputError where `replacing` could not write, to be asked before long work."""
+    """Raises InputError where `replacing` could not write: to be asked before long work."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
