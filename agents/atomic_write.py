@@ -16,6 +16,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`, of the same suffix, that takes its place when the block succeeds.
 
     As with `open`, a new file has the mode that the umask leaves, and one that is replaced keeps its own.
+
+    Missing folders are made. Where the block fails, what was at `path` stays as it is.
+
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with replacing(folder / "result.txt") as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> [path.name for path in folder.iterdir()]
+    ['result.txt']
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")

@@ -4,13 +4,18 @@ import torch
 from torch import Tensor, nn
 
 CLIP = 10.0
-"""Inputs are clipped to this; physical observations are in deviations from their mean."""
+"""Inputs are clipped to this; physical observations are in standard deviations from their mean."""
 
 
 class InputNormaliser(nn.Module):
     """Centres and scales the physical observation by running statistics, the rest by fixed factors.
 
     The statistics change in `update` alone, so that frozen is the normal state.
+
+    >>> normaliser = InputNormaliser(obs_dim=1, fixed=torch.tensor([0.5]))
+    >>> normaliser.update(torch.tensor([[1.0, 0.0], [5.0, 0.0]]))  # mean 3, standard deviation 2
+    >>> normaliser(torch.tensor([[5.0, 4.0]]))
+    tensor([[1., 2.]])
     """
 
     count: Tensor
@@ -20,6 +25,7 @@ class InputNormaliser(nn.Module):
     shift: Tensor
 
     def __init__(self, obs_dim: int, fixed: Tensor) -> None:
+        """Starts with mean 0 and variance 1; `fixed` holds the factors on what follows the physical observation."""
         super().__init__()
         self.obs_dim = obs_dim
         self.register_buffer("count", torch.tensor(0.0, dtype=torch.float64))
@@ -29,12 +35,12 @@ class InputNormaliser(nn.Module):
         self.register_buffer("shift", torch.zeros(obs_dim + len(fixed)))
 
     def forward(self, obs: Tensor) -> Tensor:
-        """(..., trial_obs_dim) to the same shape."""
+        """Maps (..., trial_obs_dim) to the same shape, clipped to [-10, 10]."""
         return torch.addcmul(self.shift, obs, self.scale).clamp(-CLIP, CLIP)
 
     @torch.no_grad()
     def update(self, obs: Tensor) -> None:
-        """Take the physical part of (..., trial_obs_dim) observations into account.
+        """Takes the physical part of (..., trial_obs_dim) observations into account.
 
         Source: Chan et al., "Updating formulae and a pairwise algorithm" (1979), equation 2.1.
         """
@@ -48,6 +54,6 @@ class InputNormaliser(nn.Module):
         self.set_scale()
 
     def set_scale(self) -> None:
-        """Scale by the mean and the variance as they are now."""
+        """Makes the input's factors and offsets from the mean and the variance as they are now."""
         self.scale[: self.obs_dim] = (self.var + 1e-8).rsqrt()
         self.shift[: self.obs_dim] = -self.mean * self.scale[: self.obs_dim]

@@ -20,7 +20,12 @@ RecurrentState = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class PolicySpec:
-    """The sizes and the senses of a policy."""
+    """The sizes of a policy, and what it sees.
+
+    >>> spec = PolicySpec(obs_dim=17, action_dim=6)
+    >>> spec.trial_obs_dim, spec.feature_dim
+    (25, 256)
+    """
 
     obs_dim: int
     action_dim: int
@@ -35,16 +40,16 @@ class PolicySpec:
 
     @property
     def trial_obs_dim(self) -> int:
-        """Observation, previous action, previous reward, boundary, task."""
+        """Size of what it sees: observation, previous action, previous reward, boundary, task."""
         return self.obs_dim + self.action_dim + 2 + self.task_dim
 
     @property
     def feature_dim(self) -> int:
-        """The recurrent cell's output beside its input."""
+        """Size of what its heads read: the recurrent cell's output beside its input."""
         return 2 * self.hidden_size
 
     def fixed_factors(self) -> Tensor:
-        """Factors on all that follows the physical observation; zero for what must not be seen."""
+        """Returns factors on all that follows the physical observation; zero for what must not be seen."""
         action = torch.full((self.action_dim,), float(self.memory))
         reward = REWARD_SCALE if self.memory and self.sees_reward else 0.0
         return torch.cat([action, torch.tensor([reward, float(self.memory)]), torch.ones(self.task_dim)])
@@ -54,6 +59,13 @@ class RecurrentActorCritic(nn.Module):
     """RL²'s network: (encoder -> LSTM or GRU) beside the encoding, read by a Gaussian policy and a value.
 
     Source: Duan et al., "RL²: fast reinforcement learning via slow reinforcement learning" (2016).
+
+    >>> policy = RecurrentActorCritic(PolicySpec(obs_dim=3, action_dim=2, hidden_size=8))
+    >>> trials = torch.zeros(100, 4, policy.spec.trial_obs_dim)  # T, N
+    >>> features, state = policy.unroll(trials, policy.initial_state(4))
+    >>> policy.actions(features).mean.shape, policy.values(features).shape
+    (torch.Size([100, 4, 2]), torch.Size([100, 4]))
+    >>> features, state = policy.step(trials[0], state)  # one step more
     """
 
     def __init__(self, spec: PolicySpec, initial_log_std: float = 0.0) -> None:
@@ -69,27 +81,27 @@ class RecurrentActorCritic(nn.Module):
         self._initialise()
 
     def initial_state(self, num_envs: int) -> RecurrentState:
-        """The state at the start of a trial: zeros."""
+        """Returns the state at the start of N trials: zeros."""
         zeros = torch.zeros(num_envs, self.spec.hidden_size, device=self.log_std.device)
         return (zeros, zeros) if self.spec.cell == "lstm" else (zeros,)
 
     def step(self, obs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        """One step: (N, trial_obs_dim) -> features (N, feature_dim), next state."""
+        """Takes one step: (N, trial_obs_dim) -> features (N, feature_dim), next state."""
         features, state = self.unroll(obs.unsqueeze(0), state)
         return features[0], state
 
     def unroll(self, obs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        """T steps without a break: (T, N, trial_obs_dim) -> features (T, N, feature_dim), last state."""
+        """Takes T steps without a break: (T, N, trial_obs_dim) -> features (T, N, feature_dim), last state."""
         encoding = torch.tanh(self.encoder(self.normaliser(obs)))  # (T, N, hidden)
         output, state = self._remember(encoding, state)
         return torch.cat([output, encoding], dim=-1), state
 
     def actions(self, features: Tensor) -> Gaussian:
-        """(..., feature_dim) -> policy over (..., A)."""
+        """Returns the distribution over actions, (..., A), at features (..., feature_dim)."""
         return Gaussian(self.action_head(features), self.log_std)
 
     def values(self, features: Tensor) -> Tensor:
-        """(..., feature_dim) -> (...,) what the learner's rewards to come are worth."""
+        """Returns what the learner's rewards to come are worth: (..., feature_dim) -> (...,)."""
         values: Tensor = self.value_head(features)
         return values.squeeze(-1)
 
@@ -105,7 +117,7 @@ class RecurrentActorCritic(nn.Module):
         return output, (hidden[0], cell[0])
 
     def _initialise(self) -> None:
-        """Orthogonal weights: small for the policy, so that it starts near zero actions.
+        """Makes orthogonal weights: small for the policy, so that it starts near zero actions.
 
         The gate that keeps the old starts open, so that early training already remembers over an episode:
         Jozefowicz et al., "An empirical exploration of recurrent network architectures" (2015). It is

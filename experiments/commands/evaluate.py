@@ -46,13 +46,13 @@ def evaluate(
         deepcopy(loaded.policy).to(place),
         family,
         split,
-        tasks,
-        episodes or loaded.card.episodes_per_trial,
-        horizon or loaded.card.horizon,
-        seed,
-        sample,
-        shift_at,
-        choose_engine(physics, place),
+        num_tasks=tasks,
+        episodes=episodes or loaded.card.episodes_per_trial,
+        horizon=horizon or loaded.card.horizon,
+        seed=seed,
+        sample=sample,
+        shift_at=shift_at,
+        engine=choose_engine(physics, place),
     )
 
 

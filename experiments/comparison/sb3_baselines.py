@@ -89,11 +89,17 @@ def finetuning(algorithm: PPO, env: VecNormalize, setting: Setting) -> MakeAct:
     """Each task's own copy of the algorithm's policy, which is improved after each of its episodes."""
 
     def make_act(played: TrialEnv) -> Act:
-        steps = GradientSteps(as_ours(algorithm, env), FINETUNE_RATE, FINETUNE_STEPS, OURS.clip_coef)
+        steps = GradientSteps(as_ours(algorithm, env), FINETUNE_RATE, FINETUNE_STEPS, clip_coef=OURS.clip_coef)
         generator = torch.Generator().manual_seed(setting.seed)
         reward_scale = torch.tensor((env.ret_rms.var + env.epsilon) ** -0.5, dtype=torch.float32)
         return AdaptingActor(
-            steps.policy, steps.adapt_by_adam, played, generator, reward_scale, algorithm.gamma, OURS.gae_lambda
+            steps.policy,
+            steps.adapt_by_adam,
+            played,
+            generator=generator,
+            reward_scale=reward_scale,
+            gamma=algorithm.gamma,
+            gae_lambda=OURS.gae_lambda,
         )
 
     return make_act
@@ -109,7 +115,7 @@ def as_ours(algorithm: PPO, env: VecNormalize) -> FeedforwardActorCritic:
     normaliser.set_scale()
     mean = nn.Sequential(*theirs.mlp_extractor.policy_net, theirs.action_net)
     value = nn.Sequential(*theirs.mlp_extractor.value_net, theirs.value_net)
-    return FeedforwardActorCritic(normaliser, mean, value, theirs.log_std)
+    return FeedforwardActorCritic(normaliser, mean, value, log_std=theirs.log_std)
 
 
 def learn(algorithm: BaseAlgorithm, env: VecNormalize, timed: TimedTraining, make_act: MakeAct) -> MakeAct:

@@ -52,9 +52,10 @@ def train_maml(setting: Setting, timed: TimedTraining) -> MakeAct:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.seed)
         policy = FeedforwardActorCritic.of_size(
-            env.task_env.obs_dim, env.task_env.action_dim, HIDDEN, setting.family.initial_log_std
+            env.task_env.obs_dim, env.task_env.action_dim, HIDDEN, initial_log_std=setting.family.initial_log_std
         )
-    maml = MAML(env, policy, MAMLConfig(first_order=setting.first_order), setting.family.gamma, setting.seed)
+    config = MAMLConfig(first_order=setting.first_order)
+    maml = MAML(env, policy, config, gamma=setting.family.gamma, seed=setting.seed)
 
     def make_act(env: TrialEnv) -> Act:
         return maml.actor(env, torch.Generator().manual_seed(setting.seed))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +21,8 @@ Act = Callable[[Tensor], Tensor]
 
 WINDOW = 20
 """Steps over which rewards are averaged to tell when a robot has adapted."""
+POLICY = "policy"
+"""Among the ways to act, the one that is evaluated."""
 TOLERANCE = 0.1
 """Share of what was learned by the last episode that may be missing."""
 
@@ -98,7 +99,14 @@ class Adaptation(AdaptationCurve):
 
 
 def play(env: TrialEnv, act: Act) -> TrialRewards:
-    """Plays one trial in each of the env's simulations."""
+    """Plays one trial in each of the env's simulations.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> env = TrialEnv(make_family("ReacherGoal"), 3, 2, horizon=5)
+    >>> play(env, random_actor(env, seed=0)).reward.shape
+    (3, 2, 5)
+    >>> env.close()
+    """
     obs = env.reset()
     physics = env.task_env.physics
     reward = torch.zeros(env.steps_per_trial, env.num_envs, dtype=physics.dtype, device=physics.device)
@@ -125,7 +133,7 @@ def random_actor(env: TrialEnv, seed: int) -> Act:
 
 
 def adaptation_steps(played: TrialRewards, random: TrialRewards) -> int | None:
-    """The first step of episode 1 from which it stays as good as the last episode.
+    """Returns the first step of episode 1 from which it stays as good as the last episode; None where none is.
 
     As good: its mean reward over 20 steps is short of the last episode's, at the same steps, by at
     most a tenth of what the last episode's mean reward has over that of random actions.
@@ -143,7 +151,8 @@ def adaptation_steps(played: TrialRewards, random: TrialRewards) -> int | None:
 
 
 def shift_costs(played: TrialRewards, random: TrialRewards, at_step: int) -> tuple[float, float, int | None]:
-    """Mean reward before a change of task at the trial's step, at its worst after, and steps until it is back."""
+    """Returns the mean reward before a change of task at this step of the trial, at its worst after, and the steps
+    until it is back."""
     curve, horizon = played.reward.mean(axis=0).reshape(-1), played.reward.shape[-1]
     window = min(WINDOW, at_step, len(curve) - at_step)
     before = float(curve[at_step - window : at_step].mean())
@@ -154,21 +163,23 @@ def shift_costs(played: TrialRewards, random: TrialRewards, at_step: int) -> tup
     return before, float(after[:horizon].min()), first_lost + int(back[0]) if len(back) else None
 
 
-def shift_result(played: TrialRewards, random: TrialRewards, at_step: int, env: TrialEnv) -> Shift:
-    """What is reported of a change of task, after trials that ended on the new ones."""
+def shift_result(played: TrialRewards, random: TrialRewards, env: TrialEnv, *, at_step: int) -> Shift:
+    """Returns what is reported of a change of task, after trials that ended on the new ones."""
     before, after, steps = shift_costs(played, random, at_step)
     seconds = None if steps is None else steps * env.task_env.robot.control_timestep
     return Shift(at_step, before, after, seconds, tasks_of(env))
 
 
 def tasks_of(env: TrialEnv) -> list[dict[str, float]]:
-    """The tasks that the env's simulations run, as mappings."""
+    """Returns the tasks that the env's simulations run, as mappings from parameter to value."""
     values = env.task_env.task_values()
     return [{name: float(value[i]) for name, value in values.items()} for i in range(env.num_envs)]
 
 
-def figures(played: TrialRewards, random: TrialRewards, control_timestep: float, seed: int) -> AdaptationCurve:
-    """What is reported of trials."""
+def adaptation_curve(
+    played: TrialRewards, random: TrialRewards, *, control_timestep: float, seed: int
+) -> AdaptationCurve:
+    """Returns what is reported of trials; control_timestep in seconds, and the seed of the intervals."""
     returns = played.reward.sum(axis=-1)
     summaries = summarise(returns, seed)
     steps = adaptation_steps(played, random)
@@ -184,10 +195,32 @@ def figures(played: TrialRewards, random: TrialRewards, control_timestep: float,
     )
 
 
+def play_each_way(
+    policy: RecurrentActorCritic, env: TrialEnv, *, seed: int, sample: bool = False
+) -> dict[str, TrialRewards]:
+    """Plays the tasks of a seed by the policy and by its controls; all meet the same tasks and initial states."""
+
+    def played(act: Act) -> TrialRewards:
+        env.task_env.seed(seed)
+        return play(env, act)
+
+    def remembering(wipe: MemoryWipe) -> Act:
+        generator = torch.Generator(policy.log_std.device).manual_seed(seed) if sample else None
+        return PolicyActor(policy, env.num_envs, wipe, generator)
+
+    return {
+        "memory_off": played(remembering(MemoryWipe.EACH_STEP)),
+        "memory_wiped_each_episode": played(remembering(MemoryWipe.EACH_EPISODE)),
+        "random": played(random_actor(env, seed)),
+        POLICY: played(remembering(MemoryWipe.NEVER)),
+    }
+
+
 def evaluate_adaptation(
     policy: RecurrentActorCritic,
     family: TaskFamily,
     split: str,
+    *,
     num_tasks: int,
     episodes: int,
     horizon: int,
@@ -196,30 +229,28 @@ def evaluate_adaptation(
     shift_at: int | None = None,
     engine: Engine = CPU,
 ) -> Adaptation:
-    """Trials on the first num_tasks tasks of a split; all ways to act meet the same tasks and initial states."""
-    oracle = policy.spec.task_dim > 0
-    env = TrialEnv(family, num_tasks, episodes, horizon, split, seed, oracle, shift_at, engine=engine)
-
-    def played_with(wipe: MemoryWipe | None) -> TrialRewards:
-        """None acts at random."""
-        generator = torch.Generator(policy.log_std.device).manual_seed(seed) if sample else None
-        env.task_env.seed(seed)
-        return play(env, PolicyActor(policy, num_tasks, wipe, generator) if wipe else random_actor(env, seed))
-
+    """Evaluates a policy, by mean actions unless `sample`, on a split's first tasks, which change at step shift_at."""
+    env = TrialEnv(
+        family,
+        num_tasks,
+        episodes,
+        horizon=horizon,
+        split=split,
+        seed=seed,
+        observe_task=policy.spec.task_dim > 0,
+        shift_at=shift_at,
+        engine=engine,
+    )
     env.reset()
     first_tasks = tasks_of(env)
-    random = played_with(None)
-
-    figures_of = partial(figures, random=random, control_timestep=family.robot.control_timestep, seed=seed)
-    controls = {
-        "memory_off": figures_of(played_with(MemoryWipe.EACH_STEP)),
-        "memory_wiped_each_episode": figures_of(played_with(MemoryWipe.EACH_EPISODE)),
-        "random": figures_of(random),
+    played = play_each_way(policy, env, seed=seed, sample=sample)
+    random, timestep = played["random"], family.robot.control_timestep
+    curves = {
+        way: adaptation_curve(trials, random, control_timestep=timestep, seed=seed) for way, trials in played.items()
     }
-    played = played_with(MemoryWipe.NEVER)
     env.close()
     return Adaptation(
-        **vars(figures_of(played)),
+        **vars(curves.pop(POLICY)),
         family=family.name,
         variant=family.variant,
         physics=engine.name,
@@ -230,8 +261,8 @@ def evaluate_adaptation(
         num_tasks=num_tasks,
         episodes=episodes,
         horizon=horizon,
-        control_timestep_s=family.robot.control_timestep,
+        control_timestep_s=timestep,
         tasks=first_tasks,
-        controls=controls,
-        shift=None if shift_at is None else shift_result(played, random, shift_at, env),
+        controls=curves,
+        shift=None if shift_at is None else shift_result(played[POLICY], random, env, at_step=shift_at),
     )

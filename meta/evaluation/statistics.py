@@ -9,7 +9,7 @@ RESAMPLES = 2000
 
 
 class Summary(NamedTuple):
-    """AdaptationCurve of one episode over all tasks; None where there is no value."""
+    """Returns of one episode over all tasks."""
 
     iqm: float
     """Mean of the middle half of the tasks."""
@@ -21,10 +21,13 @@ class Summary(NamedTuple):
 
 
 def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Mean of what is left when a quarter of the values is cut off at each end.
+    """Returns the mean of what is left when a quarter of the values is cut off at each end.
 
     Source: Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice"
     (2021), section 4.3.
+
+    >>> float(interquartile_mean(np.array([-50.0, 2.0, 4.0, 100.0])))
+    3.0
     """
     from scipy import stats  # takes a second to import
 
@@ -32,12 +35,20 @@ def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def worst_decile(values: np.ndarray) -> float:
-    """Mean of the lowest tenth, of at least one value."""
+    """Returns the mean of the lowest tenth, of at least one value.
+
+    >>> worst_decile(np.arange(20.0))
+    0.5
+    """
     return float(np.sort(values)[: math.ceil(len(values) / 10)].mean())
 
 
 def bootstrap_interval(values: np.ndarray, seed: int) -> tuple[float, float] | None:
-    """95 % percentile interval of the IQM, values resampled with replacement; the same for the same seed."""
+    """Returns the 95 % percentile interval of the IQM, values resampled with replacement; None for a single value.
+
+    >>> bootstrap_interval(np.full(8, 4.0), seed=0)
+    (4.0, 4.0)
+    """
     if len(values) < 2:
         return None
     from scipy import stats
@@ -54,7 +65,12 @@ def bootstrap_interval(values: np.ndarray, seed: int) -> tuple[float, float] | N
 
 
 def summarise(returns: np.ndarray, seed: int) -> list[Summary]:
-    """(tasks, episodes) returns to a summary for each episode."""
+    """Returns a summary for each episode of (tasks, episodes) returns.
+
+    >>> first, second = summarise(np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [4.0, 40.0]]), seed=0)
+    >>> second.iqm, second.mean, second.worst10
+    (25.0, 25.0, 10.0)
+    """
     return [
         Summary(
             float(interquartile_mean(column)),
@@ -67,7 +83,7 @@ def summarise(returns: np.ndarray, seed: int) -> list[Summary]:
 
 
 class Score(NamedTuple):
-    """Of one method, over all its seeds and tasks."""
+    """Normalised returns of one method, over all its seeds and tasks."""
 
     iqm: float
     worst10: float
@@ -75,7 +91,13 @@ class Score(NamedTuple):
 
 
 def normalised(returns: np.ndarray, random: np.ndarray, oracle: np.ndarray) -> np.ndarray:
-    """Returns so scaled that 0 is the mean of random actions' and 1 the oracle's; ValueError where those are one."""
+    """Scales returns so that 0 is the mean of random actions' and 1 the mean of the oracle's.
+
+    Raises ValueError where the oracle's is not the larger.
+
+    >>> normalised(np.array([-10.0, 20.0]), random=np.array([-10.0]), oracle=np.array([30.0])).tolist()
+    [0.0, 0.75]
+    """
     floor, ceiling = float(random.mean()), float(oracle.mean())
     if ceiling <= floor:
         raise ValueError(f"the oracle returns {ceiling:.1f} and random actions {floor:.1f}: no score can be given")
@@ -83,7 +105,7 @@ def normalised(returns: np.ndarray, random: np.ndarray, oracle: np.ndarray) -> n
 
 
 def nested_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
-    """95 % percentile interval of the IQM of (seeds, tasks) values; the same for the same seed.
+    """Returns the 95 % percentile interval of the IQM of (seeds, tasks) values; the same for the same seed.
 
     Training seeds are resampled with replacement, and then the tasks within each: what another
     training would have given is a larger question than what other tasks would.
@@ -98,5 +120,9 @@ def nested_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
 
 
 def score(values: np.ndarray, seed: int = 0) -> Score:
-    """(seeds, tasks) values to what is told of them."""
+    """Returns what is told of (seeds, tasks) values.
+
+    >>> score(np.full((2, 4), 0.5))
+    Score(iqm=0.5, worst10=0.5, ci95=(0.5, 0.5))
+    """
     return Score(float(interquartile_mean(values.ravel())), worst_decile(values.ravel()), nested_interval(values, seed))

@@ -1,4 +1,4 @@
-"""Adaptation by gradient: each task takes its own copy of a policy, and improves it after each of its episodes."""
+"""The inner loop: each task takes its own copy of a policy, and improves it after each of its episodes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -22,8 +22,8 @@ class Episode(NamedTuple):
     log_prob: Tensor
     """Of the action, when it was taken."""
     advantage: Tensor
-    """Of mean 0 and deviation 1 in each task."""
-    returns: Tensor
+    """Of mean 0 and standard deviation 1 in each task."""
+    value_target: Tensor
 
 
 class Objective(NamedTuple):
@@ -38,13 +38,14 @@ def episode_of(
     policy: FeedforwardActorCritic,
     obs: Tensor,
     action: Tensor,
+    *,
     log_prob: Tensor,
     layout: Layout,
     reward_scale: Tensor,
     gamma: float,
     gae_lambda: float,
 ) -> Episode:
-    """From a slot's (H, N, trial_obs_dim) observations and (H, N, ...) actions.
+    """Makes an episode from a slot's (H, N, trial_obs_dim) observations and (H, N, ...) actions.
 
     A step's reward, and whether it ended in a fall, stand in the next observation. The slot's last
     step has none of its own slot, so it is left out, and its value stands for what would follow.
@@ -59,8 +60,8 @@ def episode_of(
     return Episode(physical[:-1], action[:-1], log_prob[:-1], normalised, advantage + value[:-1])
 
 
-Adapt = Callable[[Weights, Episode], tuple[Weights, Tensor]]
-"""N tasks' weights after an episode, and how far those before were from the ones that acted, (N,)."""
+Adapt = Callable[[Weights, Episode], Weights]
+"""Maps N tasks' weights to those after an episode, detached."""
 
 
 class GradientSteps:
@@ -71,7 +72,7 @@ class GradientSteps:
     """
 
     def __init__(
-        self, policy: FeedforwardActorCritic, inner_lr: float, num_steps: int = 1, clip_coef: float = 0.2
+        self, policy: FeedforwardActorCritic, inner_lr: float, num_steps: int = 1, *, clip_coef: float = 0.2
     ) -> None:
         self.policy = policy
         self.inner_lr = inner_lr
@@ -81,20 +82,23 @@ class GradientSteps:
         self.clip_coef = clip_coef
 
     def objective(self, weights: Weights, episode: Episode) -> Objective:
-        """Of one task: weights without an axis in front, episode (T, ...)."""
+        """Returns one task's: weights without an axis in front, episode (T, ...)."""
         log_ratio = self.policy.actions(weights, episode.obs).log_prob(episode.action) - episode.log_prob
         loss, _, approx_kl = clipped_surrogate(log_ratio, episode.advantage, self.clip_coef)
         return Objective(loss, approx_kl)
 
     def objectives(self, weights: Weights, episode: Episode) -> Objective:
-        """Of N tasks at once, (N,) each: weights (N, ...), episode (T, N, ...)."""
+        """Returns those of N tasks at once, (N,) each: weights (N, ...), episode (T, N, ...)."""
         objectives: Objective = vmap(self.objective, in_dims=(0, 1))(weights, episode)
         return objectives
 
-    def adapt(self, weights: Weights, episode: Episode, first_order: bool = False) -> tuple[Weights, Tensor]:
-        """By plain steps; what comes of them can be differentiated with respect to the weights before.
+    def descend(self, weights: Weights, episode: Episode, *, first_order: bool = False) -> tuple[Weights, Tensor]:
+        """Takes plain steps, through which the outer loop differentiates with respect to the weights before.
 
+        Returns the weights after them, and how far those before were from the ones that acted, (N,).
         first_order takes the steps for constants.
+
+        Source: Finn et al., "Model-agnostic meta-learning for fast adaptation of deep networks" (2017), algorithm 3.
         """
         slopes_and_kl = vmap(grad(self.objective, has_aux=True), in_dims=(0, 1))
         drift = []
@@ -106,26 +110,32 @@ class GradientSteps:
             drift.append(approx_kl)
         return weights, drift[0]
 
-    def adapt_by_adam(self, weights: Weights, episode: Episode) -> tuple[Weights, Tensor]:
-        """By steps of Adam, anew after each episode; what comes of them is detached.
+    def adapt(self, weights: Weights, episode: Episode) -> Weights:
+        """Adapts by plain steps; see `Adapt`."""
+        adapted, _ = self.descend(weights, episode)
+        return {name: weight.detach() for name, weight in adapted.items()}
 
-        Plain steps grow as a policy's deviation shrinks, and so one rate of them does not suit all
-        policies; Adam's do not.
+    def adapt_by_adam(self, weights: Weights, episode: Episode) -> Weights:
+        """Adapts by steps of Adam, anew after each episode; see `Adapt`.
+
+        Plain steps grow as a policy's standard deviation shrinks, and so one rate of them does not
+        suit all policies; Adam's do not.
         """
         own = {name: weight.detach().clone().requires_grad_() for name, weight in weights.items()}
         optimizer = torch.optim.Adam(own.values(), self.inner_lr)
-        drift = []
         for _ in range(self.num_steps):
-            objectives = self.objectives(own, episode)
             optimizer.zero_grad()
-            objectives.loss.sum().backward()
+            self.objectives(own, episode).loss.sum().backward()
             optimizer.step()
-            drift.append(objectives.approx_kl.detach())
-        return {name: weight.detach() for name, weight in own.items()}, drift[0]
+        return {name: weight.detach() for name, weight in own.items()}
 
 
 def copies(weights: Weights, count: int) -> Weights:
-    """The same weights for so many tasks: (count, ...)."""
+    """Returns the same weights for so many tasks: (count, ...) each.
+
+    >>> {name: copy.shape for name, copy in copies({"bias": torch.zeros(3)}, 2).items()}
+    {'bias': torch.Size([2, 3])}
+    """
     return {name: weight.expand(count, *weight.shape) for name, weight in weights.items()}
 
 
@@ -140,6 +150,7 @@ class AdaptingActor:
         policy: FeedforwardActorCritic,
         adapt: Adapt,
         env: TrialEnv,
+        *,
         generator: torch.Generator,
         reward_scale: Tensor,
         gamma: float,
@@ -163,6 +174,7 @@ class AdaptingActor:
         self._slot: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def __call__(self, obs: Tensor) -> Tensor:
+        """Maps what the env shows, (N, trial_obs_dim), to actions, (N, A)."""
         if len(self._slot) == self.horizon:
             self.end_episode()
         physical = obs[:, self.layout.obs]
@@ -177,13 +189,19 @@ class AdaptingActor:
         return action
 
     def end_episode(self) -> None:
-        """Learn from the slot that is over."""
+        """Learns from the slot that is over."""
         obs, action, log_prob = (torch.stack(part) for part in zip(*self._slot, strict=True))
         self._slot = []
         episode = episode_of(
-            self.policy, obs, action, log_prob, self.layout, self.reward_scale, self.gamma, self.gae_lambda
+            self.policy,
+            obs,
+            action,
+            log_prob=log_prob,
+            layout=self.layout,
+            reward_scale=self.reward_scale,
+            gamma=self.gamma,
+            gae_lambda=self.gae_lambda,
         )
         if len(self.episodes) < self.adapting:
-            adapted, _ = self.adapt(self.weights, episode)
-            self.weights = {name: weight.detach() for name, weight in adapted.items()}
+            self.weights = self.adapt(self.weights, episode)
         self.episodes.append(episode)

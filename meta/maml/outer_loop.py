@@ -1,4 +1,4 @@
-"""Model-agnostic meta-learning: a policy from whose weights a few policy gradient steps suit any task."""
+"""The outer loop: meta-trains a policy from whose weights a few policy gradient steps suit any task."""
 
 from dataclasses import dataclass
 
@@ -51,10 +51,19 @@ class MAML:
     Source: Finn et al., "Model-agnostic meta-learning for fast adaptation of deep networks" (2017),
     algorithm 3; with the surrogate objectives of Rothfuss et al., "ProMP: proximal meta-policy
     search" (2019), algorithm 1.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> env = TrialEnv(make_family("ReacherGoal"), 4, 2, horizon=5)
+    >>> policy = FeedforwardActorCritic.of_size(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=8)
+    >>> maml = MAML(env, policy, MAMLConfig(inner_lr=0.1), gamma=0.9, seed=0)
+    >>> maml.iterate(spent=0.0)
+    >>> maml.steps
+    40
+    >>> env.close()
     """
 
     def __init__(
-        self, env: TrialEnv, policy: FeedforwardActorCritic, config: MAMLConfig, gamma: float, seed: int
+        self, env: TrialEnv, policy: FeedforwardActorCritic, config: MAMLConfig, *, gamma: float, seed: int
     ) -> None:
         self.env = env
         self.policy = policy
@@ -62,27 +71,30 @@ class MAML:
         self.gamma = gamma
         device = policy.log_std.device
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.gradient_steps = GradientSteps(policy, config.inner_lr, config.inner_steps, config.clip_coef)
+        self.gradient_steps = GradientSteps(policy, config.inner_lr, config.inner_steps, clip_coef=config.clip_coef)
         self.scaler = RewardScaler(gamma, device)
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.outer_lr, eps=1e-5)
         self.steps = 0
         """Env steps over all simulations."""
 
-    def actor(self, env: TrialEnv, generator: torch.Generator, explore_last: bool = False) -> AdaptingActor:
-        """Adapts in an env's trials, from the start as it is now."""
+    def actor(self, env: TrialEnv, generator: torch.Generator, *, explore_last: bool = False) -> AdaptingActor:
+        """Returns one that adapts in an env's trials, from the start as it is now."""
         return AdaptingActor(
             self.policy,
             self.gradient_steps.adapt,
             env,
-            generator,
-            self.scaler.scale,
-            self.gamma,
-            self.config.gae_lambda,
-            explore_last,
+            generator=generator,
+            reward_scale=self.scaler.scale,
+            gamma=self.gamma,
+            gae_lambda=self.config.gae_lambda,
+            explore_last=explore_last,
         )
 
     def iterate(self, spent: float) -> None:
-        """One iteration; `spent` is the share of the budget that is gone. The first one only fills the normalisers."""
+        """Runs one iteration; `spent` is the share of the budget that is gone.
+
+        The first one only fills the normalisers.
+        """
         actor, reward, terminated = self._collect()
         if self.steps:
             rate = linear_schedule(self.config.outer_lr, self.config.final_outer_lr, spent)
@@ -94,22 +106,25 @@ class MAML:
         self.steps += reward.numel()
 
     def meta_loss(self, episodes: list[Episode]) -> Tensor:
-        """A scalar: what the tasks' copies lose in the last episode, as a function of where they all started."""
+        """Returns the mean loss of the tasks' copies in the last episode, as a function of where they all started.
+
+        To it is added kl_coef times how far the exploring policies have moved since they acted.
+        """
         config, drift = self.config, torch.zeros((), device=self.policy.log_std.device)
         weights = copies(self.policy.weights, episodes[0].obs.shape[1])
         for episode in episodes[:-1]:
-            weights, approx_kl = self.gradient_steps.adapt(weights, episode, config.first_order)
+            weights, approx_kl = self.gradient_steps.descend(weights, episode, first_order=config.first_order)
             drift = drift + approx_kl.mean()
         loss = self.gradient_steps.objectives(weights, episodes[-1]).loss.mean()
         return loss + config.kl_coef * drift
 
     def value_loss(self, episodes: list[Episode]) -> Tensor:
-        """A scalar."""
-        errors = [(self.policy.values(episode.obs) - episode.returns).square().mean() for episode in episodes]
+        """Returns half the mean squared error of the values, a scalar."""
+        errors = [(self.policy.values(episode.obs) - episode.value_target).square().mean() for episode in episodes]
         return 0.5 * torch.stack(errors).mean()
 
     def _collect(self) -> tuple[AdaptingActor, Tensor, Tensor]:
-        """Trials on new tasks: what was learnt from them, and all rewards and terminations, (T, N)."""
+        """Plays trials on new tasks; returns what was learnt from them, and all rewards and terminations, (T, N)."""
         actor = self.actor(self.env, self.generator, explore_last=True)
         rewards, terminations = [], []
         obs = self.env.reset()

@@ -9,7 +9,7 @@ from torch import Tensor
 def generalised_advantages(
     reward: Tensor, value: Tensor, terminated: Tensor, *, gamma: float, gae_lambda: float
 ) -> Tensor:
-    """GAE(gamma, lambda), (T, N), over trials that are whole.
+    """Returns GAE(gamma, lambda), (T, N), over trials that are whole.
 
     reward and terminated are (T, N), value is (T + 1, N). Credit ends where an episode was
     terminated; it flows over time limits inside the trial. The trial's end truncates it: what
@@ -17,6 +17,14 @@ def generalised_advantages(
 
     Source: Schulman et al., "High-dimensional continuous control using generalized advantage
     estimation" (2016), equation 16.
+
+    One trial of three steps; deltas are 1 + 0.5*4 - 2 = 1, 0 + 0.5*6 - 4 = -1 and 2 + 0.5*8 - 6 = 0, decay 0.25:
+
+    >>> reward = torch.tensor([[1.0], [0.0], [2.0]])
+    >>> value = torch.tensor([[2.0], [4.0], [6.0], [8.0]])
+    >>> fell = torch.zeros(3, 1, dtype=torch.bool)
+    >>> generalised_advantages(reward, value, fell, gamma=0.5, gae_lambda=0.5).squeeze().tolist()
+    [0.75, -1.0, 0.0]
     """
     goes_on = (~terminated).to(reward.dtype)
     delta = reward + gamma * goes_on * value[1:] - value[:-1]
@@ -30,7 +38,12 @@ def generalised_advantages(
 
 
 def discounted_sums(reward: Tensor, terminated: Tensor, gamma: float) -> Tensor:
-    """(T, N): at each step the discounted sum of the rewards so far since the trial or a termination."""
+    """Returns, at each of (T, N) steps, the discounted sum of the rewards since the trial's start or a termination.
+
+    >>> reward, fell = torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([[False], [True], [False]])
+    >>> discounted_sums(reward, fell, gamma=0.5).squeeze().tolist()
+    [1.0, 2.5, 4.0]
+    """
     total = torch.zeros_like(reward[0])
     sums = torch.empty_like(reward)
     for t in range(len(reward)):
@@ -46,8 +59,8 @@ def explained_variance(value: Tensor, target: Tensor) -> Tensor:
     NaN where the targets do not vary; nothing is read from the device.
 
     >>> target = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    >>> explained_variance(torch.tensor([2.0, 2.0, 4.0, 4.0]), target).item()  # 1 - 0.25 / 1.25
-    0.8
+    >>> explained_variance(torch.tensor([2.0, 2.0, 4.0, 4.0]), target)  # 1 - 0.25 / 1.25
+    tensor(0.8000)
     """
     variance = target.var(correction=0)
     explained = 1 - (target - value).var(correction=0) / variance
@@ -55,7 +68,15 @@ def explained_variance(value: Tensor, target: Tensor) -> Tensor:
 
 
 class RewardScaler:
-    """Divides rewards by the running deviation of their discounted sums, for the learner alone."""
+    """Divides rewards by the running standard deviation of their discounted sums, for the learner alone.
+
+    Source: Engstrom et al., "Implementation matters in deep policy gradients" (2020), algorithm 1.
+
+    >>> scaler = RewardScaler(gamma=0.0, device=torch.device("cpu"))
+    >>> scaler.update(torch.tensor([[1.0, 5.0]]), torch.tensor([[False, False]]))  # standard deviation 2
+    >>> round(scaler.scale.item(), 4)
+    0.5
+    """
 
     def __init__(self, gamma: float, device: torch.device) -> None:
         self.gamma = gamma
@@ -64,7 +85,7 @@ class RewardScaler:
         """Mean and mean square of the sums."""
 
     def update(self, reward: Tensor, terminated: Tensor) -> None:
-        """Take (T, N) rewards of whole trials into account."""
+        """Takes (T, N) rewards of whole trials into account."""
         sums = discounted_sums(reward, terminated, self.gamma).double()
         self.count += sums.numel()
         weight = sums.numel() / self.count
@@ -72,7 +93,7 @@ class RewardScaler:
 
     @property
     def scale(self) -> Tensor:
-        """Factor on the reward, a float32 scalar; 1 before the first update."""
+        """The factor on the reward, a float32 scalar; 1 before the first update."""
         mean, square = self.moments
         variance = square - mean.square() + 1e-8 if self.count else torch.ones_like(mean)
         return variance.rsqrt().to(torch.float32)

@@ -32,12 +32,20 @@ def make_trainer(
     device: torch.device = CPU.device,
     engine: Engine = CPU,
 ) -> Trainer:
-    """Env, policy and learner; what is None is the family's own. The network lives on the device."""
+    """Returns a trainer with its env and its policy; what is None is the family's own. The network lives on the device.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> trainer = make_trainer(make_family("ReacherGoal"), num_envs=4, episodes=2, horizon=10, hidden_size=8)
+    >>> iteration = trainer.iterate(spent=0.0)
+    >>> trainer.progress.steps, len(iteration.episode_returns)
+    (80, 2)
+    >>> trainer.env.close()
+    """
     env = TrialEnv(
         family,
         num_envs,
         episodes,
-        horizon,
+        horizon=horizon,
         seed=seed,
         observe_task=True,  # for the learner; the policy looks at it only where it is the oracle
         shift_probability=shift_probability,

@@ -1,4 +1,4 @@
-"""What PPO may be told; its docstrings are the command line's help."""
+"""PPO's settings; their docstrings are the command line's help."""
 
 from dataclasses import dataclass
 

@@ -48,9 +48,16 @@ class Update(NamedTuple):
 
 
 def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_coef: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The policy's loss, a scalar; the probability ratios; and how far the policy has moved, a scalar.
+    """Returns the policy's loss, a scalar; the probability ratios; and the approximate KL, a scalar.
+
+    The KL divergence, from the policy that acted to this one, is estimated by the mean of (ratio - 1) - ln(ratio).
 
     Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 7.
+
+    >>> advantage = torch.tensor([3.0, -3.0])
+    >>> loss, ratio, approx_kl = clipped_surrogate(torch.tensor(2.0).log().expand(2), advantage, clip_coef=0.2)
+    >>> round(loss.item(), 4)  # ratio 2, clipped to 1.2 where that gains: -(1.2 * 3 - 2 * 3) / 2
+    1.2
     """
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - clip_coef, 1 + clip_coef)
@@ -58,8 +65,8 @@ def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_coef: float) ->
     return loss, ratio, ((ratio - 1) - log_ratio).mean()
 
 
-def ppo_loss(policy: RecurrentActorCritic, task_head: TaskHead, batch: Minibatch, config: PPOConfig) -> Losses:
-    """The clipped surrogate loss of whole trials, unrolled from a zero state, and that of telling their tasks.
+def ppo_loss(policy: RecurrentActorCritic, task_head: TaskHead, batch: Minibatch, *, config: PPOConfig) -> Losses:
+    """Returns the losses of whole trials, unrolled from a zero state: PPO's, and that of telling their tasks.
 
     Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 9.
     """
@@ -133,7 +140,7 @@ class PPO:
         history, norms = [], []
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, self.config.num_minibatches, self.generator):
-                losses = ppo_loss(self.policy, self.task_head, batch, config)
+                losses = ppo_loss(self.policy, self.task_head, batch, config=config)
                 self.optimizer.zero_grad()
                 losses.total.backward()
                 norms.append(nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm))

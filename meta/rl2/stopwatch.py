@@ -7,7 +7,14 @@ import torch
 
 
 class Stopwatch:
-    """Marks moments in a device's work; nothing waits before they are read."""
+    """Marks moments in a device's work; nothing waits before they are read.
+
+    >>> stopwatch = Stopwatch(torch.device("cpu"))
+    >>> for _ in range(3):
+    ...     stopwatch.mark()
+    >>> len(stopwatch.laps())
+    2
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
@@ -15,7 +22,7 @@ class Stopwatch:
         self._events: list[torch.cuda.Event] = []
 
     def mark(self) -> None:
-        """Now; on a GPU, when it has come so far."""
+        """Marks now; on a GPU, when it has come so far."""
         if self._on_gpu:
             event = torch.cuda.Event(enable_timing=True)
             event.record()
@@ -24,7 +31,7 @@ class Stopwatch:
             self._moments.append(time.perf_counter())
 
     def laps(self) -> list[float]:
-        """Seconds from each mark to the next; waits for a GPU, and begins anew."""
+        """Returns the seconds from each mark to the next; waits for a GPU, and begins anew."""
         if self._on_gpu:
             torch.cuda.synchronize()
             laps = [first.elapsed_time(second) / 1000 for first, second in pairwise(self._events)]

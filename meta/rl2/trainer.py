@@ -139,7 +139,7 @@ class Trainer:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers and containers of them, as `torch.load(weights_only=True)` reads them."""
+        """Returns tensors, numbers and containers of them, as `torch.load(weights_only=True)` reads them."""
         return {
             "policy": self.policy.state_dict(),
             "task_head": self.ppo.task_head.state_dict(),
@@ -152,7 +152,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Goes on where `state_dict` was taken."""
         self.policy.load_state_dict(state["policy"])
         self.ppo.task_head.load_state_dict(state["task_head"])
         self.ppo.optimizer.load_state_dict(state["optimizer"])

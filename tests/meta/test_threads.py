@@ -31,7 +31,7 @@ def fail(*arguments: object) -> None:
 
 
 def iterate(monkeypatch: pytest.MonkeyPatch) -> None:
-    env = TrialEnv(make_family("HalfCheetahDir"), 2, 2, 5, observe_task=True)
+    env = TrialEnv(make_family("HalfCheetahDir"), 2, 2, horizon=5, observe_task=True)
     policy = RecurrentActorCritic(PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=4))
     trainer = Trainer(env, policy, PPOConfig(), gamma=0.9, seed=0)
     monkeypatch.setattr(env, "step", fail)

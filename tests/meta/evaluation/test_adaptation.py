@@ -1,5 +1,7 @@
 """Statistics and the measurement of adaptation, by hand."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -29,7 +31,7 @@ def test_intervals_are_repeatable_and_hold_the_estimate() -> None:
     assert (low, high) == bootstrap_interval(values, 3)
     assert (low, high) != bootstrap_interval(values, 4)
     assert low < interquartile_mean(values) < high
-    assert 0.5 < high - low < 2.5  # about 4 deviations of the mean: 4 * 2 / 8 = 1, somewhat more for the IQM
+    assert 0.5 < high - low < 2.5  # about 4 standard deviations of the mean: 4 * 2 / 8 = 1, somewhat more for the IQM
     assert bootstrap_interval(np.full(9, 4.0), 0) == (4.0, 4.0)
     assert bootstrap_interval(np.array([4.0]), 0) is None
 
@@ -75,7 +77,7 @@ def test_short_episodes_use_a_shorter_window() -> None:
 
 def test_what_follows_a_first_fall_does_not_count() -> None:
     """The sled is pushed off its rail; in each slot only what came before, and with, the first fall counts."""
-    env = TrialEnv(Sledding(), 3, 2, 30, seed=0)
+    env = TrialEnv(Sledding(), 3, 2, horizon=30, seed=0)
     result = play(env, lambda obs: torch.ones(3, env.task_env.action_dim))
     assert result.falls.shape == (3, 2)
     assert (result.falls >= 2).all()
@@ -90,7 +92,9 @@ def test_an_evaluation_is_paired_and_repeatable() -> None:
     torch.manual_seed(0)
     policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8))
     family = make_family("HalfCheetahLimbs")
-    result, again, fewer = (evaluate_adaptation(policy, family, "heldout", n, 2, 6, seed=1) for n in (6, 6, 3))
+    result, again, fewer = (
+        evaluate_adaptation(policy, family, "heldout", num_tasks=n, episodes=2, horizon=6, seed=1) for n in (6, 6, 3)
+    )
     assert result == again
     assert fewer.tasks == result.tasks[:3]
     np.testing.assert_allclose(fewer.returns, result.returns[:3], rtol=1e-5)
@@ -112,8 +116,8 @@ def test_what_a_change_of_task_costs_by_hand() -> None:
 def test_an_evaluation_with_a_change_holds_both_tasks() -> None:
     policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8))
     family = make_family("HalfCheetahDir")
-    result = evaluate_adaptation(policy, family, "heldout", 4, 2, 30, seed=0, shift_at=30)
-    plain = evaluate_adaptation(policy, family, "heldout", 4, 2, 30, seed=0)
+    evaluate = partial(evaluate_adaptation, policy, family, "heldout", num_tasks=4, episodes=2, horizon=30, seed=0)
+    result, plain = evaluate(shift_at=30), evaluate()
     assert result.shift
     assert plain.shift is None
     assert result.tasks == plain.tasks

@@ -12,11 +12,11 @@ from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
 from tests.envs.sled import Sledding
 
 
-def make_maml(config: MAMLConfig, num_envs: int = 4, horizon: int = 5, seed: int = 0, size: int = 4) -> MAML:
-    env = TrialEnv(Sledding("free"), num_envs, 2, horizon, seed=seed, engine=Engine(num_threads=1))
-    torch.manual_seed(seed)
+def make_maml(config: MAMLConfig, *, num_envs: int = 4, horizon: int = 5, size: int = 4) -> MAML:
+    env = TrialEnv(Sledding("free"), num_envs, 2, horizon=horizon, engine=Engine(num_threads=1))
+    torch.manual_seed(0)
     policy = FeedforwardActorCritic.of_size(env.task_env.obs_dim, env.task_env.action_dim, size, initial_log_std=-0.5)
-    return MAML(env, policy, config, gamma=0.9, seed=seed)
+    return MAML(env, policy, config, gamma=0.9, seed=0)
 
 
 def two_episodes(maml: MAML) -> list[Episode]:
@@ -48,7 +48,7 @@ def test_to_first_order_the_slope_is_that_at_the_adapted_weights() -> None:
     episodes = two_episodes(maml)
     parameters = maml.policy.weights
     ours = dict(zip(parameters, torch.autograd.grad(maml.meta_loss(episodes), list(parameters.values())), strict=True))
-    adapted, _ = maml.gradient_steps.adapt(copies(parameters, 4), episodes[0])
+    adapted, _ = maml.gradient_steps.descend(copies(parameters, 4), episodes[0])
     adapted = {name: weight.detach().requires_grad_() for name, weight in adapted.items()}
     loss = maml.gradient_steps.objectives(adapted, episodes[1]).loss.mean()
     theirs = torch.autograd.grad(loss, list(adapted.values()))
@@ -79,7 +79,7 @@ def test_it_learns_to_adapt_in_one_step() -> None:
         maml = make_maml(config, num_envs=64, horizon=10, size=32)
         for _ in range(25):
             maml.iterate(0.0)
-        env = TrialEnv(Sledding("free"), 64, 2, 10, "heldout", engine=Engine(num_threads=1))
+        env = TrialEnv(Sledding("free"), 64, 2, horizon=10, split="heldout", engine=Engine(num_threads=1))
         actor = maml.actor(env, torch.Generator().manual_seed(0))
         means: list[float] = play(env, actor).reward.sum(axis=-1).mean(axis=0).tolist()
         return means

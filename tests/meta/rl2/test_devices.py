@@ -21,11 +21,10 @@ META = torch.device("meta")
 """Here tensors have no values: to read one raises, and so does a tensor of another device."""
 
 
-def make_trainer(num_envs: int = 8, horizon: int = 6, hidden_size: int = 8, variant: str = "default") -> Trainer:
-    family = make_family("InvertedPendulumBody", variant)
-    env = TrialEnv(family, num_envs, 2, horizon, observe_task=True, engine=Engine("warp"))
+def make_trainer() -> Trainer:
+    env = TrialEnv(make_family("InvertedPendulumBody"), 8, 2, horizon=6, observe_task=True, engine=Engine("warp"))
     torch.manual_seed(0)
-    policy = RecurrentActorCritic(PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=hidden_size))
+    policy = RecurrentActorCritic(PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=8))
     return Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.95, seed=0)
 
 

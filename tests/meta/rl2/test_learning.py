@@ -15,7 +15,7 @@ ITERATIONS = 40
 def learn(seed: int) -> tuple[float, float]:
     """Mean return per episode over the first and over the last five iterations, while exploring."""
     family = make_family("ReacherGoal", "dense")
-    env = TrialEnv(family, 32, 2, 20, seed=seed, observe_task=True, engine=Engine(num_threads=2))
+    env = TrialEnv(family, 32, 2, horizon=20, seed=seed, observe_task=True, engine=Engine(num_threads=2))
     torch.manual_seed(seed)
     spec = PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=32)
     policy = RecurrentActorCritic(spec, family.initial_log_std)
@@ -32,7 +32,7 @@ def test_the_reacher_learns_to_come_nearer() -> None:
 
 def test_the_pendulum_learns_to_stay_up_on_mujoco_warp() -> None:
     family = make_family("InvertedPendulumBody", "as_wired")
-    env = TrialEnv(family, 64, 2, 50, observe_task=True, engine=Engine("warp"))
+    env = TrialEnv(family, 64, 2, horizon=50, observe_task=True, engine=Engine("warp"))
     torch.manual_seed(0)
     spec = PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=32)
     policy = RecurrentActorCritic(spec, family.initial_log_std)

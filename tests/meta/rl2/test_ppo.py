@@ -41,7 +41,7 @@ def test_the_loss_by_hand() -> None:
     log_2 = float(torch.tensor(2.0).log())
     for log_ratio, advantage, expected in ((0.0, 3.0, -3.0), (log_2, 3.0, -3.6), (log_2, -3.0, 6.0)):
         batch = make_batch(policy, log_ratio, advantage)
-        losses = ppo_loss(policy, task_head, batch, config)
+        losses = ppo_loss(policy, task_head, batch, config=config)
         torch.testing.assert_close(losses.policy, torch.tensor(expected))
         torch.testing.assert_close(losses.value, torch.tensor(2.0))
         torch.testing.assert_close(losses.task, torch.tensor(2.5))

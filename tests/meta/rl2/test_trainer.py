@@ -20,7 +20,7 @@ from tests.envs.sled import Sledding
 
 
 def make_trainer(seed: int = 0, num_envs: int = 4, horizon: int = 5) -> Trainer:
-    env = TrialEnv(make_family("HalfCheetahLimbsDir"), num_envs, 2, horizon, seed=seed, observe_task=True)
+    env = TrialEnv(make_family("HalfCheetahLimbsDir"), num_envs, 2, horizon=horizon, seed=seed, observe_task=True)
     torch.manual_seed(seed)
     policy = RecurrentActorCritic(PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=8))
     return Trainer(env, policy, PPOConfig(), gamma=0.9, seed=seed)
@@ -94,7 +94,7 @@ def test_returns_while_training_are_those_of_an_evaluation() -> None:
     """A policy that pushes with all its might falls again and again; its noise is too small to change that."""
 
     def make_env() -> TrialEnv:
-        return TrialEnv(Sledding(), 6, 2, 30, seed=3)
+        return TrialEnv(Sledding(), 6, 2, horizon=30, seed=3)
 
     env = make_env()
     policy = RecurrentActorCritic(PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=4), -20.0)
