@@ -141,7 +141,7 @@ class MAMLLearner(nn.Module):
         return (predicted.squeeze(-1) - tasks.y[-1]).square()
 
     def _adapt(self, weights: Parameters, x: Tensor, y: Tensor, learnt: Tensor) -> Parameters:
-        """Returns the weights after gradient descent on a function's examples, of which learnt, (T,), says which count."""
+        """Returns the weights after gradient descent on a function's examples; learnt, (T,), says which count."""
 
         def error(weights: Parameters) -> Tensor:
             return (learnt * (self._predict(weights, x) - y).square()).sum() / learnt.sum().clamp(min=1)
