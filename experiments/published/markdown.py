@@ -41,7 +41,7 @@ Results = Mapping[str, Sequence[MethodResult]]
 
 
 def write_results(out: Path, page: Path) -> None:
-    """Replace the page and its pictures, from what is complete in the directory of comparisons."""
+    """Replaces the page and its pictures, from what is complete in the directory of comparisons."""
     compared = [comparison for comparison in COMPARISONS if comparison.begun(out)]
     runs = {comparison.family: read_runs(comparison.directory(out)) for comparison in compared}
     results = {family: summarise_methods(own) for family, own in runs.items()}
@@ -58,7 +58,7 @@ def write_results(out: Path, page: Path) -> None:
 
 
 def introduction(out: Path) -> str:
-    """What was done, and how much of what is planned."""
+    """Tells what was done, and how much of what is planned."""
     everything = (*COMPARISONS, *OVERFITTING)
     planned = sum(len(comparison.files(out)) for comparison in everything)
     runs = sum(path.is_file() for comparison in everything for path in comparison.files(out))
@@ -68,7 +68,7 @@ def introduction(out: Path) -> str:
 
 
 def hopes(results: Results) -> list[str]:
-    """What scores were hoped for, and whether they are."""
+    """Lists the scores that were hoped for, and whether they are reached."""
     lines = ["## Hoped for, and found", "", "| what | hoped for | found | |", "|---|---|---|---|"]
     for family, methods in results.items():
         scores = {method.method: method.score for method in methods if method.score}
@@ -92,12 +92,12 @@ def row(what: str, hoped: str, found: str, met: bool) -> str:
 
 
 def above(one: Score, other: Score) -> bool:
-    """Whether one's interval lies above the other's."""
+    """Returns whether one's interval lies above the other's."""
     return one.ci95[0] > other.ci95[1]
 
 
 def milestones(out: Path) -> list[str]:
-    """What so many env steps of training give."""
+    """Tells what so many env steps of training give."""
     lines = [
         "Trained by env steps, in trials of 2 x 200, seed 0:",
         "",
@@ -114,7 +114,7 @@ def milestones(out: Path) -> list[str]:
 
 
 def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Sequence[TrainingRun]) -> list[str]:
-    """A family's table and picture."""
+    """Returns a family's table and picture."""
     family, splits = comparison.family, list(methods[0].by_split)
     columns = [
         "method",
@@ -154,7 +154,7 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
 
 
 def processors(runs: Sequence[TrainingRun]) -> str:
-    """Their names; with how many trainings each had, where there are several."""
+    """Returns their names; with how many trainings each had, where there are several."""
     trainings = Counter(cell.cpu for cell in runs)
     if len(trainings) == 1:
         return runs[0].cpu
@@ -177,7 +177,7 @@ def cells_of(method: MethodResult, splits: Sequence[str]) -> list[str]:
 
 
 def draw(path: Path, runs: Sequence[TrainingRun]) -> None:
-    """Training by time and by steps, adaptation by episode, and by gradient steps where there are any."""
+    """Draws training by time and by steps, adaptation by episode, and by gradient steps where there are any."""
     by_gradient = any(cell.consumed for cell in runs)
     down, across = (2, 2) if by_gradient else (1, 3)
     figure = Figure(figsize=(5 * across, 3.8 * down), dpi=90, layout="constrained")
@@ -192,7 +192,7 @@ def draw(path: Path, runs: Sequence[TrainingRun]) -> None:
 
 
 def overfitting(out: Path) -> list[str]:
-    """Return on tasks met in training and on others, by the number of those to train on."""
+    """Tells the return on tasks met in training and on others, by the number of those to train on."""
     done = [comparison for comparison in OVERFITTING if comparison.begun(out)]
     if not done:
         return []

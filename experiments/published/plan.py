@@ -35,22 +35,22 @@ class Comparison(NamedTuple):
         return out / (self.family if self.train_tasks is None else f"{self.family}-{self.train_tasks}-tasks")
 
     def runs(self) -> list[tuple[str, int]]:
-        """Methods and seeds: random actions first, by which the rest is measured, then seed by seed, so that half of
-        them too are a comparison.
+        """Returns methods and seeds: random actions first, by which the rest is measured, then seed by seed, so that
+        half of them too are a comparison.
         """
         seeds = range(max(self.seeds.values()))
         return [("random", 0), *((name, seed) for seed in seeds for name, count in self.seeds.items() if seed < count)]
 
     def files(self, out: Path) -> list[Path]:
-        """Of the runs that are complete, and to be."""
+        """Returns the files of all runs, complete or to be."""
         return [run_file(self.directory(out), method, seed) for method, seed in self.runs()]
 
     def begun(self, out: Path) -> bool:
-        """Whether there is anything to tell."""
+        """Returns whether there is anything to tell."""
         return self.files(out)[0].is_file()
 
     def jobs(self, out: Path) -> list[Job]:
-        """One for each cell; those that are complete do nothing."""
+        """Returns a job for each run; those of complete runs do nothing."""
         config = CompareConfig(
             self.family, self.directory(out), tuple(self.seeds), minutes=self.minutes, train_tasks=self.train_tasks
         )
@@ -70,7 +70,7 @@ class Milestone(NamedTuple):
         return out / f"{self.family}-{self.steps / 1e6:g}M-steps"
 
     def found(self, out: Path) -> float | None:
-        """Interquartile mean return of an episode; None as long as it is not trained."""
+        """Returns the interquartile mean return of an episode; None as long as it is not trained."""
         path = self.directory(out) / RETURNS
         if not path.is_file():
             return None

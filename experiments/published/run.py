@@ -29,7 +29,7 @@ class ResultsConfig:
 
 
 def run_results(config: ResultsConfig, console: Console | None = None) -> Path:
-    """The command. Returns the page's path."""
+    """Runs the command and returns the page's path."""
     console = console or Console()
     if not config.page_only:
         jobs = [job for comparison in (*COMPARISONS, *OVERFITTING) for job in comparison.jobs(config.out)]
@@ -40,7 +40,7 @@ def run_results(config: ResultsConfig, console: Console | None = None) -> Path:
 
 
 def run_side_by_side(jobs: Sequence[Job]) -> None:
-    """Each job in turn, on whichever core is free: alone on it, so that none takes another's time."""
+    """Runs each job in turn on whichever core is free, alone on it, so that none takes another's time."""
     context = multiprocessing.get_context("spawn")
     cores = sorted(os.sched_getaffinity(0))
     free: Queue[int] = context.Queue()
@@ -56,7 +56,7 @@ def run_side_by_side(jobs: Sequence[Job]) -> None:
 
 
 def stay_on_one(free: "Queue[int]") -> None:
-    """A worker's beginning: it takes a core for itself."""
+    """Gives a worker, as it begins, a core of its own."""
     os.sched_setaffinity(0, {free.get()})
     torch.set_num_threads(1)
 

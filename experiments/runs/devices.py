@@ -9,7 +9,7 @@ from limbshift.experiments.configs import Device
 
 
 def choose_device(device: Device) -> torch.device:
-    """The device asked for; auto is the GPU where there is one."""
+    """Returns the device asked for; auto is the GPU where there is one."""
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise InputError("device is cuda, expected cpu: this machine's PyTorch sees no CUDA device")
@@ -17,5 +17,5 @@ def choose_device(device: Device) -> torch.device:
 
 
 def choose_engine(physics: EngineName, device: torch.device) -> Engine:
-    """The simulator asked for; MuJoCo Warp runs where the network lives."""
+    """Returns the simulator asked for; MuJoCo Warp runs where the network lives."""
     return Engine(physics, device if physics == "warp" else torch.device("cpu"))

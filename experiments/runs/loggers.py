@@ -38,15 +38,15 @@ class MetricsLogger(Protocol):
     """Takes what training measures."""
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Log numbers at `step`, the env steps so far. No metric may be called "step" or "env_steps"."""
+        """Logs numbers at `step`, the env steps so far. No metric may be called "step" or "env_steps"."""
         ...
 
     def log_video(self, name: str, path: Path, step: int) -> None:
-        """Log the mp4 at `path`, which may be replaced afterwards."""
+        """Logs the mp4 at `path`, which may be replaced afterwards."""
         ...
 
     def close(self) -> None:
-        """Write out what is pending; harmless when repeated."""
+        """Writes out what is pending; harmless when repeated."""
         ...
 
 
@@ -128,7 +128,7 @@ class _Both:
 def make_logger(
     run_dir: Path, mode: WandbMode, config: Mapping[str, object], name: str, resume: bool = False
 ) -> MetricsLogger:
-    """A logger into an existing run directory; with `resume`, both file and W&B run are continued.
+    """Returns a logger into an existing run directory; with `resume`, both file and W&B run are continued.
 
     `config` and `name` are shown by W&B. Never asks for anything, and prints nothing but one line,
     through `logging`, where W&B fails. Raises OSError where the directory cannot be written to.
@@ -141,10 +141,18 @@ def make_logger(
 
 
 def read_metrics(path: Path) -> list[dict[str, float | None]]:
-    """The rows of a `metrics.jsonl`, in the order written; None stands for a number that was not finite.
+    """Returns the rows of a `metrics.jsonl`, in the order written; None stands for a number that was not finite.
 
     A last line without its end, as an interrupted run leaves it, is passed over. A resumed run
     repeats the steps since its checkpoint. Raises ValueError where another line is not a row.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "metrics.jsonl"
+    >>> logger = JsonlLogger(path)
+    >>> logger.log({"train/return_episode_1": 12.5}, step=6400)
+    >>> logger.close()
+    >>> read_metrics(path)
+    [{'step': 6400, 'train/return_episode_1': 12.5}]
     """
     whole = path.read_bytes().rpartition(b"\n")[0]
     rows: list[dict[str, float | None]] = []
@@ -161,13 +169,13 @@ def read_metrics(path: Path) -> list[dict[str, float | None]]:
 
 
 def _drop_half_line(path: Path) -> None:
-    """Cut off what follows the last line end: the line that was being written when a run was killed."""
+    """Cuts off what follows the last line end: the line that was being written when a run was killed."""
     whole = path.read_bytes().rfind(b"\n") + 1
     os.truncate(path, whole)
 
 
 def _start_run(run_dir: Path, mode: str, config: Mapping[str, object], name: str, resume: bool) -> "wandb.Run | None":
-    """The W&B run in `run_dir`, or None where the user's own settings disable it."""
+    """Returns the W&B run in `run_dir`, or None where the user's own settings disable it."""
     import wandb
 
     mode = _resolve_mode(mode)
@@ -200,7 +208,7 @@ def _start_run(run_dir: Path, mode: str, config: Mapping[str, object], name: str
 
 
 def _resolve_mode(mode: str) -> str:
-    """What `mode`, a flag's or WANDB_MODE's, comes to here.
+    """Returns what `mode`, a flag's or WANDB_MODE's, comes to here.
 
     Raises ValueError for a mode that W&B does not have, RuntimeError for one that needs a key where there is none.
     """

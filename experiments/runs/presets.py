@@ -10,12 +10,12 @@ FORMAT = "limbshift-preset-1"
 
 
 def save_preset(path: Path, settings: dict[str, Any], about: dict[str, Any]) -> None:
-    """Replace the file; settings are options of `limbshift train` by name, such as "ppo.learning_rate"."""
+    """Replaces the file; settings are options of `limbshift train` by name, such as "ppo.learning_rate"."""
     write_json(path, {"format": FORMAT, **about, "settings": settings})
 
 
 def preset_arguments(path: Path) -> list[str]:
-    """The preset as arguments of `limbshift train`, whose parser checks them."""
+    """Returns the preset as arguments of `limbshift train`, whose parser checks them."""
     if not path.is_file():
         raise InputError(f"no preset at {path}, expected a file that `limbshift tune` wrote")
     content = read_json(path)

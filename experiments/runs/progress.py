@@ -1,4 +1,4 @@
-"""What a person sees while training runs."""
+"""Shows how a training gets on."""
 
 import time
 from types import TracebackType
@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 LINE_SECONDS = 15.0
-"""Time between lines where the output is no terminal."""
+"""Time between lines where the output is not a terminal."""
 
 
 class TrainingProgress:
-    """A progress bar with return, speed and time left; plain lines where the output is no terminal."""
+    """Shows a progress bar with return, speed and time left; plain lines where the output is not a terminal."""
 
     def __init__(self, name: str, console: Console) -> None:
         self.console = console
@@ -37,7 +37,7 @@ class TrainingProgress:
         self._bar.stop()
 
     def update(self, spent: float, steps: int, episode_returns: list[float], steps_per_second: float) -> None:
-        """spent is the share of the budget that is gone."""
+        """Shows the latest figures; `spent` is the share of the budget that is spent."""
         returns = " ".join(f"{value:.1f}" for value in episode_returns)
         figures = f"{steps / 1e6:.2f} M steps, return by episode {returns}, {steps_per_second:,.0f} steps/s"
         self._bar.update(self._task, completed=min(spent, 1.0), figures=figures)
@@ -47,5 +47,5 @@ class TrainingProgress:
             self.console.print(f"{min(spent, 1.0):4.0%} {figures}", soft_wrap=True, highlight=False)
 
     def note(self, text: str) -> None:
-        """A line above the bar."""
+        """Prints a line above the bar."""
         self.console.print(text, soft_wrap=True, highlight=False)

@@ -73,7 +73,7 @@ def everything(run: Path) -> dict[str, tuple[bytes, int]]:
 def test_what_is_not_given_stays(run: Path) -> None:
     before = config_of(run)
     assert resume(run, "--steps", str(3 * TRIAL_STEPS)) == 0
-    changed = {"steps": 3 * TRIAL_STEPS, "resume": True}
+    changed = {"steps": 3 * TRIAL_STEPS, "resume": True, "run_dir": str(run)}
     assert config_of(run) == before | changed
     assert (before["seed"], before["eval_minutes"], before["wandb"], before["steps"]) == (3, 7.0, "disabled", 80)
     assert last_step(run) == 3 * TRIAL_STEPS
