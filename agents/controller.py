@@ -56,6 +56,11 @@ class Controller:
         self.action_high = action_high
         self.reset(1)
 
+    def __repr__(self) -> str:
+        card = self.card
+        trials = f"trials of {card.episodes_per_trial} x {card.horizon} steps"
+        return f"<Controller of {card.family}, variant {card.variant}: {card.steps:,} env steps of training, {trials}>"
+
     def reset(self, num_envs: int) -> None:
         """MemoryWipe everything: a new trial begins in each of num_envs robots."""
         self._actor = PolicyActor(self.policy, num_envs)

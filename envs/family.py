@@ -142,6 +142,11 @@ class TaskFamily(ABC):
     def place_goal(self, physics: Physics, task: Mapping[str, Tensor], mask: Tensor) -> None:
         """Write what shows the goal, and nothing else, into the state of simulations that start."""
 
+    def __repr__(self) -> str:
+        names = [parameter.name for parameter in self.parameters]
+        shown = ", ".join(names if len(names) <= 3 else [*names[:2], f"… {len(names)} in all"])
+        return f"<TaskFamily {self.name}, variant {self.variant}: robot {self.robot.name}, tasks of {shown}>"
+
     @property
     def description(self) -> str:
         return (self.__doc__ or "").strip().split("\n")[0]

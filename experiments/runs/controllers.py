@@ -37,10 +37,8 @@ def find_controller(name: str | Path) -> Path:
 def what_is_missing(name: str) -> str:
     """Says what a name that leads to no controller was probably meant to be."""
     if name in families():
-        run = f"runs/{name}"
-        return (
-            f"{name} has no shipped controller: train one by `limbshift train {name} --run-dir {run}`, and name {run}"
-        )
+        command = f"limbshift train {name} --run-dir runs/{name}"
+        return f"{name} has no shipped controller: train one by `{command}`, and name runs/{name}"
     if "/" in name:
         return f"no run directory {name}, expected one that `limbshift train` made"
     nearest = difflib.get_close_matches(name, families(), n=1)
