@@ -72,6 +72,11 @@ class Controller:
         self.action_high = action_high.to(torch.float32)
         self.reset(1)
 
+    def __repr__(self) -> str:
+        card = self.card
+        trials = f"trials of {card.episodes_per_trial} x {card.horizon} steps"
+        return f"<Controller of {card.family}, variant {card.variant}: {card.steps:,} env steps of training, {trials}>"
+
     def to(self, device: torch.device | str) -> Self:
         """Moves the network to a device, where it acts from now on; a new trial begins in each robot."""
         self.policy.to(device)

@@ -85,7 +85,7 @@ def make_family(family: "str | TaskFamily", variant: str = "default") -> "TaskFa
         return family
     if family not in _ROBOT_OF:
         nearest = difflib.get_close_matches(family, _ROBOT_OF, n=1, cutoff=0.3)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"expected one of {', '.join(_ROBOT_OF)}"
+        hint = f"did you mean {nearest[0]}?" if nearest else "expected one of those that `limbshift families` lists"
         raise FamilyError(f"unknown task family {family!r}: {hint}")
     made: TaskFamily = getattr(import_module(f"limbshift.envs.robots.{_ROBOT_OF[family]}"), family)(variant)
     return made

@@ -146,6 +146,11 @@ class TaskFamily(ABC):
             if isinstance(parameter.effect, StateEffect):
                 parameter.effect.apply(physics, task[parameter.name], mask)
 
+    def __repr__(self) -> str:
+        names = [parameter.name for parameter in self.parameters]
+        shown = ", ".join(names if len(names) <= 3 else [*names[:2], f"… {len(names)} in all"])
+        return f"<TaskFamily {self.name}, variant {self.variant}: robot {self.robot.name}, tasks of {shown}>"
+
     @property
     def description(self) -> str:
         return (self.__doc__ or "").strip().split("\n")[0]

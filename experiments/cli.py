@@ -2,12 +2,11 @@
 
 import contextlib
 import io
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 
@@ -23,18 +22,20 @@ from limbshift.experiments.configs import (
     TrainConfig,
     TuneConfig,
 )
+from limbshift.experiments.usage_errors import unknown_command, usage_error
 
-Command = (
-    Annotated[DemoConfig, tyro.conf.subcommand("demo")]
-    | Annotated[TrainConfig, tyro.conf.subcommand("train")]
-    | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
-    | Annotated[RenderConfig, tyro.conf.subcommand("render")]
-    | Annotated[FamiliesConfig, tyro.conf.subcommand("families")]
-    | Annotated[BenchConfig, tyro.conf.subcommand("bench")]
-    | Annotated[CompareConfig, tyro.conf.subcommand("compare")]
-    | Annotated[TuneConfig, tyro.conf.subcommand("tune")]
-    | Annotated[RegressionConfig, tyro.conf.subcommand("regression")]
-)
+SUBCOMMANDS: Mapping[str, type] = {
+    "demo": DemoConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "render": RenderConfig,
+    "families": FamiliesConfig,
+    "bench": BenchConfig,
+    "compare": CompareConfig,
+    "tune": TuneConfig,
+    "regression": RegressionConfig,
+}
+"""What each is told, by name."""
 COMMANDS: Mapping[type, tuple[str, str]] = {
     DemoConfig: ("commands.demo", "run_demo"),
     TrainConfig: ("commands.train", "run_training"),
@@ -51,7 +52,7 @@ DESCRIPTION = "Meta-reinforcement learning for robots that meet bodies and goals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; exit status 0, 2 for what the caller got wrong, 1 for a run that failed."""
+    """Runs a command; exit status 0, 2 for what the caller got wrong, 1 for a run that failed."""
     try:
         run(parse(sys.argv[1:] if arguments is None else arguments))
     except InputError as error:
@@ -77,8 +78,12 @@ def parse(arguments: Sequence[str]) -> object:
         command, *given = arguments
         # Of an option that is given twice the last counts.
         arguments = [command, *preset_arguments(config.preset), *given]
-        config = parse_once(arguments)
-        assert isinstance(config, TrainConfig)
+        try:
+            with_preset = parse_once(arguments)
+        except InputError as error:
+            raise InputError(f"preset {config.preset}: {error}") from error
+        assert isinstance(with_preset, TrainConfig)
+        config = with_preset
     if config.resume:
         from limbshift.experiments.runs.resume import resumed_config
 
@@ -94,29 +99,24 @@ def given_settings(arguments: Sequence[str], config: TrainConfig) -> dict[str, A
 
 
 def parse_once(arguments: Sequence[str]) -> object:
-    """The chosen command's configuration; InputError with tyro's message, on one line."""
-    printed = io.StringIO()
+    """Returns the chosen command's configuration; InputError on one line, with what was probably meant."""
+    if not arguments:
+        raise InputError(f"a command is missing, expected one of {', '.join(SUBCOMMANDS)}")
+    name, *rest = arguments
+    if name in ("-h", "--help"):
+        return tyro.extras.subcommand_cli_from_dict(
+            dict(SUBCOMMANDS), prog="limbshift", description=DESCRIPTION, args=[name]
+        )
+    if name not in SUBCOMMANDS:
+        raise InputError(unknown_command(name, SUBCOMMANDS))
+    kind, command, printed = SUBCOMMANDS[name], f"limbshift {name}", io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
-            return tyro.cli(
-                Command,
-                prog="limbshift",
-                description=DESCRIPTION,
-                args=list(arguments),
-                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.CascadeSubcommandArgs),
-            )
+            return tyro.cli(kind, prog=command, args=rest, config=(tyro.conf.FlagCreatePairsOff,))
     except SystemExit as error:
         if error.code == 0:
             raise
-        raise InputError(one_line(printed.getvalue())) from error
-
-
-def one_line(box: str) -> str:
-    """The message in tyro's box, without its frame and without its hints about --help."""
-    text = "\n".join(re.sub("[│╭╮╰╯|]", "", line).strip() for line in box.splitlines()[1:-1])
-    paragraphs = [part.strip() for part in re.split("[─-]{3,}", text)]  # the rule is of hyphens in ASCII terminals
-    kept = [part.split("\n\n")[0] for part in paragraphs if part and "helptext" not in part]
-    return "; ".join(" ".join(part.split()) for part in kept).removeprefix("Error parsing ")
+        raise InputError(usage_error(printed.getvalue(), command, kind)) from error
 
 
 def run(config: object) -> None:

@@ -240,6 +240,8 @@ class BenchConfig:
     def __post_init__(self) -> None:
         for name in ("num_envs", "episodes", "horizon", "rounds", "seconds", "minutes"):
             require_positive(name, getattr(self, name))
+        if not self.worlds:
+            raise InputError("worlds is empty, expected numbers above 0")
         for count in self.worlds:
             require_positive("worlds", count)
 

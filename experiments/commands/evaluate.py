@@ -1,7 +1,6 @@
 """Measures how a controller adapts."""
 
 from copy import deepcopy
-from dataclasses import asdict
 from pathlib import Path
 
 from limbshift.agents.atomic_write import check_writable
@@ -77,7 +76,7 @@ def run_evaluate(config: EvaluateConfig) -> None:
     )
     print_adaptation(result)
     if config.json:
-        write_json(config.json, asdict(result))
+        write_json(config.json, result.as_json())
     if config.plot:
         from limbshift.experiments.figures.plots import plot_adaptation  # brings matplotlib, which takes a second
 

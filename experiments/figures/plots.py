@@ -58,7 +58,7 @@ def _plot_steps(axes: Axes, result: Adaptation) -> None:
         last = f"episode {result.episodes}"
         axes.plot(seconds, result.mean_reward_per_step[-1], color=COLOURS["controller"], lw=1.6, label=last)
     if result.adaptation_time_s is not None:
-        label = f"adapted after {result.adaptation_time_s:.2f} s"
+        label = f"adapted within {result.adaptation_time_s:.2f} s"
         axes.axvline(result.adaptation_time_s, color="#555555", ls=":", lw=1.2, label=label)
     axes.set_xlabel("robot time in the episode (s)")
     axes.set_ylabel("mean reward per step")

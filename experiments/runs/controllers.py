@@ -19,20 +19,32 @@ def shipped_names() -> list[str]:
 
 
 def find_controller(name: str | Path) -> Path:
-    """Returns the file of a run directory, a path or a shipped name; a path that exists wins."""
+    """Returns the file of a run directory, a path or a shipped name; a path that exists wins.
+
+    Raises ControllerError where there is no such run directory, and no such shipped controller.
+    """
     path = Path(name)
     if path.is_dir():
+        if not (path / CONTROLLER).is_file():
+            raise ControllerError(f"{path} holds no {CONTROLLER}, expected the directory of a run that has saved one")
         return path / CONTROLLER
-    if path.exists() or path.suffix or len(path.parts) > 1:
+    if path.exists() or path.suffix == ".safetensors":
         return path
-    names = shipped_names()
-    if str(name) in names:
+    if (SHIPPED / f"{name}.safetensors").is_file():
         return SHIPPED / f"{name}.safetensors"
-    nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.3)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"shipped are {', '.join(names) or 'none'}"
-    raise ControllerError(
-        f"unknown controller {str(name)!r}, expected a run directory, a file or a shipped name: {hint}"
-    )
+    raise ControllerError(what_is_missing(str(name)))
+
+
+def what_is_missing(name: str) -> str:
+    """Says what a name that leads to no controller was probably meant to be."""
+    if name in families():
+        command = f"limbshift train {name} --run-dir runs/{name}"
+        return f"{name} has no shipped controller: train one by `{command}`, and name runs/{name}"
+    if "/" in name:
+        return f"no run directory {name}, expected one that `limbshift train` made"
+    nearest = difflib.get_close_matches(name, families(), n=1)
+    expected = "expected a run directory, a .safetensors file or a shipped name"
+    return f"unknown controller {name!r}: " + (f"did you mean {nearest[0]}?" if nearest else expected)
 
 
 def load_controller(name: str | Path) -> Controller:

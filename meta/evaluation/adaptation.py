@@ -1,8 +1,8 @@
 """How a policy adapts: trials on a split's tasks, beside controls that show what memory is worth."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.returns import up_to_first_fall
-from limbshift.meta.evaluation.statistics import summarise
+from limbshift.meta.evaluation.statistics import Summary, summarise
 
 Act = Callable[[Tensor], Tensor]
 """Maps a trial's observation, (N, trial_obs_dim), to actions, (N, A); it keeps its own state."""
@@ -24,7 +24,16 @@ WINDOW = 20
 POLICY = "policy"
 """Among the ways to act, the one that is evaluated."""
 TOLERANCE = 0.1
-"""Share of what was learned by the last episode that may be missing."""
+"""Share of a gain over random actions that may be missing from a robot that has adapted."""
+ADAPTATION_TIME = (
+    f"Robot time, in seconds from the start of the trial, until the mean reward over the {WINDOW} steps just taken in "
+    f"episode 1 (over all steps of an episode that is shorter) first reaches {1 - TOLERANCE:.0%} of the way from the "
+    "mean reward per step of random actions in the last episode to the controller's own there. null where episode 1 "
+    "never gets there, and where nothing was learnt: where the 95 % interval of the last episode's return does not lie "
+    "above those of random actions and of the controller with its memory off. An untrained controller, which hardly "
+    "moves, beats random actions on most robots, but not itself without memory. A single task has no interval: null."
+)
+"""What `adaptation_time_s` means; results in JSON say it too."""
 
 
 class TrialRewards(NamedTuple):
@@ -36,7 +45,7 @@ class TrialRewards(NamedTuple):
     """(N, K): how often the robot fell, or its simulation diverged."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AdaptationCurve:
     """Adaptation of one way to act, per episode."""
 
@@ -49,12 +58,22 @@ class AdaptationCurve:
     worst10: list[float]
     ci95: list[tuple[float, float] | None]
     adaptation_time_s: float | None
-    """Robot time until episode 1 is as good as the last; None where that never is, or there is nothing to learn."""
+    """Robot time until episode 1 is nearly as good as the last, as `ADAPTATION_TIME` defines it."""
     mean_reward_per_step: list[list[float]]
     """Episode x step, over all trials."""
 
+    def __repr__(self) -> str:
+        return f"<AdaptationCurve: {self.in_words()}>"
 
-@dataclass(frozen=True)
+    def in_words(self) -> str:
+        """Returns the return by episode and the time to adapt, in a few words."""
+        returns = ", ".join(f"{value:.4g}" for value in self.iqm)
+        time = self.adaptation_time_s
+        adapted = "did not adapt" if time is None else f"adapted within {time:.2f} s"
+        return f"return by episode {returns} (IQM of {len(self.returns)} tasks), {adapted}"
+
+
+@dataclass(frozen=True, repr=False)
 class Shift:
     """What a change of task in the midst of a trial costs: mean rewards per step over all trials."""
 
@@ -72,8 +91,12 @@ class Shift:
     tasks: list[dict[str, float]]
     """What the tasks changed into."""
 
+    def __repr__(self) -> str:
+        rewards = f"reward per step {self.reward_before:.3g} before, {self.reward_after:.3g} at worst after"
+        return f"<Shift at step {self.at_step}: {rewards}, recovery_time_s={self.recovery_time_s}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Adaptation(AdaptationCurve):
     """Adaptation of a policy on one split, beside its controls."""
 
@@ -96,6 +119,13 @@ class Adaptation(AdaptationCurve):
     """memory_off, memory_wiped_each_episode, random."""
     shift: Shift | None = None
     """Where the task was changed in the midst of the trials."""
+
+    def __repr__(self) -> str:
+        return f"<Adaptation on {self.family}, {self.split} tasks, {self.episodes} x {self.horizon}: {self.in_words()}>"
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the fields, with the definition of what is measured beside them."""
+        return {**asdict(self), "definitions": {"adaptation_time_s": ADAPTATION_TIME}}
 
 
 def play(env: TrialEnv, act: Act) -> TrialRewards:
@@ -133,21 +163,21 @@ def random_actor(env: TrialEnv, seed: int) -> Act:
 
 
 def adaptation_steps(played: TrialRewards, random: TrialRewards) -> int | None:
-    """Returns the first step of episode 1 from which it stays as good as the last episode; None where none is.
+    """Returns the steps of episode 1 until it is nearly as good as the last episode, by `ADAPTATION_TIME`.
 
-    As good: its mean reward over 20 steps is short of the last episode's, at the same steps, by at
-    most a tenth of what the last episode's mean reward has over that of random actions.
+    Whether anything was learnt is not asked here. None where episode 1 never gets there.
     """
     curve = played.reward.mean(axis=0)  # (K, horizon)
-    gain = curve[-1].mean() - random.reward[:, -1].mean()
-    if gain <= 0:
-        return None
-    window = np.ones(min(WINDOW, curve.shape[1])) / min(WINDOW, curve.shape[1])
-    shortfall = np.convolve(curve[-1] - curve[0], window, mode="valid")
-    missing = np.flatnonzero(shortfall > TOLERANCE * gain)
-    if len(missing) == 0:
-        return 0
-    return int(missing[-1]) + 1 if missing[-1] + 1 < len(shortfall) else None
+    floor, last = random.reward[:, -1].mean(), curve[-1].mean()
+    enough = floor + (1 - TOLERANCE) * (last - floor)
+    window = min(WINDOW, curve.shape[1])
+    reached = np.convolve(curve[0], np.ones(window) / window, mode="valid") >= enough
+    return window + int(np.argmax(reached)) if reached.any() else None
+
+
+def lies_above(one: Summary, other: Summary) -> bool:
+    """Returns whether one interval lies above the other; False where there is none."""
+    return one.ci95 is not None and other.ci95 is not None and one.ci95[0] > other.ci95[1]
 
 
 def shift_costs(played: TrialRewards, random: TrialRewards, at_step: int) -> tuple[float, float, int | None]:
@@ -177,12 +207,14 @@ def tasks_of(env: TrialEnv) -> list[dict[str, float]]:
 
 
 def adaptation_curve(
-    played: TrialRewards, random: TrialRewards, *, control_timestep: float, seed: int
+    played: TrialRewards, *, random: TrialRewards, memory_off: TrialRewards, control_timestep: float, seed: int
 ) -> AdaptationCurve:
-    """Returns what is reported of trials; control_timestep in seconds, and the seed of the intervals."""
+    """Returns what is reported of trials, beside those of random actions and of the controller without memory."""
     returns = played.reward.sum(axis=-1)
     summaries = summarise(returns, seed)
-    steps = adaptation_steps(played, random)
+    floors = [summarise(other.reward[:, -1:].sum(axis=-1), seed)[0] for other in (random, memory_off)]
+    learnt = all(lies_above(summaries[-1], floor) for floor in floors)
+    steps = adaptation_steps(played, random) if learnt else None
     return AdaptationCurve(
         returns=returns.tolist(),
         falls=played.falls.tolist(),
@@ -246,7 +278,14 @@ def evaluate_adaptation(
     played = play_each_way(policy, env, seed=seed, sample=sample)
     random, timestep = played["random"], family.robot.control_timestep
     curves = {
-        way: adaptation_curve(trials, random, control_timestep=timestep, seed=seed) for way, trials in played.items()
+        way: adaptation_curve(
+            trials,
+            random=random,
+            memory_off=played["memory_off"],
+            control_timestep=timestep,
+            seed=seed,
+        )
+        for way, trials in played.items()
     }
     env.close()
     return Adaptation(

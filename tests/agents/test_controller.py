@@ -30,6 +30,11 @@ def make_controller(sees_reward: bool = True, cell: RecurrentCell = "lstm") -> C
     return Controller(policy, CARD, -torch.ones(6), torch.ones(6))
 
 
+def test_it_prints_short() -> None:
+    expected = "<Controller of HalfCheetahLimbs, variant default: 0 env steps of training, trials of 2 x 4 steps>"
+    assert repr(make_controller()) == expected
+
+
 @pytest.mark.parametrize("cell", get_args(RecurrentCell))
 def test_it_acts_as_in_training(cell: RecurrentCell) -> None:
     controller, env = make_controller(cell=cell), TrialEnv(make_family("HalfCheetahLimbs"), 3, 2, 4, "heldout")

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from limbshift.experiments.cli import main
 from limbshift.experiments.runs.loggers import read_metrics
 from limbshift.experiments.runs.session import trainer_of
+from limbshift.experiments.usage_errors import MAX_LENGTH
 
 TINY = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
 TRIAL_STEPS = 4 * 2 * 5
@@ -109,18 +110,41 @@ def test_families_are_listed_and_told(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Expected one of {demo, train"),
-        (["fly"], "fly"),
-        (["train"], "FAMILY"),
+        ([], "a command is missing, expected one of demo, train"),
+        (["fly"], "unknown command 'fly': expected one of demo, train"),
+        (["trian", "HalfCheetahDir"], "unknown command 'trian': did you mean train?\n"),
+        (["--version"], "unknown command '--version': expected one of demo, train"),
+        (["train"], "FAMILY is missing, expected one of those that `limbshift families` lists, or --robot\n"),
+        (["evaluate"], "CONTROLLER is missing: see limbshift evaluate --help\n"),
+        (["compare"], "FAMILY and --out are missing: see limbshift compare --help\n"),
+        (["compare", "HalfCheetahDir"], "--out is missing: see limbshift compare --help\n"),
+        (["train", "HalfCheetahDir", "--minuts", "3"], "limbshift: unknown option --minuts: did you mean --minutes?\n"),
+        (["train", "HalfCheetahDir", "--minuts=3"], "limbshift: unknown option --minuts: did you mean --minutes?\n"),
+        (["render", "{run}", "--ppo.gamma", "1"], "unknown option --ppo.gamma: see limbshift render --help\n"),
+        (["train", "HalfCheetahDir", "HalfCheetahVel"], "unexpected argument 'HalfCheetahVel': see limbshift train"),
+        (["evaluate", "{run}", "--sample", "yes"], "unexpected argument 'yes': see limbshift evaluate --help\n"),
+        (["train", "HalfCheetahDir", "--minutes"], "limbshift: --minutes needs a value: see limbshift train --help\n"),
+        (["train", "HalfCheetahDir", "--minutes", "ten"], "limbshift: --minutes is 'ten', expected a number\n"),
+        (["train", "HalfCheetahDir", "--ppo.vf-coef", "x"], "--ppo.vf-coef is 'x', expected a number\n"),
+        (["evaluate", "{run}", "--tasks", "3.5"], "limbshift: --tasks is '3.5', expected a whole number\n"),
+        (["tune", "HalfCheetahDir", "--algorithms", "lstm", "rnn"], "--algorithms is 'rnn', expected one of lstm"),
+        (["tune", "HalfCheetahDir", "--algorithms"], "limbshift: algorithms is empty, expected some of lstm, gru"),
+        (["bench", "--worlds", "64", "many"], "--worlds cannot be '64 many': see limbshift bench --help\n"),
+        (["bench", "--worlds"], "limbshift: worlds is empty, expected numbers above 0\n"),
+        (["demo", "--minutes", "0"], "limbshift: minutes is 0.0, expected a number above 0\n"),
         (["train", "HalfChetahDir"], "unknown task family 'HalfChetahDir': did you mean HalfCheetahDir?"),
         (["train", "HalfCheetahDir", "--minutes", "0"], "minutes is 0.0, expected a number above 0"),
         (["train", "HalfCheetahDir", "--steps", "-3"], "steps is -3, expected a number above 0"),
         (["train", "HalfCheetahDir", "--num-envs", "0"], "num_envs is 0, expected a number above 0"),
         (["train", "HalfCheetahDir", "--ppo.num-minibatches", "0"], "ppo.num_minibatches is 0, expected a number"),
         (["train", "HalfCheetahDir", "--initial-log-std", "9"], "initial_log_std is 9.0, expected a number from"),
-        (["train", "HalfCheetahDir", "--device", "gpu"], "invalid choice 'gpu'"),
+        (["train", "HalfCheetahDir", "--device", "gpu"], "--device is 'gpu', expected one of auto, cpu, cuda\n"),
         (["train", "ReacherGoal", "--variant", "sparse"], "variant of ReacherGoal is 'sparse', expected one of"),
-        (["evaluate", "Nobody"], "unknown controller 'Nobody'"),
+        (["evaluate", "Nobody"], "unknown controller 'Nobody': expected a run directory, a .safetensors file or"),
+        (["evaluate", "HalfChetahDir"], "unknown controller 'HalfChetahDir': did you mean HalfCheetahDir?\n"),
+        (["evaluate", "AntWiring"], "AntWiring has no shipped controller: train one by `limbshift train AntW"),
+        (["render", "runs/nothere"], "no run directory runs/nothere, expected one that `limbshift train` made\n"),
+        (["evaluate", "{run}/.."], "holds no controller.safetensors, expected the directory of a run"),
         (["evaluate", "missing.safetensors"], "no controller at missing.safetensors"),
         (["evaluate", "{run}", "--tasks", "0"], "tasks is 0, expected a number above 0"),
         (["evaluate", "{run}", "--split", "test"], "split is 'test', expected one of train, heldout, extrapolation"),
@@ -143,6 +167,9 @@ def test_bad_input_gets_one_line_and_status_2(
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("\n") == 1
+    assert "Config" not in captured.err
+    if str(run) not in captured.err:
+        assert len(captured.err) <= len("limbshift: \n") + MAX_LENGTH
     assert not captured.out
     assert sorted(path.name for path in run.iterdir()) == before
 

@@ -136,8 +136,8 @@ def test_what_is_given_beside_a_preset_goes_before(tmp_path: Path) -> None:
         (None, "no preset at"),
         ("{", "cannot be read"),
         ('{"settings": {}}', "is a file without a format, expected limbshift-preset-1"),
-        ('{"format": "limbshift-preset-1", "settings": {"cell": "rnn"}}', "invalid choice"),
-        ('{"format": "limbshift-preset-1", "settings": {"colour": 1}}', "nrecognized options: --colour"),
+        ('{"format": "limbshift-preset-1", "settings": {"cell": "rnn"}}', "--cell is 'rnn', expected one of lstm, gru"),
+        ('{"format": "limbshift-preset-1", "settings": {"colour": 1}}', "unknown option --colour"),
         ('{"format": "limbshift-preset-1"}', "holds no settings"),
     ],
 )

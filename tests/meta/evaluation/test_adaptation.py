@@ -9,7 +9,15 @@ import torch
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.evaluation.adaptation import TrialRewards, adaptation_steps, evaluate_adaptation, play, shift_costs
+from limbshift.meta.evaluation.adaptation import (
+    ADAPTATION_TIME,
+    TrialRewards,
+    adaptation_curve,
+    adaptation_steps,
+    evaluate_adaptation,
+    play,
+    shift_costs,
+)
 from limbshift.meta.evaluation.statistics import bootstrap_interval, interquartile_mean, summarise, worst_decile
 from tests.envs.sled import Sledding
 
@@ -50,16 +58,20 @@ def played(*episodes: list[float]) -> TrialRewards:
 
 RANDOM = played([0.0] * 60, [0.0] * 60)
 LAST = [1.0] * 60
+CLIMB = [step / 20 for step in range(20)] + [1.0] * 40
 
 
 @pytest.mark.parametrize(
     ("first", "steps"),
     [
-        (LAST, 0),
-        # Zero up to step 30: the window of 20 from step s holds 30 - s zeros. It may lack 0.1 of 1, 2 of 20: s = 28.
-        ([0.0] * 30 + [1.0] * 30, 28),
-        ([2.0] * 60, 0),  # better than the last is no shortfall
-        ([1.0] * 40 + [0.0] * 20, None),  # falls back
+        (LAST, 20),  # good from the first step: as soon as there is a window
+        # The last 20 steps must earn 0.9 * 20 = 18: 18 steps of 1.05, so that 48 are over.
+        ([0.0] * 30 + [1.05] * 30, 48),
+        # It climbs for 20 steps, a second at 0.05 s. When 40 - m steps are over, the last 20 lack m/20 + ... + 1/20 =
+        # m (m + 1) / 40 of 20; at most 2 for m = 8, so that 32 are over: 1.6 s.
+        (CLIMB, 32),
+        ([2.0] * 60, 20),  # better than the last
+        ([1.0] * 40 + [0.0] * 20, 20),  # what follows is not asked
         ([0.0] * 60, None),
     ],
 )
@@ -67,12 +79,72 @@ def test_adaptation_time_by_hand(first: list[float], steps: int | None) -> None:
     assert adaptation_steps(played(first, LAST), RANDOM) == steps
 
 
-def test_no_adaptation_time_where_nothing_was_learned() -> None:
-    assert adaptation_steps(played([0.0] * 60, [0.0] * 60), played(LAST, LAST)) is None
+def test_adaptation_time_of_negative_rewards() -> None:
+    """From -3 to -1, 90 % of the way is -1.2: 2 of 20 steps at -3 and 18 at -0.9 are -1.11 a step, 3 are -1.215."""
+    random = played([-3.0] * 60, [-3.0] * 60)
+    assert adaptation_steps(played([-3.0] * 30 + [-0.9] * 30, [-1.0] * 60), random) == 48
+
+
+def test_adaptation_time_within_a_single_episode() -> None:
+    """Zero for 21 of 60 steps, then 1: 0.65 on average. 0.585 asks for 12 of 20, which earn it after 33 steps."""
+    assert adaptation_steps(played([0.0] * 21 + [1.0] * 39), played([0.0] * 60)) == 33
 
 
 def test_short_episodes_use_a_shorter_window() -> None:
-    assert adaptation_steps(played([1.0] * 5, [1.0] * 5), played([0.0] * 5, [0.0] * 5)) == 0
+    assert adaptation_steps(played([1.0] * 5, [1.0] * 5), played([0.0] * 5, [0.0] * 5)) == 5
+
+
+def time_of(last: list[float], *, random: list[float], memory_off: list[float]) -> float | None:
+    """Of trials whose 20 steps earn these each, on a robot of 0.05 s a step."""
+    trials, *floors = (
+        TrialRewards(np.tile(np.array(rewards)[:, None, None], (1, 2, 20)), np.zeros((len(rewards), 2), dtype=int))
+        for rewards in (last, random, memory_off)
+    )
+    return adaptation_curve(
+        trials, random=floors[0], memory_off=floors[1], control_timestep=0.05, seed=0
+    ).adaptation_time_s
+
+
+@pytest.mark.parametrize(
+    ("last", "random", "memory_off", "time"),
+    [
+        ([1.0, 1.1, 1.2, 1.3], [0.0, 0.1, 0.2, 0.3], [0.0, 0.1, 0.2, 0.3], 1.0),
+        ([1.0, 1.1, 1.2, 1.3], [0.9, 1.1, 1.3, 1.5], [0.0, 0.1, 0.2, 0.3], None),  # no better than random actions
+        ([1.0, 1.1, 1.2, 1.3], [0.0, 0.1, 0.2, 0.3], [1.0, 1.1, 1.2, 1.3], None),  # memory is worth nothing
+        ([1.0], [0.0], [0.0], None),  # a single task has no interval
+    ],
+)
+def test_nothing_is_adapted_to_where_nothing_was_learnt(
+    last: list[float], random: list[float], memory_off: list[float], time: float | None
+) -> None:
+    assert time_of(last, random=random, memory_off=memory_off) == time
+
+
+@pytest.mark.parametrize("name", ["HalfCheetahDir", "HalfCheetahLimbs"])
+def test_an_untrained_controller_has_no_adaptation_time(name: str) -> None:
+    """It stands nearly still, which costs less than random actions do, on these robots by far."""
+    torch.manual_seed(0)
+    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8))
+    result = evaluate_adaptation(policy, make_family(name), "heldout", num_tasks=32, episodes=2, horizon=60, seed=0)
+    random = result.controls["random"]
+    assert result.ci95[-1]
+    assert random.ci95[-1]
+    assert result.ci95[-1][0] > random.ci95[-1][1]
+    assert [each.adaptation_time_s for each in (result, *result.controls.values())] == [None] * 4
+
+
+def test_results_print_short_and_say_in_json_what_they_measure() -> None:
+    policy, family = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8)), make_family("HalfCheetahDir")
+    result = evaluate_adaptation(policy, family, "heldout", num_tasks=32, episodes=2, horizon=30, seed=0, shift_at=30)
+    assert repr(result).startswith("<Adaptation on HalfCheetahDir, heldout tasks, 2 x 30: return by episode ")
+    assert repr(result.controls["random"]).startswith("<AdaptationCurve: return by episode -")
+    assert repr(result.controls["random"]).endswith(" (IQM of 32 tasks), did not adapt>")
+    assert repr(result.shift).startswith("<Shift at step 30: reward per step ")
+    assert max(len(repr(shown)) for shown in (result, result.shift)) < 200
+    assert len(repr(result.controls)) < 500
+    content = result.as_json()
+    assert content["definitions"] == {"adaptation_time_s": ADAPTATION_TIME}
+    assert content["controls"]["random"]["returns"] == result.controls["random"].returns
 
 
 def test_what_follows_a_first_fall_does_not_count() -> None:
