@@ -21,6 +21,7 @@ class PolicyActor:
 
     Actions are shares of the robot's range; they are not clipped to [-1, 1], which the env does.
 
+    >>> from limbshift.agents.recurrent import PolicySpec
     >>> policy = RecurrentActorCritic(PolicySpec(obs_dim=3, action_dim=2))
     >>> act = PolicyActor(policy, num_envs=4)
     >>> act(torch.zeros(4, policy.spec.trial_obs_dim)).shape

@@ -33,7 +33,13 @@ class Motion(NamedTuple):
 
 
 class Robot(ABC):
-    """A MuJoCo model, what it senses, how it starts and when it has fallen."""
+    """A MuJoCo model, what it senses, how it starts and when it has fallen.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> robot = make_family("HalfCheetahDir").robot
+    >>> robot.name, robot.control_timestep, robot.model.nu
+    ('HalfCheetah', 0.05, 6)
+    """
 
     name: str
     xml: ClassVar[Path]
@@ -105,6 +111,11 @@ class TaskFamily(ABC):
 
     To add a family, subclass it in the robot's file, set the class attributes, write `reward`, and name it in
     `catalogue.py`; the class docstring's first line is its description, and `reward`'s docstring is its equation.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> family = make_family("HalfCheetahVel", variant="garage")
+    >>> family.episodes_per_trial, family.horizon, family.task_space.splits
+    (4, 100, ('train', 'heldout', 'extrapolation'))
     """
 
     name: str

@@ -40,6 +40,14 @@ class TaskEnv:
 
     Task i, and the initial states of its episodes, depend on (family, variant, split, seed, i)
     alone. Simulation n takes the tasks n, n + N, n + 2N, ... It never begins anything by itself.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> env = TaskEnv(make_family("HalfCheetahVel"), 2, split="heldout", seed=0)
+    >>> env.set_tasks([{"target_velocity": 1.0}, {"target_velocity": 2.0}], env.all_envs)
+    >>> env.begin_episodes(env.all_envs)
+    >>> step = env.step(torch.zeros(2, env.action_dim))
+    >>> step.reward.shape, env.observe().shape, env.task["target_velocity"].tolist()
+    (torch.Size([2]), torch.Size([2, 17]), [1.0, 2.0])
     """
 
     def __init__(

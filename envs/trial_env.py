@@ -63,6 +63,16 @@ class TrialEnv:
 
     A trial may change its task once, unannounced: each at its step `shift_at`, or a share
     `shift_probability` of them, each at a step of its own. Falls and episodes go on as they were.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> env = TrialEnv(make_family("ReacherGoal"), 3, episodes_per_trial=2, horizon=5)
+    >>> obs = env.reset()
+    >>> obs.shape, env.layout.boundary, env.steps_per_trial
+    (torch.Size([3, 12]), slice(11, 12, None), 10)
+    >>> for _ in range(env.steps_per_trial):
+    ...     step = env.step(torch.zeros(3, 2))
+    >>> step.trial_over
+    True
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.timed_training import TimedTraining
 from limbshift.experiments.configs import Algorithm, TrainConfig, TuneConfig
 from limbshift.experiments.runs.presets import save_preset
-from limbshift.meta.evaluation.adaptation import Act
+from limbshift.meta.evaluation.trials import Act
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer

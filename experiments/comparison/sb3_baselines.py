@@ -19,7 +19,7 @@ from limbshift.agents.normaliser import InputNormaliser
 from limbshift.envs.adapters.make import make_sb3
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, TimedTraining
-from limbshift.meta.evaluation.adaptation import Act
+from limbshift.meta.evaluation.trials import Act
 from limbshift.meta.maml.inner_loop import AdaptingActor, GradientSteps
 from limbshift.meta.rl2.config import PPOConfig
 

@@ -11,7 +11,7 @@ from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.evaluation.adaptation import Act, play
+from limbshift.meta.evaluation.trials import Act, play
 
 MakeAct = Callable[[TrialEnv], Act]
 """A policy as it is now, ready for new trials of an env."""

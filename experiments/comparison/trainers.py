@@ -9,7 +9,7 @@ from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, TimedTraining
-from limbshift.meta.evaluation.adaptation import Act, random_actor
+from limbshift.meta.evaluation.trials import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig

@@ -25,7 +25,7 @@ from limbshift.experiments.runs.loggers import MetricsLogger, make_logger
 from limbshift.experiments.runs.progress import TrainingProgress
 from limbshift.experiments.runs.resume import as_json
 from limbshift.meta.checkpoint import save_checkpoint
-from limbshift.meta.evaluation.adaptation import play
+from limbshift.meta.evaluation.trials import play
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.trainer import Iteration, Trainer
 

@@ -111,7 +111,14 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 
 
 class PPO:
-    """The policy, its optimiser, and the update of an iteration."""
+    """The policy, its optimiser, and the update of an iteration.
+
+    >>> from limbshift.agents.recurrent import PolicySpec
+    >>> policy = RecurrentActorCritic(PolicySpec(obs_dim=3, action_dim=2, hidden_size=8))
+    >>> ppo = PPO(policy, PPOConfig(), torch.Generator(), task_dim=1)
+    >>> ppo.optimizer.param_groups[0]["lr"]
+    0.0007
+    """
 
     def __init__(
         self, policy: RecurrentActorCritic, config: PPOConfig, generator: torch.Generator, *, task_dim: int

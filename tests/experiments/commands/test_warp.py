@@ -12,7 +12,7 @@ from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import main
 from limbshift.experiments.runs.controllers import load_with_family
-from limbshift.meta.evaluation.adaptation import play
+from limbshift.meta.evaluation.trials import play
 from tests.gl import needs_gl
 
 TRIALS = 256

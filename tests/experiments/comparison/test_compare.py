@@ -19,7 +19,7 @@ from limbshift.experiments.comparison.summary import summarise_methods
 from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, MakeAct, Setting, TimedTraining
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.comparison.training_run import TrainingRun, finals_at
-from limbshift.meta.evaluation.adaptation import random_actor
+from limbshift.meta.evaluation.trials import random_actor
 
 SHAPE = ["--minutes", "0.02", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
 

@@ -19,7 +19,7 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.figures import video
 from limbshift.experiments.figures.video import VideoError, record_trials
 from limbshift.experiments.figures.video_page import Score, task_lines
-from limbshift.meta.evaluation.adaptation import play
+from limbshift.meta.evaluation.trials import play
 from tests.gl import needs_gl
 
 TILE = (160, 120)

@@ -11,14 +11,13 @@ from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.adaptation import (
     ADAPTATION_TIME,
-    TrialRewards,
     adaptation_curve,
     adaptation_steps,
     evaluate_adaptation,
-    play,
     shift_costs,
 )
 from limbshift.meta.evaluation.statistics import bootstrap_interval, interquartile_mean, summarise, worst_decile
+from limbshift.meta.evaluation.trials import TrialRewards, play
 from tests.envs.sled import Sledding
 
 

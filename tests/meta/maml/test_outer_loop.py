@@ -6,7 +6,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.evaluation.adaptation import play
+from limbshift.meta.evaluation.trials import play
 from limbshift.meta.maml.inner_loop import Episode, copies
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
 from tests.envs.sled import Sledding

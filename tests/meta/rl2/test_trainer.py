@@ -13,7 +13,7 @@ from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.runs.directory import RunError, open_run
 from limbshift.meta.checkpoint import load_checkpoint, save_checkpoint
-from limbshift.meta.evaluation.adaptation import play
+from limbshift.meta.evaluation.trials import play
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
 from tests.envs.sled import Sledding
