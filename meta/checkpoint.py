@@ -17,7 +17,14 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Returns a training's state; nothing in the file is executed, and InputError says where it is broken."""
+    """Returns a training's state; nothing in the file is executed, and InputError says where it is broken.
+
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "checkpoint.pt"
+    >>> save_checkpoint(path, {"weights": torch.ones(2), "steps": 3})
+    >>> load_checkpoint(path)
+    {'weights': tensor([1., 1.]), 'steps': 3}
+    """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch names no type for a broken file: zip, pickle and OS errors all occur

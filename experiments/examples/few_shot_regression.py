@@ -26,13 +26,17 @@ class Tasks(NamedTuple):
 
 
 def line(x: Tensor, uniform: Tensor) -> Tensor:
-    """a x + b, a in [-2, 2] and b in [-1, 1], from two numbers in (0, 1)."""
+    """Returns a x + b, with a in [-2, 2] and b in [-1, 1] made of two numbers in (0, 1).
+
+    >>> line(torch.tensor([0.0, 1.0]), torch.tensor([0.75, 0.5])).tolist()  # slope 1, offset 0
+    [0.0, 1.0]
+    """
     slope, offset = uniform.unbind(dim=-1)
     return (4 * slope - 2) * x + 2 * offset - 1
 
 
 def sinusoid(x: Tensor, uniform: Tensor) -> Tensor:
-    """A sin(x + phase), A in [0.1, 5] and phase in [0, pi], as in Finn et al. (2017), section 5.1."""
+    """Returns A sin(x + phase), with A in [0.1, 5] and phase in [0, pi], as in Finn et al. (2017), section 5.1."""
     amplitude, phase = uniform.unbind(dim=-1)
     return (0.1 + 4.9 * amplitude) * torch.sin(x + math.pi * phase)
 
@@ -45,7 +49,7 @@ FUNCTIONS: dict[Kind, tuple[Callable[[Tensor, Tensor], Tensor], float]] = {
 
 
 class TaskSampler:
-    """Tasks of a kind; those of meta-testing come from a stream that meta-training never draws from."""
+    """Draws tasks of a kind; those of meta-testing come from a stream that meta-training never draws from."""
 
     def __init__(self, kind: Kind, split: Literal["meta_train", "meta_test"], seed: int) -> None:
         self._function, self._reach = FUNCTIONS[kind]
@@ -54,7 +58,7 @@ class TaskSampler:
         self._drawn = 0
 
     def draw(self, count: int, num_points: int = EXAMPLES + 1) -> Tasks:
-        """The next tasks, with x spread evenly."""
+        """Returns the next tasks, with x spread evenly: (num_points, count)."""
         index = torch.arange(self._drawn, self._drawn + count)
         self._drawn += count
         none = torch.zeros_like(index)
@@ -68,11 +72,11 @@ class Learner(Protocol):
     def parameters(self) -> Iterator[nn.Parameter]: ...
 
     def loss(self, tasks: Tasks) -> Tensor:
-        """What meta-training makes small, a scalar."""
+        """Returns what meta-training makes small, a scalar."""
         ...
 
     def errors(self, tasks: Tasks) -> Tensor:
-        """(EXAMPLES + 1, N) squared errors on a point, after as many examples as the row's number."""
+        """Returns (EXAMPLES + 1, N) squared errors on a point, after as many examples as the row's number."""
         ...
 
 
@@ -85,7 +89,7 @@ class LSTMLearner(nn.Module):
         self.head = nn.Linear(hidden_size, 1)
 
     def forward(self, tasks: Tasks) -> Tensor:
-        """(T, N) predictions, each made before its answer is seen."""
+        """Returns (T, N) predictions, each made before its answer is seen."""
         previous = torch.cat([torch.zeros_like(tasks.y[:1]), tasks.y[:-1]])
         output, _ = self.lstm(torch.stack([tasks.x, previous], dim=-1))
         prediction: Tensor = self.head(output)
@@ -115,11 +119,11 @@ class MAMLLearner(nn.Module):
             nn.Linear(hidden_size, 1),
         )
         self.inner_lr = inner_lr
-        """Step size of learning a function."""
+        """Step size of learning a function, in the inner loop."""
         self.inner_steps = inner_steps
 
     def loss(self, tasks: Tasks) -> Tensor:
-        """On points that were not seen, after a number of examples that differs from task to task."""
+        """Returns the error on points that were not seen, after a number of examples that differs from task to task."""
         seen = torch.arange(tasks.x.shape[1]) % EXAMPLES + 1
         return self._errors_after(tasks, seen).mean()
 
@@ -128,7 +132,7 @@ class MAMLLearner(nn.Module):
         return torch.stack([self._errors_after(tasks, count.expand(tasks.x.shape[1])) for count in counts])
 
     def _errors_after(self, tasks: Tasks, seen: Tensor) -> Tensor:
-        """(N,) squared errors on the last point, when as many of the first (N,) have been learnt from."""
+        """Returns (N,) squared errors on the last point, when as many of the first (N,) have been learnt from."""
         learnt = (torch.arange(EXAMPLES).unsqueeze(-1) < seen).float()  # (EXAMPLES, N)
         examples = Tasks(tasks.x[:EXAMPLES], tasks.y[:EXAMPLES])
         adapted = vmap(self._adapt, in_dims=(None, 1, 1, 1), out_dims=0)
@@ -137,7 +141,7 @@ class MAMLLearner(nn.Module):
         return (predicted.squeeze(-1) - tasks.y[-1]).square()
 
     def _adapt(self, weights: Parameters, x: Tensor, y: Tensor, learnt: Tensor) -> Parameters:
-        """The weights after gradient descent on one function's examples, of which learnt, (T,), says which count."""
+        """Returns the weights after gradient descent on the examples that learnt, (T,), counts."""
 
         def error(weights: Parameters) -> Tensor:
             return (learnt * (self._predict(weights, x) - y).square()).sum() / learnt.sum().clamp(min=1)
@@ -148,14 +152,20 @@ class MAMLLearner(nn.Module):
         return weights
 
     def _predict(self, weights: Parameters, x: Tensor) -> Tensor:
-        """(T,) to (T,)."""
+        """Maps points of one function, (T,), to predictions, (T,)."""
         prediction: Tensor = functional_call(self.network, weights, (x.unsqueeze(-1),))
         return prediction.squeeze(-1)
 
 
-def meta_train(learner: Learner, sampler: TaskSampler, meta_rate: float, iterations: int, num_tasks: int) -> None:
-    """Gradient descent on what the learner's loss is on ever new tasks."""
-    optimizer = torch.optim.Adam(learner.parameters(), lr=meta_rate)
+def meta_train(learner: Learner, sampler: TaskSampler, *, outer_lr: float, iterations: int, num_tasks: int) -> None:
+    """Descends along the gradient of the learner's loss on ever new tasks: the outer loop.
+
+    >>> learner = LSTMLearner(hidden_size=4)
+    >>> meta_train(learner, TaskSampler("lines", "meta_train", 0), outer_lr=1e-2, iterations=2, num_tasks=8)
+    >>> len(meta_test(learner, TaskSampler("lines", "meta_test", 0))) == EXAMPLES + 1
+    True
+    """
+    optimizer = torch.optim.Adam(learner.parameters(), lr=outer_lr)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, iterations)
     for _ in range(iterations):
         loss = learner.loss(sampler.draw(num_tasks))
@@ -166,7 +176,7 @@ def meta_train(learner: Learner, sampler: TaskSampler, meta_rate: float, iterati
 
 
 def meta_test(learner: Learner, sampler: TaskSampler) -> list[float]:
-    """Mean squared errors on new tasks, as a share of their values' variance, by the number of examples seen."""
+    """Returns mean squared errors on new tasks, as shares of their values' variance, by number of examples seen."""
     tasks = sampler.draw(TEST_TASKS)
     with torch.no_grad():
         errors = learner.errors(tasks).mean(dim=-1)

@@ -36,8 +36,8 @@ class Way(NamedTuple):
 
     name: str
     learner: Callable[[Kind], Learner]
-    meta_rate: float
-    """Step size of meta-training."""
+    outer_lr: float
+    """Adam's step size in meta-training."""
 
 
 INNER_LRS: Mapping[Kind, float] = {"lines": 0.1, "sinusoids": 0.02}
@@ -51,7 +51,7 @@ Errors = dict[tuple[Kind, str], list[float]]
 
 
 def run_regression(config: RegressionConfig, console: Console | None = None) -> Errors:
-    """The command."""
+    """Meta-trains and meta-tests each way on each kind of function, and prints their errors: the command."""
     console = console or Console()
     if config.plot:
         check_writable(config.plot)
@@ -67,16 +67,17 @@ def run_regression(config: RegressionConfig, console: Console | None = None) -> 
 
 
 def learn(kind: Kind, way: Way, config: RegressionConfig) -> list[float]:
-    """Meta-train on a kind of function, and meta-test on functions never met."""
+    """Meta-trains on a kind of function, and meta-tests on functions never met."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         learner = way.learner(kind)
-    meta_train(learner, TaskSampler(kind, "meta_train", config.seed), way.meta_rate, config.iterations, NUM_TASKS)
+    sampler = TaskSampler(kind, "meta_train", config.seed)
+    meta_train(learner, sampler, outer_lr=way.outer_lr, iterations=config.iterations, num_tasks=NUM_TASKS)
     return meta_test(learner, TaskSampler(kind, "meta_test", config.seed))
 
 
 def error_table(errors: Errors) -> Table:
-    """Errors by the number of examples seen."""
+    """Returns a table of errors by the number of examples seen."""
     caption = "Squared error on the next point of functions never met, as a share of what their values vary."
     table = Table(title="few-shot regression", caption=caption, title_justify="left", caption_justify="left")
     table.add_column("examples seen", justify="right")
@@ -88,7 +89,7 @@ def error_table(errors: Errors) -> Table:
 
 
 def plot_errors(errors: Errors, path: Path) -> None:
-    """A panel for each kind of function, a line for each way."""
+    """Draws a panel for each kind of function, with a line for each way."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     panels = figure.subplots(1, len(KINDS), sharey=True)
     for panel, kind in zip(panels, KINDS, strict=True):

@@ -99,7 +99,14 @@ class Adaptation(AdaptationCurve):
 
 
 def play(env: TrialEnv, act: Act) -> TrialRewards:
-    """Plays one trial in each of the env's simulations."""
+    """Plays one trial in each of the env's simulations.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> env = TrialEnv(make_family("ReacherGoal"), 3, 2, horizon=5)
+    >>> play(env, random_actor(env, seed=0)).reward.shape
+    (3, 2, 5)
+    >>> env.close()
+    """
     obs = env.reset()
     physics = env.task_env.physics
     reward = torch.zeros(env.steps_per_trial, env.num_envs, dtype=physics.dtype, device=physics.device)

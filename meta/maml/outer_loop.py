@@ -51,6 +51,15 @@ class MAML:
     Source: Finn et al., "Model-agnostic meta-learning for fast adaptation of deep networks" (2017),
     algorithm 3; with the surrogate objectives of Rothfuss et al., "ProMP: proximal meta-policy
     search" (2019), algorithm 1.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> env = TrialEnv(make_family("ReacherGoal"), 4, 2, horizon=5)
+    >>> policy = FeedforwardActorCritic.of_size(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=8)
+    >>> maml = MAML(env, policy, MAMLConfig(inner_lr=0.1), gamma=0.9, seed=0)
+    >>> maml.iterate(spent=0.0)
+    >>> maml.steps
+    40
+    >>> env.close()
     """
 
     def __init__(

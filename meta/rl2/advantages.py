@@ -59,8 +59,8 @@ def explained_variance(value: Tensor, target: Tensor) -> Tensor:
     NaN where the targets do not vary; nothing is read from the device.
 
     >>> target = torch.tensor([1.0, 2.0, 3.0, 4.0])
-    >>> explained_variance(torch.tensor([2.0, 2.0, 4.0, 4.0]), target).item()  # 1 - 0.25 / 1.25
-    0.8
+    >>> explained_variance(torch.tensor([2.0, 2.0, 4.0, 4.0]), target)  # 1 - 0.25 / 1.25
+    tensor(0.8000)
     """
     variance = target.var(correction=0)
     explained = 1 - (target - value).var(correction=0) / variance

@@ -149,6 +149,6 @@ def test_the_gaussian_is_torchs() -> None:
 
 
 def test_a_log_probability_worked_by_hand() -> None:
-    """Two actions one deviation off: -0.5 (1 + 1) - 2 * 0.5 ln(2 pi) = -1 - ln(2 pi)."""
+    """Two actions one standard deviation off: -0.5 (1 + 1) - 2 * 0.5 ln(2 pi) = -1 - ln(2 pi)."""
     ours = Gaussian(torch.zeros(2), torch.zeros(2))
     assert ours.log_prob(torch.tensor([1.0, -1.0])).item() == pytest.approx(-1 - math.log(2 * math.pi))

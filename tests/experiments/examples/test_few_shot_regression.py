@@ -99,7 +99,8 @@ def test_lines_never_met_are_learnt_from_ten_points(
     """At most 0.7 % of the variance was left by the LSTM over four seeds, 4.7 % by MAML over ten."""
     torch.manual_seed(0)
     learning = learner()
-    meta_train(learning, TaskSampler("lines", "meta_train", 0), rate, iterations, num_tasks=64)
+    sampler = TaskSampler("lines", "meta_train", 0)
+    meta_train(learning, sampler, outer_lr=rate, iterations=iterations, num_tasks=64)
     error = meta_test(learning, TaskSampler("lines", "meta_test", 0))
     assert error[10] < 0.1
     assert error[0] > error[2] > error[5] > error[10]
