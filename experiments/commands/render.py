@@ -12,7 +12,7 @@ from limbshift.experiments.runs.devices import choose_device, choose_engine
 
 
 def run_render(config: RenderConfig, console: Console | None = None) -> None:
-    """The command."""
+    """Runs the command."""
     console = console or Console()
     check_writable(config.out)
     controller, family = load_with_family(config.controller)
@@ -20,7 +20,7 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
     policy = controller.policy.to(device)
     env = TrialEnv(
         family,
-        config.tasks,
+        config.num_tasks,
         config.episodes or controller.card.episodes_per_trial,
         config.horizon or controller.card.horizon,
         config.split,
@@ -28,7 +28,7 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
         observe_task=policy.spec.task_dim > 0,
         engine=choose_engine(config.physics, device),
     )
-    returns = record_trials(PolicyActor(policy, config.tasks), env, config.out)
+    returns = record_trials(PolicyActor(policy, config.num_tasks), env, config.out)
     env.close()
     for trial in returns:
         console.print("return by episode: " + ", ".join(f"{value:.1f}" for value in trial), highlight=False)

@@ -127,7 +127,7 @@ class Adaptation(AdaptationCurve):
 
 
 def play(env: TrialEnv, act: Act) -> TrialRewards:
-    """One trial in each of the env's simulations."""
+    """Plays one trial in each of the env's simulations."""
     obs = env.reset()
     counts = env.task_env.all_envs
     rewards, falls = [], []
@@ -145,7 +145,7 @@ def play(env: TrialEnv, act: Act) -> TrialRewards:
 
 
 def random_actor(env: TrialEnv, seed: int) -> Act:
-    """Actions drawn evenly over the motors' range."""
+    """Returns what draws actions evenly over the motors' range."""
     low, high = env.task_env.action_low, env.task_env.action_high
     generator = torch.Generator().manual_seed(seed)
 
@@ -175,7 +175,7 @@ def lies_above(one: Summary, other: Summary) -> bool:
 
 
 def shift_costs(played: TrialRewards, random: TrialRewards, at_step: int) -> tuple[float, float, int | None]:
-    """Mean reward before a change of task at the trial's step, at its worst after, and steps until it is back."""
+    """Returns the mean reward before a change of task at a step, at its worst after, and steps until it is back."""
     curve, horizon = played.reward.mean(axis=0).reshape(-1), played.reward.shape[-1]
     window = min(WINDOW, at_step, len(curve) - at_step)
     before = float(curve[at_step - window : at_step].mean())
@@ -187,14 +187,14 @@ def shift_costs(played: TrialRewards, random: TrialRewards, at_step: int) -> tup
 
 
 def shift_result(played: TrialRewards, random: TrialRewards, at_step: int, env: TrialEnv) -> Shift:
-    """What is reported of a change of task, after trials that ended on the new ones."""
+    """Returns what is reported of a change of task, after trials that ended on the new ones."""
     before, after, steps = shift_costs(played, random, at_step)
     seconds = None if steps is None else steps * env.task_env.robot.control_timestep
     return Shift(at_step, before, after, seconds, tasks_of(env))
 
 
 def tasks_of(env: TrialEnv) -> list[dict[str, float]]:
-    """The tasks that the env's simulations run, as mappings."""
+    """Returns the tasks that the env's simulations run, as mappings."""
     values = env.task_env.task_values()
     return [{name: float(value[i]) for name, value in values.items()} for i in range(env.num_envs)]
 
@@ -232,7 +232,7 @@ def evaluate_adaptation(
     shift_at: int | None = None,
     engine: Engine = CPU,
 ) -> Adaptation:
-    """Trials on the first num_tasks tasks of a split; all ways to act meet the same tasks and initial states."""
+    """Plays trials on the first num_tasks tasks of a split; all ways to act meet the same tasks and initial states."""
     oracle = policy.spec.task_dim > 0
     env = TrialEnv(family, num_tasks, episodes, horizon, split, seed, oracle, shift_at, engine=engine)
 

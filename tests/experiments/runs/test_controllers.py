@@ -47,7 +47,7 @@ def test_a_shipped_controller_is_as_good_as_said(name: str) -> None:
 
 
 def test_the_reachers_controller_adapts_across_episodes() -> None:
-    result = evaluate("ReacherGoal", tasks=32)
+    result = evaluate("ReacherGoal", num_tasks=32)
     wiped = result.controls["memory_wiped_each_episode"]
     third, first, wiped_third = result.ci95[2], result.ci95[0], wiped.ci95[2]
     assert third
