@@ -11,7 +11,7 @@ from typing import Any
 import tyro
 
 from limbshift.envs.errors import InputError, RunFailure
-from limbshift.experiments.comparison.config import CompareConfig
+from limbshift.experiments.comparison.config import CompareConfig, TuneConfig
 from limbshift.experiments.configs import (
     BenchConfig,
     DemoConfig,
@@ -20,7 +20,6 @@ from limbshift.experiments.configs import (
     RegressionConfig,
     RenderConfig,
     TrainConfig,
-    TuneConfig,
 )
 from limbshift.experiments.usage_errors import unknown_command, usage_error
 

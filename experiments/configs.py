@@ -1,4 +1,4 @@
-"""What a person may choose, with the help that the command line prints."""
+"""What a person may choose; the docstrings are the command line's help."""
 
 import math
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ WandbMode = Literal["auto", "online", "offline", "disabled"]
 """`auto` is what WANDB_MODE or the user's W&B settings say; else online where a key is configured, else offline."""
 Algorithm = Literal["lstm", "gru", "no-memory"]
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
+NumTasks = Annotated[int, tyro.conf.arg(name="tasks")]
 
 
 @dataclass(frozen=True)
@@ -26,61 +27,61 @@ class TrainConfig:
     """Meta-train a controller on a task family."""
 
     family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")] = ""
-    """Task family, as `limbshift families` lists them; with --robot Limbs (the default), Payload, Ground, Motors or
-    Wiring."""
+    """Task family, as `limbshift families` lists them; with --robot, one of Limbs (the default), Payload, Ground,
+    Motors and Wiring."""
     robot: Path | None = None
-    """MJCF file of a robot of your own."""
+    """MJCF file of your own robot."""
     family_file: str | None = None
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     variant: str = "default"
     """Variant of the family."""
     preset: Path | None = None
-    """File of settings, as `limbshift tune` writes it; options that are given beside it go before."""
+    """Settings that `limbshift tune` found; options on the command line override them."""
     minutes: float | None = None
     """Stop after this much training; 10 if --steps is not given either. With --resume, the new total."""
     steps: int | None = None
     """Stop after this many env steps over all simulations. With --resume, the new total."""
     seed: int = 0
-    """Makes everything: weights, tasks, initial states, exploration."""
+    """Seed of everything: weights, tasks, initial states, exploration."""
     run_dir: Path | None = None
     """Where the run's files go; by default a new directory below runs/."""
     resume: bool = False
     """Go on with the run in --run-dir, with its settings. --minutes or --steps replaces its budget; --device, --wandb,
     --eval-minutes, --video-minutes and --family-file may change too; what contradicts the run is refused."""
     num_envs: int = 64
-    """Trials side by side."""
+    """Number of trials that run in parallel."""
     episodes: int | None = None
     """Episodes in a trial; by default the family's."""
     horizon: int | None = None
     """Steps in an episode; by default the family's."""
     device: Device = "auto"
-    """Where the network lives, and MuJoCo Warp; auto is the GPU where there is one."""
+    """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
     physics: EngineName = "mujoco"
-    """The simulator: MuJoCo on CPU threads, or MuJoCo Warp beside the network (install .[gpu])."""
+    """Simulator: MuJoCo on CPU threads, or MuJoCo Warp on the network's device (pip install '.[gpu]')."""
     wandb: WandbMode = "auto"
-    """Weights & Biases; auto is online where an API key is configured, else offline."""
+    """Weights & Biases mode; auto is online if an API key is configured, else offline."""
     no_memory: bool = False
-    """Train without state, previous action and reward: what a robust policy reaches alone."""
+    """Train without recurrent state, previous action and reward: a robust policy to compare with."""
     observe_task: bool = False
-    """Show the policy its task: the oracle."""
+    """Show the policy its task: an oracle to compare with."""
     hide_reward: bool = False
-    """Adapt from observations and actions alone, as a robot in the field must."""
+    """Hide the reward: adapt from observations and actions alone, as a robot in the field must."""
     train_tasks: int | None = None
-    """Train on this many tasks, drawn once, over and over; by default on the family's own, mostly without end."""
+    """Train on only this many tasks, drawn once; by default on all of the family's, mostly an unlimited number."""
     shift_probability: float = 0.0
-    """Share of trials whose task changes once, unannounced, at a random step."""
+    """Probability that a trial's task changes once, unannounced, at a random step."""
     gamma: float | None = None
-    """Discount; by default the family's."""
+    """Discount factor; by default the family's."""
     initial_log_std: float | None = None
-    """Logarithm of the deviation of an untrained policy's actions; by default the family's."""
+    """Log standard deviation of an untrained policy's actions; by default the family's."""
     hidden_size: int = 128
     """Width of the encoder and of the recurrent cell."""
     cell: RecurrentCell = "lstm"
-    """What remembers: an LSTM, or a GRU, which is smaller."""
+    """Recurrent cell: an LSTM, or a GRU, which is smaller."""
     eval_minutes: float = 2.0
-    """Training minutes between looks at held-out tasks."""
+    """Minutes of training between evaluations on held-out tasks."""
     video_minutes: float = 10.0
-    """Training minutes between rollout videos; one is written at the end in any case."""
+    """Minutes of training between videos; one is always made at the end."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
 
     def __post_init__(self) -> None:
@@ -117,37 +118,38 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Measure how a controller adapts to tasks that it has not seen, beside controls."""
+    """Measure how a controller adapts to unseen tasks, beside controls without memory and random actions."""
 
     controller: tyro.conf.Positional[ControllerArgument]
     """A run directory, a .safetensors file, or the name of a shipped controller."""
     split: str = "heldout"
-    """train, heldout or extrapolation."""
-    tasks: int = 64
+    """Which tasks: train, heldout or extrapolation."""
+    num_tasks: NumTasks = 64
     """Number of tasks, one trial on each."""
     episodes: int | None = None
     """Episodes in a trial; by default as trained."""
     horizon: int | None = None
     """Steps in an episode; by default as trained."""
     seed: int = 0
-    """Which tasks and initial states of the split."""
+    """Seed of the tasks and initial states."""
     sample: bool = False
-    """Sample actions rather than take the mean."""
+    """Sample actions instead of taking the mean."""
     shift_at: int | None = None
     """Change each trial's task before this step, unannounced; the first step of a trial is 0."""
     device: Device = "auto"
-    """Where the network lives, and MuJoCo Warp; auto is the GPU where there is one."""
+    """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
     physics: EngineName = "mujoco"
-    """The simulator, whichever the controller was trained on: mujoco or warp."""
+    """Simulator; it need not be the one that the controller was trained on."""
     json: Path | None = None
-    """Write everything to this JSON file."""
+    """Write all results to this JSON file."""
     plot: Path | None = None
     """Draw the adaptation curve to this PNG file."""
     family_file: str | None = None
     """The family of your own that the controller was trained on: FILE.py:Class or module:Class. Its code is run."""
 
     def __post_init__(self) -> None:
-        for name in ("tasks", "episodes", "horizon"):
+        require_positive("tasks", self.num_tasks)
+        for name in ("episodes", "horizon"):
             require_positive(name, getattr(self, name))
 
 
@@ -158,11 +160,11 @@ class RenderConfig:
     controller: tyro.conf.Positional[ControllerArgument]
     """A run directory, a .safetensors file, or the name of a shipped controller."""
     split: str = "heldout"
-    """train, heldout or extrapolation."""
-    tasks: int = 3
-    """Number of tasks."""
+    """Which tasks: train, heldout or extrapolation."""
+    num_tasks: NumTasks = 3
+    """Number of tasks, shown side by side."""
     seed: int = 0
-    """Which tasks and initial states of the split."""
+    """Seed of the tasks and initial states."""
     episodes: int | None = None
     """Episodes in a trial; by default as trained."""
     horizon: int | None = None
@@ -170,23 +172,24 @@ class RenderConfig:
     out: Path = Path("adaptation.mp4")
     """The video file."""
     device: Device = "auto"
-    """Where the network lives, and MuJoCo Warp; auto is the GPU where there is one."""
+    """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
     physics: EngineName = "mujoco"
-    """The simulator, whichever the controller was trained on: mujoco or warp."""
+    """Simulator; it need not be the one that the controller was trained on."""
     family_file: str | None = None
     """The family of your own that the controller was trained on: FILE.py:Class or module:Class. Its code is run."""
 
     def __post_init__(self) -> None:
-        for name in ("tasks", "episodes", "horizon"):
+        require_positive("tasks", self.num_tasks)
+        for name in ("episodes", "horizon"):
             require_positive(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
 class FamiliesConfig:
-    """List the task families, or tell all about one."""
+    """List the task families, or describe one."""
 
     family: tyro.conf.Positional[Annotated[str | None, tyro.conf.arg(metavar="FAMILY")]] = None
-    """Name of a family."""
+    """Family to describe."""
     markdown: bool = False
     """Print the list as a Markdown table, as in the README."""
     picture: Path | None = None
@@ -195,14 +198,14 @@ class FamiliesConfig:
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Train a small controller for about 90 seconds, evaluate it, and render it adapting."""
+    """Train a small controller for about 90 seconds, evaluate it, and make a video of it adapting."""
 
     out: Path | None = None
-    """Directory for the results; by default runs/demo, numbered if taken."""
+    """Directory for the results; by default runs/demo, with a number if that is taken."""
     minutes: float = 1.5
     """Minutes of training."""
     wandb: WandbMode = "auto"
-    """Weights & Biases; auto is online where an API key is configured, else offline."""
+    """Weights & Biases mode; auto is online if an API key is configured, else offline."""
 
     def __post_init__(self) -> None:
         require_positive("minutes", self.minutes)
@@ -210,32 +213,32 @@ class DemoConfig:
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Measure speed on this machine: the simulator alone, our env, and the whole of training."""
+    """Measure the speed of this machine: of the simulator alone, of our env, and of training."""
 
     family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")] = "HalfCheetahDir"
     """Task family."""
     num_envs: int = 64
-    """Trials side by side."""
+    """Number of trials that run in parallel."""
     episodes: int = 2
     """Episodes in a trial."""
     horizon: int = 100
     """Steps in an episode."""
     device: Device = "auto"
-    """Where the network lives, and MuJoCo Warp; auto is the GPU where there is one."""
+    """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
     physics: EngineName = "mujoco"
-    """The simulator: MuJoCo on CPU threads, or MuJoCo Warp beside the network."""
+    """Simulator: MuJoCo on CPU threads, or MuJoCo Warp on the network's device."""
     rounds: int = 15
-    """How often each thing is measured; the median counts."""
+    """How often each speed is measured; medians are printed."""
     gpu: bool = False
-    """Measure both simulators instead, over several numbers of worlds, and the time that learning takes on each."""
+    """Compare the two simulators instead: speed by number of parallel trials, and time to learn."""
     worlds: tuple[int, ...] = (64, 256, 1024, 4096, 16384)
-    """With --gpu: numbers of trials side by side."""
+    """With --gpu: numbers of parallel trials."""
     seconds: float = 3.0
-    """With --gpu: for how long each thing is measured."""
+    """With --gpu: seconds for which each speed is measured."""
     goal: float = 200.0
-    """With --gpu: the return per episode that learning is timed to."""
+    """With --gpu: return per episode that counts as learnt."""
     minutes: float = 5.0
-    """With --gpu: when learning is given up."""
+    """With --gpu: minutes after which learning is given up."""
 
     def __post_init__(self) -> None:
         for name in ("num_envs", "episodes", "horizon", "rounds", "seconds", "minutes"):
@@ -247,47 +250,13 @@ class BenchConfig:
 
 
 @dataclass(frozen=True)
-class TuneConfig:
-    """Search settings of training on a family, and write the best as a preset for `train --preset`."""
-
-    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
-    """Task family."""
-    minutes: float = 60.0
-    """Begin no training after this much time; it takes at least eight trainings to find anything."""
-    trial_minutes: float = 2.0
-    """Training by each of the settings tried, unless it is given up."""
-    algorithms: tuple[Algorithm, ...] = ("lstm",)
-    """lstm, gru, no-memory: where more than one is given, which of them is searched too."""
-    variant: str = "default"
-    """Variant of the family."""
-    seed: int = 0
-    """Makes the search, and everything in each training."""
-    num_envs: int = 64
-    """Trials side by side."""
-    episodes: int | None = None
-    """Episodes in a trial; by default the family's."""
-    horizon: int | None = None
-    """Steps in an episode; by default the family's."""
-    tasks: int = 64
-    """Tasks that settings are judged by: of the training range, so that those held out stay unseen."""
-    out: Path = Path("preset.json")
-    """The preset, which is written anew whenever better settings are found."""
-
-    def __post_init__(self) -> None:
-        for name in ("minutes", "trial_minutes", "num_envs", "episodes", "horizon", "tasks"):
-            require_positive(name, getattr(self, name))
-        if not self.algorithms:
-            raise InputError("algorithms is empty, expected some of lstm, gru, no-memory")
-
-
-@dataclass(frozen=True)
 class RegressionConfig:
-    """Meta-learn to fit lines and sinusoids from a few points, by an LSTM and by MAML: the idea, in a minute."""
+    """Show the idea of meta-learning in a minute: an LSTM and MAML fit lines and sinusoids from a few points."""
 
     seed: int = 0
-    """Makes weights, functions and points."""
+    """Seed of weights, functions and points."""
     iterations: int = 400
-    """Steps of meta-training, of each learner on each kind of function."""
+    """Meta-training steps of each learner on each kind of function."""
     plot: Path | None = None
     """Draw the errors to this PNG file."""
 
@@ -296,6 +265,6 @@ class RegressionConfig:
 
 
 def require_positive(name: str, value: float | None) -> None:
-    """InputError unless value is None or a finite number above 0."""
+    """Raises InputError unless value is None or a finite number above 0."""
     if value is not None and not (value > 0 and math.isfinite(value)):
         raise InputError(f"{name} is {value}, expected a number above 0")

@@ -44,7 +44,7 @@ class Shares(NamedTuple):
 
 
 def run_bench(config: BenchConfig, console: Console | None = None) -> None:
-    """The command."""
+    """Runs the command."""
     console = console or Console()
     if config.gpu:
         run_gpu_bench(config, console)
@@ -68,7 +68,7 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
 
 
 def physics_rates(family: TaskFamily, config: BenchConfig) -> PhysicsRates:
-    """The bare loop beside our env; a first round warms up."""
+    """Measures the bare loop beside our env; a first round warms up."""
     engine = choose_engine(config.physics, choose_device(config.device))
     env = TrialEnv(family, config.num_envs, config.episodes, config.horizon, engine=engine)
     generator = torch.Generator().manual_seed(0)
@@ -86,7 +86,7 @@ def physics_rates(family: TaskFamily, config: BenchConfig) -> PhysicsRates:
 
 
 def bare_seconds(env: TrialEnv, actions: Tensor) -> float:
-    """The loop without us: the same initial states and controls, the same number of threads."""
+    """Times the loop without us: the same initial states and controls, the same number of threads."""
     env.task_env.seed(0)
     env.reset()
     physics, substeps = env.task_env.physics, env.task_env.robot.frame_skip
@@ -110,13 +110,13 @@ def bare_seconds(env: TrialEnv, actions: Tensor) -> float:
 
 
 def now(env: TrialEnv) -> float:
-    """Seconds, when the env's device has come so far."""
+    """Returns seconds, when the env's device has come so far."""
     wait_for(env.task_env.device)
     return time.perf_counter()
 
 
 def env_seconds(env: TrialEnv, actions: Tensor) -> float:
-    """A trial of our env, without the drawing of its tasks."""
+    """Times a trial of our env, without the drawing of its tasks."""
     env.task_env.seed(0)
     env.reset()
     start = now(env)
@@ -126,7 +126,7 @@ def env_seconds(env: TrialEnv, actions: Tensor) -> float:
 
 
 def training_rate(family: TaskFamily, config: BenchConfig) -> tuple[float, Shares]:
-    """Median rate of meta-training's iterations, and where their time goes."""
+    """Returns the median rate of meta-training's iterations, and where their time goes."""
     device = choose_device(config.device)
     trainer = make_trainer(
         family,

@@ -19,7 +19,7 @@ EPISODES, HORIZON = 2, 100
 
 
 def run_demo(config: DemoConfig, console: Console | None = None) -> Path:
-    """The command. Returns the directory of the results."""
+    """Runs the command. Returns the directory of the results."""
     console = console or Console()
     run = config.out or free_directory(Path("runs/demo"))
     console.print("A cheetah is to run forward or backward, and is not told which: it must find out from rewards.")
@@ -36,7 +36,7 @@ def run_demo(config: DemoConfig, console: Console | None = None) -> Path:
 
 
 def summary(result: Adaptation, run: Path) -> str:
-    """The last screen."""
+    """Returns the last screen."""
     off, random = result.controls["memory_off"], result.controls["random"]
     time = result.adaptation_time_s
     adapted = (

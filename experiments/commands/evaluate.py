@@ -19,7 +19,7 @@ def evaluate(
     controller: str | Path | Controller,
     *,
     split: str = "heldout",
-    tasks: int = 64,
+    num_tasks: int = 64,
     episodes: int | None = None,
     horizon: int | None = None,
     seed: int = 0,
@@ -29,15 +29,23 @@ def evaluate(
     physics: EngineName = "mujoco",
     family: TaskFamily | None = None,
 ) -> Adaptation:
-    """Trials of a controller on a split's tasks, and of its controls on the same.
+    """Measures how a controller adapts: plays trials on a split's tasks, and its controls on the same.
 
-    controller: a run directory, a file, a shipped name, or a loaded controller.
-    episodes, horizon: the trial's shape, by default as trained.
-    shift_at: the step of the trial before which its task changes.
-    device, physics: where the network lives; "mujoco" or "warp", whichever it was trained on.
-    family: the family, where it is one of the caller's own.
+    controller: a run directory, a .safetensors file, a shipped name, or a loaded controller.
+    split: "train", "heldout" or "extrapolation". num_tasks: how many of its tasks, one trial on each.
+    episodes, horizon: episodes in a trial and steps in an episode; by default as trained.
+    sample: whether actions are sampled, rather than the mean taken.
+    shift_at: the step of the trial before which its task changes; the first is 0.
+    device: where the network runs. physics: "mujoco" or "warp", whichever the controller was trained on.
+    family: the family, if it is the caller's own.
+
+    Raises InputError (a ValueError) for a controller that cannot be found or a value that cannot be used.
+
+    >>> result = evaluate("HalfCheetahDir", num_tasks=2, horizon=20)
+    >>> [len(trial) for trial in result.returns], sorted(result.controls)
+    ([2, 2], ['memory_off', 'memory_wiped_each_episode', 'random'])
     """
-    for name, value in (("tasks", tasks), ("episodes", episodes), ("horizon", horizon)):
+    for name, value in (("num_tasks", num_tasks), ("episodes", episodes), ("horizon", horizon)):
         require_positive(name, value)
     loaded, family = load_with_family(controller, family)
     place = choose_device(device)
@@ -45,7 +53,7 @@ def evaluate(
         deepcopy(loaded.policy).to(place),
         family,
         split,
-        num_tasks=tasks,
+        num_tasks=num_tasks,
         episodes=episodes or loaded.card.episodes_per_trial,
         horizon=horizon or loaded.card.horizon,
         seed=seed,
@@ -56,7 +64,7 @@ def evaluate(
 
 
 def run_evaluate(config: EvaluateConfig) -> None:
-    """The command."""
+    """Runs the command."""
     for path in (config.json, config.plot):
         if path:
             check_writable(path)
@@ -64,7 +72,7 @@ def run_evaluate(config: EvaluateConfig) -> None:
     result = evaluate(
         controller,
         split=config.split,
-        tasks=config.tasks,
+        num_tasks=config.num_tasks,
         episodes=config.episodes,
         horizon=config.horizon,
         seed=config.seed,

@@ -40,14 +40,14 @@ class TrainingRate(NamedTuple):
 
 
 def run_gpu_bench(config: BenchConfig, console: Console) -> None:
-    """Print a table for each simulator, and how long learning takes on each."""
+    """Prints a table for each simulator, and how long learning takes on each."""
     if config.device == "auto" and not torch.cuda.is_available():
         raise InputError(
             "bench --gpu found no CUDA device, expected one, or --device cpu with small --worlds to try it"
         )
     device = choose_device(config.device)
     family = make_family(config.family)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU: nothing here tells of a GPU"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU, which says nothing of a GPU"
     console.print(f"{family.name}, trials of {config.episodes} x {config.horizon}, network on {name}", highlight=False)
     for physics in PHYSICS:
         console.print(speed_table(physics, family, config, device))
@@ -56,7 +56,7 @@ def run_gpu_bench(config: BenchConfig, console: Console) -> None:
 
 
 def speed_table(physics: EngineName, family: TaskFamily, config: BenchConfig, device: torch.device) -> Table:
-    """A row for each number of worlds."""
+    """Returns a table with a row for each number of worlds."""
     table = Table(title=f"physics on {physics}", title_justify="left")
     for column in ("worlds", "env steps/s", "training steps/s", "physics", "policy", "update", "device memory, GiB"):
         table.add_column(column, justify="right")
@@ -68,7 +68,7 @@ def speed_table(physics: EngineName, family: TaskFamily, config: BenchConfig, de
 def speed_cells(
     physics: EngineName, worlds: int, family: TaskFamily, config: BenchConfig, device: torch.device
 ) -> list[str]:
-    """What a row says; where the device's memory is too small, that alone."""
+    """Returns what a row says; where the device's memory is too small, that alone."""
     try:
         env_rate = env_steps_per_second(physics, worlds, family, config, device)
         rate = training_rate(physics, worlds, family, config, device)
@@ -81,7 +81,7 @@ def speed_cells(
 def env_steps_per_second(
     physics: EngineName, worlds: int, family: TaskFamily, config: BenchConfig, device: torch.device
 ) -> float:
-    """Of trials under random actions, without a network."""
+    """Returns the rate of trials under random actions, without a network."""
     env = TrialEnv(family, worlds, config.episodes, config.horizon, engine=choose_engine(physics, device))
     action = 2 * torch.rand(worlds, env.task_env.action_dim, device=env.task_env.device) - 1
     env.reset()
@@ -96,7 +96,7 @@ def env_steps_per_second(
 
 
 def per_second(work: Callable[[], None], seconds: float, device: torch.device) -> float:
-    """How often the work is done in a second, when the device is done with it."""
+    """Returns how often the work is done in a second, when the device is done with it."""
     for _ in range(WARM_UP):
         work()
     wait_for(device)
@@ -113,7 +113,7 @@ def per_second(work: Callable[[], None], seconds: float, device: torch.device) -
 def training_rate(
     physics: EngineName, worlds: int, family: TaskFamily, config: BenchConfig, device: torch.device
 ) -> TrainingRate:
-    """Over as many iterations as the time allows, at least one."""
+    """Returns the rate over as many iterations as the time allows, at least one."""
     trainer = bench_trainer(physics, worlds, family, config, device)
     for _ in range(WARM_UP):
         trainer.iterate(0.0)
@@ -136,7 +136,7 @@ def training_rate(
 
 
 def learning_sentence(physics: EngineName, config: BenchConfig, device: torch.device) -> str:
-    """How long it takes to learn the direction family, with the number of worlds that suits the simulator."""
+    """Says how long it takes to learn the direction family, with the number of worlds that suits the simulator."""
     family, worlds = make_family(LEARNED), min(LEARNING_WORLDS[physics], max(config.worlds))
     bench_trainer(physics, worlds, family, config, device).iterate(0.0)  # compiles
     trainer = bench_trainer(physics, worlds, family, config, device)
@@ -153,7 +153,7 @@ def learning_sentence(physics: EngineName, config: BenchConfig, device: torch.de
 def bench_trainer(
     physics: EngineName, worlds: int, family: TaskFamily, config: BenchConfig, device: torch.device
 ) -> Trainer:
-    """A trainer as `limbshift train` makes it."""
+    """Returns a trainer as `limbshift train` makes it."""
     return make_trainer(
         family,
         num_envs=worlds,
@@ -165,6 +165,6 @@ def bench_trainer(
 
 
 def wait_for(device: torch.device) -> None:
-    """Until a GPU has done all that it was given."""
+    """Waits until a GPU has done all that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

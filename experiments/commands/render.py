@@ -24,7 +24,7 @@ def render(
     *,
     out: str | Path = RenderConfig.out,
     split: str = "heldout",
-    tasks: int = 3,
+    num_tasks: int = 3,
     seed: int = 0,
     episodes: int | None = None,
     horizon: int | None = None,
@@ -38,7 +38,7 @@ def render(
         controller: a run directory, a file, a shipped name, or a loaded controller.
         out: the mp4 file.
         split: "train", "heldout" or "extrapolation".
-        tasks: number of tasks.
+        num_tasks: how many of its tasks, side by side.
         seed: which tasks and initial states of the split.
         episodes, horizon: the trial's shape, by default as trained.
         device, physics: where the network lives; "mujoco" or "warp", whichever it was trained on.
@@ -47,12 +47,12 @@ def render(
     Raises InputError for a value that cannot be used, RenderingError where there is no OpenGL or no ffmpeg.
 
     >>> import limbshift
-    >>> path = limbshift.render("ReacherGoal", out="reacher.mp4", tasks=2)  # doctest: +SKIP
+    >>> path = limbshift.render("ReacherGoal", out="reacher.mp4", num_tasks=2)  # doctest: +SKIP
     """
     config = RenderConfig(
         str(controller),
         split,
-        tasks,
+        num_tasks,
         seed=seed,
         episodes=episodes,
         horizon=horizon,
@@ -85,7 +85,7 @@ def film(controller: Controller, family: TaskFamily, config: RenderConfig) -> ND
     policy = deepcopy(controller.policy).to(device)
     env = TrialEnv(
         family,
-        config.tasks,
+        config.num_tasks,
         config.episodes or controller.card.episodes_per_trial,
         horizon=config.horizon or controller.card.horizon,
         split=config.split,
@@ -94,6 +94,6 @@ def film(controller: Controller, family: TaskFamily, config: RenderConfig) -> ND
         engine=choose_engine(config.physics, device),
     )
     try:
-        return record_trials(PolicyActor(policy, config.tasks), env, config.out)
+        return record_trials(PolicyActor(policy, config.num_tasks), env, config.out)
     finally:
         env.close()

@@ -15,8 +15,9 @@ from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.comparison.config import TuneConfig
 from limbshift.experiments.comparison.timed_training import TimedTraining
-from limbshift.experiments.configs import Algorithm, TrainConfig, TuneConfig
+from limbshift.experiments.configs import Algorithm, TrainConfig
 from limbshift.experiments.runs.presets import save_preset
 from limbshift.meta.evaluation.trials import Act
 from limbshift.meta.rl2.build import make_trainer
@@ -38,7 +39,7 @@ Settings = dict[str, Any]
 
 
 def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
-    """The command. Returns the preset's path."""
+    """Runs the command. Returns the preset's path."""
     console = console or Console()
     if not find_spec("optuna"):
         raise InputError("tune needs optuna: pip install '.[tune]'")
@@ -65,7 +66,7 @@ def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
 
 
 def default_settings(config: TuneConfig, family: TaskFamily) -> Settings:
-    """What training does unasked: the first that is tried."""
+    """Returns what training does by default: the first settings that are tried."""
     ppo = PPOConfig()
     return {
         "algorithm": config.algorithms[0],
@@ -82,7 +83,7 @@ def default_settings(config: TuneConfig, family: TaskFamily) -> Settings:
 
 
 def suggest(trial: "Trial", config: TuneConfig, family: TaskFamily) -> Settings:
-    """The settings to try next."""
+    """Returns the settings to try next."""
     return {
         "algorithm": trial.suggest_categorical("algorithm", config.algorithms),
         "hidden_size": trial.suggest_categorical("hidden_size", (64, 128, 256)),
@@ -98,18 +99,18 @@ def suggest(trial: "Trial", config: TuneConfig, family: TaskFamily) -> Settings:
 
 
 def algorithm_settings(algorithm: Algorithm) -> Settings:
-    """What makes each of them."""
+    """Returns the options that make an algorithm."""
     return {"cell": "gru" if algorithm == "gru" else "lstm", "no_memory": algorithm == "no-memory"}
 
 
 def train_options(tried: Settings) -> Settings:
-    """What was tried, as options of `limbshift train`."""
+    """Returns what was tried, as options of `limbshift train`."""
     rest = {name: value for name, value in tried.items() if name != "algorithm"}
     return {**algorithm_settings(tried["algorithm"]), **rest}
 
 
 def trainer_of(tried: Settings, config: TuneConfig, family: TaskFamily) -> Trainer:
-    """A training by these settings."""
+    """Returns a trainer with these settings."""
     options = train_options(tried)
     ppo = {name.removeprefix("ppo."): value for name, value in options.items() if name.startswith("ppo.")}
     return make_trainer(
@@ -128,11 +129,11 @@ def trainer_of(tried: Settings, config: TuneConfig, family: TaskFamily) -> Train
 
 
 def train_once(tried: Settings, config: TuneConfig, family: TaskFamily, trial: "Trial") -> float:
-    """Mean return of the last episode after training by these settings; given up where others were better by then."""
+    """Returns the mean return of the last episode after training; gives up where others were better by then."""
     import optuna
 
     trainer = trainer_of(tried, config, family)
-    env = TrialEnv(family, config.tasks, config.episodes, config.horizon, "train", LOOK_SEED)
+    env = TrialEnv(family, config.num_tasks, config.episodes, config.horizon, "train", LOOK_SEED)
     timed = TimedTraining(env, LOOK_SEED, 60 * config.trial_minutes, LOOKS)
 
     def make_act(env: TrialEnv) -> Act:
@@ -156,11 +157,11 @@ def train_once(tried: Settings, config: TuneConfig, family: TaskFamily, trial: "
 
 
 def teller(config: TuneConfig, console: Console) -> Callable[["Study", "FrozenTrial"], None]:
-    """Says what came of each training, and keeps the preset the best so far."""
+    """Returns what says how each training ended, and keeps the best settings so far as the preset."""
 
     def tell(study: "Study", trial: "FrozenTrial") -> None:
         value = trial.value if trial.value is not None else float("nan")
-        outcome = f"return {value:.1f}" if trial.state.name == "COMPLETE" else f"given up at {value:.1f}"
+        outcome = f"mean return {value:.1f}" if trial.state.name == "COMPLETE" else f"given up at {value:.1f}"
         console.print(f"{trial.number + 1}: {outcome}, {in_words(trial.params)}", highlight=False, soft_wrap=True)
         if study.best_trial.number == trial.number:
             about = {"family": config.family, "variant": config.variant, "minutes": config.trial_minutes}
@@ -170,7 +171,7 @@ def teller(config: TuneConfig, console: Console) -> Callable[["Study", "FrozenTr
 
 
 def settings_table(study: "Study") -> Table:
-    """The first, which is what training does unasked, beside the best."""
+    """Returns a table of the default settings beside the best."""
     first, best = study.trials[0], study.best_trial
     table = Table(title="settings", title_justify="left")
     for column in ("", f"default: {first.value:.1f}", f"best of {len(study.trials)}: {best.value:.1f}"):

@@ -1,4 +1,4 @@
-"""Compares methods on one family: trains each, cell by cell, and tells what they returned on the same tasks."""
+"""Compares methods on one family: trains each, and tells what they returned on the same tasks."""
 
 import platform
 from dataclasses import asdict
@@ -31,6 +31,7 @@ from limbshift.experiments.comparison.training_run import (
     write_run,
 )
 from limbshift.experiments.runs.directory import read_json, write_json
+from limbshift.meta.evaluation.statistics import interquartile_mean
 
 LOOKS = 8
 """At a policy while it is being trained."""
@@ -38,23 +39,27 @@ TASK_SEED = 0
 """Which held-out tasks; not the seed of training."""
 CONSUMED = (1, 2, 4, 10, 20)
 """Episodes after which those that adapt by gradient steps are looked at."""
+NO_SCORES = "no scores: add oracle to --methods to have returns scaled from random actions (0) to the oracle (1)"
+"""Said where no oracle was trained."""
 ABOUT, RESULTS, PAGE = "comparison.json", "results.json", "index.html"
 
 
 def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
-    """The command. Returns the directory of the results."""
+    """Runs the command. Returns the directory of the results."""
     console = console or Console()
     methods = open_comparison(config)
     for seed in range(config.seeds):
         for method in methods:
             ensure_run(method, seed, config, console)
     finish_comparison(config.out)
+    if "oracle" not in {run.method for run in read_runs(config.out)}:
+        console.print(NO_SCORES, highlight=False, soft_wrap=True)
     console.print(f"results in {config.out / RESULTS}, page in {config.out / PAGE}", highlight=False, soft_wrap=True)
     return config.out
 
 
 def open_comparison(config: CompareConfig) -> list[str]:
-    """Check what is asked and what the directory holds, before anything is trained. Returns the methods."""
+    """Checks what is asked and what the directory holds, before anything is trained. Returns the methods."""
     family = family_of(config)
     methods = checked_methods(config, family)
     check_writable(config.out / RESULTS)
@@ -66,7 +71,7 @@ def open_comparison(config: CompareConfig) -> list[str]:
 
 
 def finish_comparison(out: Path) -> None:
-    """Write results and page from all runs there are."""
+    """Writes results and page from all runs there are."""
     about, runs = read_json(out / ABOUT), read_runs(out)
     results = summarise_methods(runs)
     content = {**about, "methods": [asdict(result) for result in results], "cells": [asdict(cell) for cell in runs]}
@@ -75,12 +80,12 @@ def finish_comparison(out: Path) -> None:
 
 
 def family_of(config: CompareConfig) -> TaskFamily:
-    """The family, with the tasks to train on that are asked for."""
+    """Returns the family, with the tasks to train on that are asked for."""
     return make_family(config.family, config.variant).with_train_tasks(config.train_tasks)
 
 
 def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:
-    """The methods asked for, each once, and random actions."""
+    """Returns the methods asked for, each once, and random actions."""
     episodes = config.episodes or family.episodes_per_trial
     for name in config.methods:
         if name not in METHODS:
@@ -94,7 +99,7 @@ def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:
 
 
 def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any]:
-    """All that must be the same in the runs of a comparison."""
+    """Returns all that must be the same in the runs of a comparison."""
     return {
         "family": family.name,
         "variant": family.variant,
@@ -103,7 +108,7 @@ def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any
         "num_envs": config.num_envs,
         "episodes": config.episodes or family.episodes_per_trial,
         "horizon": config.horizon or family.horizon,
-        "tasks": config.tasks,
+        "tasks": config.num_tasks,
         "train_tasks": config.train_tasks,
         "cell": config.cell,
         "hide_reward": config.hide_reward,
@@ -112,7 +117,7 @@ def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any
 
 
 def check_same(out: Path, about: dict[str, Any]) -> None:
-    """InputError where the directory holds another comparison."""
+    """Raises InputError where the directory holds another comparison."""
     if not (out / ABOUT).is_file():
         return
     kept = read_json(out / ABOUT)
@@ -122,27 +127,27 @@ def check_same(out: Path, about: dict[str, Any]) -> None:
 
 
 def ensure_run(method: str, seed: int, config: CompareConfig, console: Console | None = None) -> None:
-    """Train a cell if it is not there; its file is written when it is complete. Random actions have one seed."""
+    """Trains a method by a seed unless its file is there, and writes that. Random actions have one seed."""
     path = run_file(config.out, method, seed)
     if path.is_file() or (method == "random" and seed > 0):
         return
     cell = train_method(method, seed, config, family_of(config))
     write_run(config.out, cell)
-    final = finals([cell]).mean()
+    final = float(interquartile_mean(finals([cell]).ravel()))
     spent = f"{cell.looks[-1].seconds:.0f} s, {cell.looks[-1].steps:,} steps"
     where = f"{config.out.name}: {method}, seed {seed}"
     (console or Console()).print(
-        f"{where}: {spent}, return {final:.1f} in the last episode", highlight=False, soft_wrap=True
+        f"{where}: {spent}, IQM of the return in the last episode {final:.1f}", highlight=False, soft_wrap=True
     )
 
 
 def train_method(name: str, seed: int, config: CompareConfig, family: TaskFamily) -> TrainingRun:
-    """Train, looking at held-out tasks on the way, and play all splits at the end."""
+    """Trains, with looks at held-out tasks on the way, and plays all splits at the end."""
     method = METHODS[name]
     episodes, horizon = config.episodes or family.episodes_per_trial, config.horizon or family.horizon
 
     def trials(split: str, episodes: int = episodes) -> TrialEnv:
-        return TrialEnv(family, config.tasks, episodes, horizon, split, TASK_SEED, method.observes_task)
+        return TrialEnv(family, config.num_tasks, episodes, horizon, split, TASK_SEED, method.observes_task)
 
     heldout = trials("heldout")
     timed = TimedTraining(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS)
@@ -160,7 +165,7 @@ def train_method(name: str, seed: int, config: CompareConfig, family: TaskFamily
 
 
 def cpu_model() -> str:
-    """The name that Linux has for the processor; elsewhere its architecture."""
+    """Returns the name that Linux has for the processor; elsewhere its architecture."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,4 +1,4 @@
-"""What a comparison may be told."""
+"""What a comparison, or a search for settings, may be told; the docstrings are the command line's help."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Annotated
 import tyro
 
 from limbshift.agents import RecurrentCell
-from limbshift.experiments.configs import require_positive
+from limbshift.envs.errors import InputError
+from limbshift.experiments.configs import Algorithm, NumTasks, require_positive
 
 
 @dataclass(frozen=True)
@@ -17,33 +18,69 @@ class CompareConfig:
     family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
     """Task family."""
     out: Path
-    """Directory of the results; an interrupted comparison in it goes on."""
+    """Directory of the results; an interrupted comparison in it is continued."""
     methods: tuple[str, ...] = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo")
     """Any of limbshift, rl2, no-memory, oracle, ceiling, maml, ppo, sac, recurrent-ppo and finetune. Random actions are
     always added; scores need oracle."""
     variant: str = "default"
     """Variant of the family."""
     minutes: float = 2.0
-    """Training of each method and seed."""
+    """Minutes of training for each method and seed."""
     seeds: int = 2
-    """How often each is trained."""
+    """Number of training seeds for each method."""
     num_envs: int = 64
-    """Trials, or robots, side by side."""
+    """Number of trials, or robots, that run in parallel."""
     episodes: int | None = None
     """Episodes in a trial; by default the family's."""
     horizon: int | None = None
     """Steps in an episode; by default the family's."""
-    tasks: int = 64
-    """Held-out tasks, the same for all."""
+    num_tasks: NumTasks = 64
+    """Number of held-out tasks, the same for all methods."""
     train_tasks: int | None = None
-    """Tasks to train on; by default the family's own. Fewer show how training overfits to them."""
+    """Train on only this many tasks, which shows overfitting; by default on all of the family's."""
     cell: RecurrentCell = "lstm"
-    """What remembers in rl2 and its oracles."""
+    """Recurrent cell of limbshift, rl2 and the oracles."""
     hide_reward: bool = False
-    """Keep the reward from rl2 and its oracles."""
+    """Hide the reward from limbshift, rl2 and the oracles."""
     first_order: bool = False
-    """Let maml take its gradient steps on a task for constants: cheaper, and blind to how its start shapes them."""
+    """Use first-order MAML: cheaper, without second derivatives."""
 
     def __post_init__(self) -> None:
-        for name in ("minutes", "seeds", "num_envs", "episodes", "horizon", "tasks", "train_tasks"):
+        require_positive("tasks", self.num_tasks)
+        for name in ("minutes", "seeds", "num_envs", "episodes", "horizon", "train_tasks"):
             require_positive(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """Search for good training settings on a family, and write the best as a preset for `train --preset`."""
+
+    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
+    """Task family."""
+    minutes: float = 60.0
+    """Start no further training after this time; allow for eight trainings at least."""
+    trial_minutes: float = 2.0
+    """Minutes of training with each of the settings; losers are given up early."""
+    algorithms: tuple[Algorithm, ...] = ("lstm",)
+    """Any of lstm, gru and no-memory; the search also chooses among them."""
+    variant: str = "default"
+    """Variant of the family."""
+    seed: int = 0
+    """Seed of the search, and of everything in each training."""
+    num_envs: int = 64
+    """Number of trials that run in parallel."""
+    episodes: int | None = None
+    """Episodes in a trial; by default the family's."""
+    horizon: int | None = None
+    """Steps in an episode; by default the family's."""
+    num_tasks: NumTasks = 64
+    """Number of tasks that settings are judged on; from the training range, so that held-out tasks stay unseen."""
+    out: Path = Path("preset.json")
+    """Preset file; rewritten whenever better settings are found."""
+
+    def __post_init__(self) -> None:
+        require_positive("tasks", self.num_tasks)
+        for name in ("minutes", "trial_minutes", "num_envs", "episodes", "horizon"):
+            require_positive(name, getattr(self, name))
+        if not self.algorithms:
+            raise InputError("algorithms is empty, expected some of lstm, gru, no-memory")

@@ -27,7 +27,7 @@ TEMPLATE = Path(__file__).with_name("comparison.html.jinja")
 
 
 def write_page(path: Path, about: dict[str, Any], methods: Sequence[MethodResult], runs: Sequence[TrainingRun]) -> None:
-    """Replace the page."""
+    """Replaces the page."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string(TEMPLATE.read_text()).render(
         about=about,
@@ -47,7 +47,7 @@ def write_page(path: Path, about: dict[str, Any], methods: Sequence[MethodResult
 
 
 def interval(score: Score | None) -> str:
-    """Such as "0.93 (0.88 to 0.97)"."""
+    """Writes a score such as "0.93 (0.88 to 0.97)"."""
     if score is None:
         return "-"
     digits = 0 if abs(score.iqm) >= 100 else 2
@@ -56,7 +56,7 @@ def interval(score: Score | None) -> str:
 
 
 def drawn(shape: tuple[int, int], draw: Callable[[Sequence[Axes]], None]) -> Markup:
-    """A figure with so many panels across and down, as SVG."""
+    """Draws a figure with so many panels across and down, as SVG."""
     across, down = shape
     figure = Figure(figsize=(5 * across, 3.6 * down), layout="constrained")
     draw(list(np.atleast_1d(figure.subplots(down, across)).flat))

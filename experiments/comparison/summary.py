@@ -34,14 +34,14 @@ class MethodResult:
 
 
 def summarise_methods(runs: Sequence[TrainingRun]) -> list[MethodResult]:
-    """In the order of the cells."""
+    """Summarises runs by method, in their order."""
     methods = by_method(runs)
     random = finals(methods["random"])
     oracle = finals(methods["oracle"]) if "oracle" in methods else random
     first = next(iter(methods.values()))
 
     def scored(returns: np.ndarray) -> Score | None:
-        """None where there is no oracle, or one that has not learned more than random actions."""
+        """Scores returns; None where there is no oracle, or one that has not learned more than random actions."""
         return score(normalised(returns, random, oracle)) if oracle.mean() > random.mean() else None
 
     results = []

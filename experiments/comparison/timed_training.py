@@ -86,8 +86,7 @@ class TimedTraining:
         self._calls += 1
         if share >= 1 and self._calls == 1:
             raise InputError(
-                f"minutes is {self.seconds / 60:g}, expected more: one iteration took {self._spent:.1f} s, and one is"
-                " no training"
+                f"minutes is {self.seconds / 60:g}, expected more than one iteration takes, {self._spent:.1f} s here"
             )
         if share * self.num_looks >= len(self.looks) + 1 or share >= 1:
             self.look(steps, make_act)

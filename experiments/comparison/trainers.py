@@ -47,7 +47,7 @@ def train_ours(
 
 
 def train_maml(setting: Setting, timed: TimedTraining) -> MakeAct:
-    """Each task's own copy of a policy, which is improved after each of its episodes."""
+    """Trains a policy of which each task has its own copy, which is improved after each of its episodes."""
     env = TrialEnv(setting.family, setting.num_envs, setting.episodes, setting.horizon, seed=setting.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.seed)
@@ -66,7 +66,7 @@ def train_maml(setting: Setting, timed: TimedTraining) -> MakeAct:
 
 
 def train_random(setting: Setting, timed: TimedTraining) -> MakeAct:
-    """Nothing is learned."""
+    """Acts at random: nothing is learnt."""
 
     def make_act(env: TrialEnv) -> Act:
         return random_actor(env, setting.seed)
@@ -76,7 +76,7 @@ def train_random(setting: Setting, timed: TimedTraining) -> MakeAct:
 
 
 def train_sb3(name: str) -> Callable[[Setting, TimedTraining], MakeAct]:
-    """One of Stable-Baselines3's, which is imported when it is asked for: an optional extra."""
+    """Returns one of Stable-Baselines3's, which is imported when it is asked for: an optional extra."""
 
     def train(setting: Setting, timed: TimedTraining) -> MakeAct:
         from limbshift.experiments.comparison import sb3_baselines

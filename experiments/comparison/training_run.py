@@ -95,27 +95,27 @@ def convert_runs(out: Path) -> None:
 
 
 def by_method(runs: Sequence[TrainingRun]) -> dict[str, list[TrainingRun]]:
-    """Each method's own, in the order of the cells."""
+    """Groups runs by method, in the order of the cells."""
     return {name: [run for run in runs if run.method == name] for name in dict.fromkeys(run.method for run in runs)}
 
 
 def mean_steps(runs: Sequence[TrainingRun]) -> float:
-    """Of training, in all."""
+    """Returns the env steps of training, mean over runs."""
     return float(np.mean([run.looks[-1].steps for run in runs]))
 
 
 def finals(runs: Sequence[TrainingRun], split: str = "heldout") -> np.ndarray:
-    """(seeds, tasks) returns of the last episode."""
+    """Returns the returns of the last episode, (seeds, tasks)."""
     return np.array([np.array(run.splits[split])[:, -1] for run in runs])
 
 
 def finals_at(runs: Sequence[TrainingRun], steps: float) -> np.ndarray:
-    """(seeds, tasks) returns of the last episode on held-out tasks after so many env steps."""
+    """Returns the returns of the last episode on held-out tasks after so many env steps, (seeds, tasks)."""
     return np.array([final_at(run, steps) for run in runs])
 
 
 def final_at(run: TrainingRun, steps: float) -> np.ndarray:
-    """(tasks,): a straight line between two looks, and level before the first and after the last."""
+    """Interpolates one run, (tasks,): a line between two looks, and level before the first and after the last."""
     looked_after = [look.steps for look in run.looks]
     curves = np.array([look.returns for look in run.looks])[:, :, -1].T
     return np.array([np.interp(steps, looked_after, curve) for curve in curves])

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.training_run import TrainingRun, by_method
+from limbshift.experiments.comparison.training_run import TrainingRun, by_method, finals
+from limbshift.meta.evaluation.statistics import interquartile_mean
 
 COLOURS = dict(
     zip(
@@ -26,54 +27,55 @@ FEW_SEEDS = 5
 
 
 def name_methods(figure: Figure) -> None:
-    """Once, above all panels."""
+    """Names the methods once, above all panels."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=6, frameon=False, fontsize=8)
 
 
 def plot_training(axes: Sequence[Axes], runs: Sequence[TrainingRun]) -> None:
-    """By time, and by steps, a line for each seed; what is not trained is a level."""
+    """Draws returns by time, and by steps, a line for each seed; what is not trained is a level."""
     for name, own in by_method(runs).items():
         for run in own:
             style: dict[str, Any] = {"color": COLOURS[name], "label": name if run is own[0] else None}
-            values = [np.mean(np.array(look.returns)[:, -1]) for look in run.looks]
+            values = [interquartile_mean(np.array(look.returns)[:, -1]) for look in run.looks]
             if not run.looks[-1].steps:
                 for panel in axes:
                     panel.axhline(float(values[0]), ls=":", **style)
                 continue
             axes[0].plot([look.seconds for look in run.looks], values, marker=".", **style)
             axes[1].plot([look.steps / 1e6 for look in run.looks], values, marker=".", **style)
-    axes[0].set(xlabel="training, s", ylabel="mean return")
+    axes[0].set(xlabel="training, s", ylabel="return (IQM)")
     axes[1].set(xlabel="env steps, M")
     for panel in axes:
         panel.grid(alpha=0.25)
 
 
 def plot_adaptation(axes: Axes, runs: Sequence[TrainingRun]) -> None:
-    """A line for each method through its mean over seeds, which are dots where they are few."""
+    """Draws a line for each method through the IQM over seeds and tasks; where seeds are few, each is a dot."""
     methods = by_method(runs)
     for place, (name, own) in enumerate(methods.items()):
-        curves = np.array([np.mean(run.splits["heldout"], axis=0) for run in own])
+        returns = np.array([run.splits["heldout"] for run in own])  # (seeds, tasks, episodes)
+        curves = interquartile_mean(returns, axis=1)
         episodes = np.arange(1, curves.shape[1] + 1) + 0.04 * (place - len(methods) / 2)
-        axes.plot(episodes, curves.mean(axis=0), color=COLOURS[name], marker="o", label=name)
+        level = interquartile_mean(np.concatenate(returns), axis=0)
+        axes.plot(episodes, level, color=COLOURS[name], marker="o", label=name)
         if len(curves) < FEW_SEEDS:
             axes.plot(episodes, curves.T, ".", color=COLOURS[name], ms=4, alpha=0.7)
-    axes.set(xlabel="episode of the trial", ylabel="mean return", xticks=range(1, curves.shape[1] + 1))
+    axes.set(xlabel="episode of the trial", ylabel="return (IQM)", xticks=range(1, curves.shape[1] + 1))
     axes.grid(alpha=0.25)
 
 
 def plot_consumed(axes: Axes, runs: Sequence[TrainingRun]) -> None:
-    """Those that adapt by gradient steps, a line for each seed; the others' last episode is a level."""
+    """Draws a line for each seed that adapts by gradient steps; the others' last episode is a level."""
     for name, own in by_method(runs).items():
         if not own[0].consumed:
-            level = np.mean([np.array(run.splits["heldout"])[:, -1] for run in own])
-            axes.axhline(float(level), color=COLOURS[name], ls=":", lw=1, label=name)
+            axes.axhline(float(interquartile_mean(finals(own).ravel())), color=COLOURS[name], ls=":", lw=1, label=name)
             continue
         for run in own:
             episodes = [each.episodes for each in run.consumed]
-            values = [np.mean(each.returns) for each in run.consumed]
+            values = [interquartile_mean(np.array(each.returns)) for each in run.consumed]
             axes.plot(episodes, values, color=COLOURS[name], marker="o", label=name if run is own[0] else None)
-    axes.set(xlabel="episodes consumed", ylabel="mean return of the next", xscale="log")
+    axes.set(xlabel="episodes consumed", ylabel="return of the next (IQM)", xscale="log")
     ticks = sorted({each.episodes for run in runs for each in run.consumed})
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()

@@ -18,7 +18,7 @@ COLOURS = {
 
 
 def plot_adaptation(result: Adaptation, path: Path) -> None:
-    """A PNG: return by episode with intervals, and the reward at each step of the first and last episode."""
+    """Writes a PNG: return by episode with intervals, and the reward at each step of the first and last episode."""
     figure = Figure(figsize=(11, 4.2), dpi=130, layout="constrained")
     left, right = figure.subplots(1, 2)
     _plot_returns(left, result)
@@ -29,7 +29,7 @@ def plot_adaptation(result: Adaptation, path: Path) -> None:
 
 
 def legend_above(axes: Axes) -> None:
-    """Where it hides no line."""
+    """Puts the legend where it hides no line."""
     axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 

@@ -24,7 +24,7 @@ _LABEL = 24
 
 
 def save_contact_sheet(path: Path) -> None:
-    """Write a PNG of all registered families' robots, each named; raises RenderingError where there is no GL."""
+    """Writes a PNG of all registered families' robots, each named; raises RenderingError where there is no GL."""
     robots: dict[str, TaskFamily] = {}
     for name in families():
         family = make_family(name)
@@ -41,7 +41,7 @@ def save_contact_sheet(path: Path) -> None:
 
 
 def portrait(family: TaskFamily) -> Image.Image:
-    """A picture of the family's unmodified robot at rest."""
+    """Renders the family's unmodified robot at rest."""
     env = TaskEnv(family, 1)
     env.set_tasks([{}], env.all_envs)
     env.begin_episodes(env.all_envs)

@@ -19,14 +19,14 @@ LABELS = {
 
 
 def tasks_phrase(result: Adaptation) -> str:
-    """Such as "64 held-out tasks never trained on"."""
+    """Describes tasks, such as "64 held-out tasks never trained on"."""
     seen = "never trained on" if result.unseen else "the same as in training"
     split = result.split.replace("heldout", "held-out")
     return f"{result.num_tasks} {split} tasks, {seen}"
 
 
 def print_adaptation(result: Adaptation, console: Console | None = None) -> None:
-    """A row for each episode, a column for each way to act."""
+    """Prints a row for each episode, a column for each way to act."""
     console = console or Console()
     variant = "" if result.variant == "default" else f" ({result.variant})"
     title = f"{result.family}{variant}: return per episode on {tasks_phrase(result)}"
@@ -50,7 +50,7 @@ def print_adaptation(result: Adaptation, console: Console | None = None) -> None
 
 
 def shift_sentence(shift: Shift) -> str:
-    """What the change of task cost."""
+    """Says what the change of task cost."""
     change = f"Tasks changed before step {shift.at_step}: reward per step {shift.reward_before:.2f} before"
     time = shift.recovery_time_s
     if time == 0:
@@ -60,7 +60,7 @@ def shift_sentence(shift: Shift) -> str:
 
 
 def _cell(figures: AdaptationCurve, episode: int) -> str:
-    """IQM and, on a line of its own, its interval."""
+    """Writes the IQM and, on a line of its own, its interval."""
     iqm, interval = figures.iqm[episode], figures.ci95[episode]
     digits = 0 if abs(iqm) >= 100 else 1
     return f"{iqm:.{digits}f}" + (f"\n{interval[0]:.{digits}f} to {interval[1]:.{digits}f}" if interval else "")

@@ -129,8 +129,7 @@ def lies_above(one: Summary, other: Summary) -> bool:
 
 
 def shift_costs(played: TrialRewards, random: TrialRewards, at_step: int) -> tuple[float, float, int | None]:
-    """Returns the mean reward before a change of task at this step of the trial, at its worst after, and the steps
-    until it is back."""
+    """Returns the mean reward before a change of task at a step, at its worst after, and steps until it is back."""
     curve, horizon = played.reward.mean(axis=0).reshape(-1), played.reward.shape[-1]
     window = min(WINDOW, at_step, len(curve) - at_step)
     before = float(curve[at_step - window : at_step].mean())

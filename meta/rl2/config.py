@@ -8,26 +8,26 @@ class PPOConfig:
     """How the policy is improved."""
 
     learning_rate: float = 7e-4
-    """Adam's step size at the start."""
+    """Adam's learning rate at the start."""
     final_learning_rate: float = 1e-4
-    """Adam's step size at the end of the budget; it falls linearly, and does not rise again when a resumed run's budget
-    is raised."""
+    """Adam's learning rate at the end of the budget; it falls linearly, and does not rise again where a resumed run is
+    given a larger budget."""
     clip_coef: float = 0.2
-    """How far a step may move an action's probability ratio from 1."""
+    """Clipping range of the probability ratio, around 1."""
     gae_lambda: float = 0.95
-    """GAE's lambda."""
+    """Lambda of generalised advantage estimation."""
     vf_coef: float = 0.5
-    """Weight of the value's loss."""
+    """Weight of the value loss."""
     ent_coef: float = 0.002
-    """Weight of the policy's entropy."""
+    """Weight of the entropy bonus."""
     task_coef: float = 0.25
-    """Weight, at the start, of the loss of telling the task from what is remembered; 0 is plain RL²."""
+    """Weight, at the start, of the auxiliary loss by which the memory must tell the task; 0 is plain RL²."""
     final_task_coef: float = 0.0
-    """The same at the end of the budget: by then a policy has its memory, and returns alone count. It moves with the
-    learning rate, and does not go back either."""
+    """Weight of the same loss at the end of the budget; 0 leaves only returns to learn from. It follows the learning
+    rate, and does not go back either."""
     max_grad_norm: float = 0.5
-    """Gradients are clipped to this norm."""
+    """Norm that gradients are clipped to."""
     update_epochs: int = 4
-    """How often each trial is learnt from."""
+    """Passes over the trials of an iteration."""
     num_minibatches: int = 16
-    """Parts that the trials of an iteration are split into, as far as there are trials; a trial stays whole."""
+    """Minibatches per pass; each holds whole trials, so there are at most as many as trials."""

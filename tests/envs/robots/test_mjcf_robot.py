@@ -127,19 +127,19 @@ def test_a_robot_of_another_package_is_trained_from_its_run_alone(tmp_path: Path
     given = ["--robot", str(suite_xml("walker.xml")), "--run-dir", str(run), "--wandb", "disabled"]
     sizes = ["--steps", "1", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8"]
     assert main(["train", "Motors", *given, *sizes]) == 0
-    assert evaluate(run, tasks=2).family == "Motors"
+    assert evaluate(run, num_tasks=2).family == "Motors"
 
 
 def test_a_run_goes_on_and_is_evaluated_without_the_original(tmp_path: Path) -> None:
     original = tmp_path / "my_robot.xml"
     original.write_text(CRAWLER)
     run = train(robot=original, run_dir=tmp_path / "run", **TINY)
-    first = evaluate(run, tasks=4)
+    first = evaluate(run, num_tasks=4)
     assert first.family == "Limbs"
     assert list(first.tasks[0]) == ["trunk_mass", "body_2_mass"]
     original.unlink()
     moved = run.rename(tmp_path / "elsewhere")
-    assert evaluate(moved, tasks=4) == first
+    assert evaluate(moved, num_tasks=4) == first
     assert main(["train", "--resume", "--run-dir", str(moved), "--steps", "100", "--wandb", "disabled"]) == 0
     assert load_with_family(moved)[0].card.steps == 120  # three iterations of 40
     (moved / "robot.mjb").unlink()

@@ -14,8 +14,9 @@ import pytest
 from limbshift.envs.catalogue import make_family
 from limbshift.experiments.cli import main, parse
 from limbshift.experiments.commands.tune import default_settings, train_once
+from limbshift.experiments.comparison.config import TuneConfig
 from limbshift.experiments.comparison.timed_training import TimedTraining
-from limbshift.experiments.configs import TrainConfig, TuneConfig
+from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.presets import FORMAT
 from limbshift.meta.rl2.config import PPOConfig
 
@@ -78,7 +79,7 @@ def test_the_best_settings_become_a_preset(
     assert content["settings"] == {name: value for name, value in expected.items() if name != "algorithm"}
     printed = capsys.readouterr().out
     assert printed.startswith(
-        "1: return -30.0, algorithm lstm, hidden_size 128, gamma 0.98, initial_log_std -0.5, learning_rate 0.0007,"
+        "1: mean return -30.0, algorithm lstm, hidden_size 128, gamma 0.98, initial_log_std -0.5, learning_rate 0.0007,"
     )
     assert "\n2: given up at -1000.0, " in printed
 
@@ -98,7 +99,7 @@ class Doomed:
 
 
 def test_a_loser_is_given_up() -> None:
-    config = TuneConfig("HalfCheetahDir", trial_minutes=0.04, num_envs=8, episodes=2, horizon=5, tasks=4)
+    config = TuneConfig("HalfCheetahDir", trial_minutes=0.04, num_envs=8, episodes=2, horizon=5, num_tasks=4)
     family, trial = make_family("HalfCheetahVel"), Doomed()
     settings = default_settings(config, family)
     with pytest.raises(optuna.TrialPruned):

@@ -97,6 +97,22 @@ def test_bad_input_is_one_line(
     assert captured.err.count("\n") == 1
 
 
+def test_without_an_oracle_it_is_said_what_would_give_scores(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(tmp_path / "out", "--methods", "random") == 0
+    first, second, _ = capsys.readouterr().out.splitlines()
+    own = json.loads((tmp_path / "out" / "results.json").read_text())["methods"][0]
+    told = own["returns"]["iqm"]
+    assert first == f"out: random, seed 0: 0 s, 0 steps, IQM of the return in the last episode {told:.1f}"
+    assert (
+        second == "no scores: add oracle to --methods to have returns scaled from random actions (0) to the oracle (1)"
+    )
+    assert own["score"] is None
+    assert "add oracle to --methods" in (tmp_path / "out" / "index.html").read_text()
+    assert "add oracle to --methods" not in (results / "index.html").read_text()
+
+
 def test_what_ours_and_maml_are_told_reaches_them(tmp_path: Path) -> None:
     settings = []
 
@@ -202,7 +218,7 @@ def test_looking_takes_no_training_time() -> None:
 
 def test_a_budget_below_one_iteration_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert compare(tmp_path / "out", "--methods", "limbshift", "--minutes", "1e-6") == 2
-    assert "minutes is 1e-06, expected more: one iteration took" in capsys.readouterr().err
+    assert "minutes is 1e-06, expected more than one iteration takes, " in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("cells/*"))
 
 

@@ -33,11 +33,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setattr(module, "COMPARISONS", COMPARISONS)
             patch.setattr(module, "OVERFITTING", OVERFITTING)
             patch.setattr(module, "MILESTONES", MILESTONES)
-        small = functools.partial(CompareConfig, num_envs=8, episodes=2, horizon=10, tasks=4)
+        small = functools.partial(CompareConfig, num_envs=8, episodes=2, horizon=10, num_tasks=4)
         patch.setattr(plan, "CompareConfig", small)
         patch.setattr(plan, "TrainConfig", functools.partial(TrainConfig, num_envs=8))
         for module in (plan, markdown):
-            patch.setattr(module, "evaluate", functools.partial(evaluate, tasks=8, horizon=20))
+            patch.setattr(module, "evaluate", functools.partial(evaluate, num_tasks=8, horizon=20))
         config = ResultsConfig(out / "runs", out / "docs" / "results.md")
         run_results(config)
         written = (out / "docs" / "results.md").read_text()

@@ -85,7 +85,7 @@ def driven_by_hand(name: str, dtype: type[np.floating[Any]], torch_too: bool) ->
 def test_driving_a_robot_by_hand_returns_what_evaluation_says(
     name: str, dtype: type[np.floating[Any]], torch_too: bool
 ) -> None:
-    expected = evaluate(name, tasks=3, device="cpu").returns
+    expected = evaluate(name, num_tasks=3, device="cpu").returns
     np.testing.assert_allclose(driven_by_hand(name, dtype, torch_too), expected, rtol=1e-6, atol=1e-6)
 
 
@@ -98,7 +98,7 @@ def test_an_oracle_that_is_shown_tasks_in_another_code_is_refused() -> None:
 
 
 def test_the_reachers_controller_adapts_across_episodes() -> None:
-    result = evaluate("ReacherGoal", tasks=32)
+    result = evaluate("ReacherGoal", num_tasks=32)
     wiped = result.controls["memory_wiped_each_episode"]
     third, first, wiped_third = result.ci95[2], result.ci95[0], wiped.ci95[2]
     assert third
