@@ -15,10 +15,10 @@ from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.devices import choose_device
 from limbshift.experiments.runs.directory import (
     CONFIG,
-    ROBOT,
     free_directory,
     open_run,
     read_json,
+    robot_file,
 )
 from limbshift.experiments.runs.resume import resumed_config
 from limbshift.experiments.runs.session import Session
@@ -60,7 +60,7 @@ def chosen_family(config: TrainConfig) -> TaskFamily:
     kept = read_json(run / CONFIG) if run and (run / CONFIG).is_file() else {}
     name = config.family or kept.get("family", OWN_DEFAULT if config.robot else "")
     if run and kept.get("robot"):
-        return MjcfFamily(name, MjcfRobot.load(run / ROBOT, Path(kept["robot"]).stem))
+        return MjcfFamily(name, MjcfRobot.load(robot_file(run), Path(kept["robot"]).stem))
     if config.robot:
         return MjcfFamily(name, MjcfRobot.from_xml(config.robot))
     return make_family(name, kept.get("variant", config.variant))

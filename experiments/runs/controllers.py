@@ -7,7 +7,7 @@ from limbshift.agents.controller import Controller, ControllerError
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
-from limbshift.experiments.runs.directory import CONTROLLER, ROBOT
+from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, robot_file
 
 SHIPPED = Path(__file__).parents[1] / "controllers"
 
@@ -42,14 +42,14 @@ def load_controller(name: str | Path) -> Controller:
 def load_with_family(name: str | Path | Controller, family: TaskFamily | None = None) -> tuple[Controller, TaskFamily]:
     """A controller, and the family that it was trained on; one of the caller's own is given.
 
-    A robot of the caller's own is the compiled model beside the controller's file.
+    A robot of the caller's own is the one beside the controller's file.
     """
     controller = name if isinstance(name, Controller) else Controller.load(find_controller(name))
     card = controller.card
     if family is None and card.robot:
-        if isinstance(name, Controller) or not (model := find_controller(name).with_name(ROBOT)).is_file():
+        if isinstance(name, Controller) or not (kept := robot_file(find_controller(name).parent)).is_file():
             raise ControllerError(f"controller moves the robot {card.robot}, expected its {ROBOT} beside the file")
-        family = MjcfFamily(card.family, MjcfRobot.load(model, card.robot))
+        family = MjcfFamily(card.family, MjcfRobot.load(kept, card.robot))
     return controller, check_family(controller, family or make_family(card.family, card.variant))
 
 
