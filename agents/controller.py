@@ -44,7 +44,7 @@ class ControllerCard:
     minutes: float = 0.0
     """Of training."""
     robot: str = ""
-    """Name of the user's own robot, whose model lies beside the controller; empty for the families' own."""
+    """Name of the user's own robot, which lies beside the controller; empty for the families' own."""
 
 
 class Controller:

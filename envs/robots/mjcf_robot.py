@@ -12,10 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from limbshift.envs.errors import FamilyError, InputError
+from limbshift.envs.errors import FamilyError
 from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.physics.compile_robot import (
+    compile_robot,
+    has_travelling_joint,
+    heaviest_child_of_the_world,
+    travel_addresses,
+)
 from limbshift.envs.physics.device_array import DeviceArray
-from limbshift.envs.physics.models import give_sky
+from limbshift.envs.physics.mjcf import MjcfSource, RobotError, same_models
+from limbshift.envs.physics.models import MESSAGES
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import dead_motor, factor, friction, mass_factors, motor_sign, slope
 from limbshift.envs.tasks.effects import AddMass
@@ -33,12 +40,6 @@ LOWEST_SHARE = 0.5
 """A robot has fallen where its root is below this share of its initial height."""
 MIN_UPRIGHT_COSINE = math.cos(math.radians(60.0))
 """A robot has fallen where its root is tilted by more than this from how it starts."""
-ALONG_Z = 0.5
-"""A slide joint whose axis has this much of z moves a robot up and down, and not along the ground."""
-
-
-class RobotError(InputError):
-    """An MJCF file that is no robot that could be trained."""
 
 
 class MjcfRobot(Robot):
@@ -59,9 +60,10 @@ class MjcfRobot(Robot):
 
     computed_fields = ("xpos", "xmat")
 
-    def __init__(self, model: mujoco.MjModel, name: str) -> None:
+    def __init__(self, model: mujoco.MjModel, name: str, source: MjcfSource | None = None) -> None:
         self.name = name
         self.compiled = model
+        self._source = source
         self.frame_skip = max(1, round(CONTROL_SECONDS / model.opt.timestep))
         data = mujoco.MjData(model)
         if model.nkey:
@@ -81,24 +83,39 @@ class MjcfRobot(Robot):
 
     @classmethod
     def from_xml(cls, path: Path) -> "MjcfRobot":
-        """The robot of an MJCF file; one that travels is given a ground plane where it has none."""
-        return cls(compile_robot(path), path.stem)
+        """Returns the robot of an MJCF file; one that travels is given a ground plane where it has none.
+
+        Raises RobotError where there is no such file, or where it is no robot that could be trained.
+        """
+        model = compile_robot(path)
+        return cls(model, path.stem, MjcfSource.of(path))
 
     @classmethod
     def load(cls, path: Path, name: str) -> "MjcfRobot":
-        """The robot of a compiled model, as `save` wrote it."""
+        """Returns a robot as `save` wrote it, or as older versions did: a compiled model, of one version of MuJoCo."""
+        if path.suffix != ".mjb":
+            source = MjcfSource.read(path)
+            return cls(compile_robot(path, source), name, source)
         try:
-            return cls(mujoco.MjModel.from_binary_path(str(path)), name)
+            with MESSAGES.expecting(""):  # the error says all that is to be said
+                return cls(mujoco.MjModel.from_binary_path(str(path)), name)
         except ValueError as error:
-            raise RobotError(f"{path} is no compiled model of MuJoCo {mujoco.__version__}: {error}") from error
+            raise RobotError(
+                f"{path} is no model that MuJoCo {mujoco.__version__} compiled, and no other version can read one:"
+                f" {' '.join(str(error).split())}"
+            ) from error
 
     @cached_property
     def start(self) -> DeviceArray:
         return DeviceArray(self.model.key_qpos[0] if self.model.nkey else self.model.qpos0)
 
     def save(self, path: Path) -> None:
-        """Write the compiled model, with its meshes and textures."""
-        mujoco.mj_saveModel(self.compiled, str(path))
+        """Writes the MJCF file with its meshes and textures, as an archive for any version of MuJoCo."""
+        if self._source is None or not same_models(compile_robot(path, self._source), self.compiled):
+            raise RobotError(
+                f"robot {self.name} cannot be kept: not all of its files were found, expected an MJCF file"
+            )
+        self._source.write(path)
 
     @cached_property
     def model(self) -> mujoco.MjModel:
@@ -134,55 +151,6 @@ class MjcfRobot(Robot):
         """(N,) mean distance of the joints from where they start, rad or m."""
         qpos = physics.state("qpos")
         return (qpos - self.start.like(qpos)).abs().mean(dim=-1)
-
-
-def compile_robot(path: Path) -> mujoco.MjModel:
-    """The model of an MJCF file, in which every body and actuator has a name and what travels has a ground."""
-    try:
-        spec = mujoco.MjSpec.from_file(str(path))
-        for number, body in enumerate(spec.bodies[1:], start=1):
-            body.name = body.name or f"body_{number}"
-        for number, actuator in enumerate(spec.actuators, start=1):
-            actuator.name = actuator.name or f"{actuator.target or 'actuator'}_{number}"
-        give_sky(spec)
-        model = spec.compile()
-        root = heaviest_child_of_the_world(model) if model.nbody > 1 else 0
-        plane = mujoco.mjtGeom.mjGEOM_PLANE
-        if root and has_travelling_joint(model, root) and not (model.geom_type == int(plane)).any():
-            spec.worldbody.add_geom(name="ground", type=plane, size=[0, 0, 1])
-            model = spec.compile()
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise RobotError(f"robot {path} does not compile: {reason}, expected an MJCF file") from error
-    if not model.nu:
-        raise RobotError(f"robot {path} has no actuators, expected at least one")
-    for actuator in np.flatnonzero(model.actuator_ctrllimited == 0):
-        name = model.actuator(int(actuator)).name
-        raise RobotError(f"actuator {name} of robot {path} has no ctrlrange, expected one for every actuator")
-    return model
-
-
-def heaviest_child_of_the_world(model: mujoco.MjModel) -> int:
-    """The body whose subtree weighs most, of those that hang on the world."""
-    children = np.flatnonzero(model.body_parentid == 0)[1:]
-    return int(children[np.argmax(model.body_subtreemass[children])])
-
-
-def has_travelling_joint(model: mujoco.MjModel, body: int) -> bool:
-    """Whether a body can move along x against its parent."""
-    return bool(travel_addresses(model, body))
-
-
-def travel_addresses(model: mujoco.MjModel, body: int) -> list[int]:
-    """Where in qpos a body's place along x and y is."""
-    addresses = []
-    for joint in np.flatnonzero(model.jnt_bodyid == body):
-        address, kind = int(model.jnt_qposadr[joint]), int(model.jnt_type[joint])
-        if kind == int(mujoco.mjtJoint.mjJNT_FREE):
-            addresses += [address, address + 1]
-        elif kind == int(mujoco.mjtJoint.mjJNT_SLIDE) and abs(model.jnt_axis[joint, 2]) < ALONG_Z:
-            addresses.append(address)
-    return addresses
 
 
 def position_noise(model: mujoco.MjModel) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
 from limbshift.experiments.configs import Device, TrainConfig, WandbMode
 from limbshift.experiments.runs.budget import budget_spent, name_spent_budget
 from limbshift.experiments.runs.devices import choose_device
-from limbshift.experiments.runs.directory import CHECKPOINT, ROBOT, free_directory, open_run
+from limbshift.experiments.runs.directory import CHECKPOINT, free_directory, open_run, robot_file
 from limbshift.experiments.runs.families import absolute_reference, load_family
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
@@ -179,7 +179,7 @@ def chosen_family(config: TrainConfig) -> TaskFamily:
             )
         return make_family(config.family, config.variant)
     if config.resume and config.run_dir:
-        robot = MjcfRobot.load(config.run_dir / ROBOT, config.robot.stem)
+        robot = MjcfRobot.load(robot_file(config.run_dir), config.robot.stem)
     else:
         robot = MjcfRobot.from_xml(config.robot)
     return MjcfFamily(config.family or OWN_DEFAULT, robot)

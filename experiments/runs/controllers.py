@@ -7,7 +7,7 @@ from limbshift.agents.controller import Controller, ControllerCard, ControllerEr
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.robots.mjcf_robot import KINDS, MjcfFamily, MjcfRobot
-from limbshift.experiments.runs.directory import CONTROLLER, ROBOT
+from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, robot_file
 from limbshift.experiments.runs.families import load_family
 
 SHIPPED = Path(__file__).parents[1] / "controllers"
@@ -66,7 +66,7 @@ def load_with_family(
     """Returns a controller and the family that it was trained on.
 
     A family of the user's own is given, or loaded from `family_file`, "FILE.py:Class". A robot of
-    the user's own is the compiled model beside the controller's file.
+    the user's own is the one beside the controller's file.
     """
     controller = name if isinstance(name, Controller) else Controller.load(find_controller(name))
     card = controller.card
@@ -84,9 +84,9 @@ def family_of_card(card: ControllerCard, name: str | Path | Controller) -> TaskF
         )
     if not card.robot:
         return make_family(card.family, card.variant)
-    if isinstance(name, Controller) or not (model := find_controller(name).with_name(ROBOT)).is_file():
+    if isinstance(name, Controller) or not (kept := robot_file(find_controller(name).parent)).is_file():
         raise ControllerError(f"controller moves the robot {card.robot}, expected its {ROBOT} beside the file")
-    return MjcfFamily(card.family, MjcfRobot.load(model, card.robot))
+    return MjcfFamily(card.family, MjcfRobot.load(kept, card.robot))
 
 
 def check_family(controller: Controller, family: TaskFamily) -> TaskFamily:

@@ -14,8 +14,10 @@ from limbshift.envs.errors import InputError
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint.pt"
 CONTROLLER = "controller.safetensors"
-ROBOT = "robot.mjb"
-"""The compiled model of a robot of the user's own, beside the controller."""
+ROBOT = "robot.zip"
+"""The MJCF file of a robot of the user's own with its meshes and textures, beside the controller."""
+COMPILED_ROBOT = "robot.mjb"
+"""What older runs hold in its place: the model as one version of MuJoCo compiled it."""
 VIDEO = "adaptation.mp4"
 _LOCK = ".lock"
 
@@ -75,6 +77,12 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{path} holds a {type(content).__name__}, expected a JSON object")
     return content
+
+
+def robot_file(run: Path) -> Path:
+    """Returns the file of a run's own robot, in the form in which it is there."""
+    compiled = run / COMPILED_ROBOT
+    return compiled if compiled.is_file() and not (run / ROBOT).is_file() else run / ROBOT
 
 
 def free_directory(path: Path) -> Path:

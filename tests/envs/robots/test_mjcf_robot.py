@@ -1,72 +1,26 @@
-"""Robots that come as a file: those of other projects, and what is wrong with files that are none."""
+"""Robots that come as a file, of other projects too: what is known of them, and how they are trained."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import mujoco
 import numpy as np
 import pytest
 import torch
 
 from limbshift.envs.errors import InputError
-from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.robots.mjcf_robot import KINDS, MjcfFamily, MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.experiments.cli import main
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import train
 from limbshift.experiments.runs.controllers import load_with_family
+from tests.envs.robots.own_robots import CRAWLER, FIXED, TRAVELLERS, begun, suite_xml
 
 TINY: dict[str, Any] = {"steps": 1, "num_envs": 4, "episodes": 2, "horizon": 5, "hidden_size": 8, "wandb": "disabled"}
 
 
-def suite_xml(name: str) -> Path:
-    """A robot of the DeepMind Control Suite."""
-    package = find_spec("dm_control")
-    assert package is not None
-    assert package.origin is not None
-    return Path(package.origin).with_name("suite") / name
-
-
-TRAVELLERS = (
-    *map(gymnasium_xml, ("ant.xml", "half_cheetah.xml", "humanoid.xml", "swimmer.xml")),
-    *map(suite_xml, ("cheetah.xml", "dog.xml", "fish.xml", "humanoid_CMU.xml", "quadruped.xml", "walker.xml")),
-)
-FIXED = (*map(gymnasium_xml, ("pusher_v5.xml", "reacher.xml")), *map(suite_xml, ("finger.xml", "manipulator.xml")))
-
 pytestmark = pytest.mark.filterwarnings("ignore:.*settotalmass")  # half-cheetah's XML uses this deprecated attribute
-
-CRAWLER = """
-<mujoco>
-  <option timestep="0.004"/>
-  <worldbody>
-    <body name="trunk" pos="0 0 0.4">
-      <freejoint/>
-      <geom type="box" size="0.2 0.1 0.05" mass="2"/>
-      <body pos="0.2 0 0">
-        <joint name="knee" type="hinge" axis="0 1 0" range="-60 90"/>
-        <geom type="capsule" size="0.03" fromto="0 0 0 0 0 -0.3" mass="0.5"/>
-      </body>
-    </body>
-  </worldbody>
-  <actuator><position name="servo" joint="knee" kp="20" ctrlrange="-0.5 1.5"/></actuator>
-  <keyframe><key qpos="0 0 0.35 1 0 0 0 0.3" ctrl="0.5"/></keyframe>
-</mujoco>
-"""
-
-
-@pytest.fixture
-def crawler(tmp_path: Path) -> MjcfRobot:
-    path = tmp_path / "crawler.xml"
-    path.write_text(CRAWLER)
-    return MjcfRobot.from_xml(path)
-
-
-def begun(robot: MjcfRobot, kind: str = "Limbs", num_envs: int = 2) -> TaskEnv:
-    env = TaskEnv(MjcfFamily(kind, robot), num_envs)
-    env.begin_tasks(env.all_envs)
-    env.begin_episodes(env.all_envs)
-    return env
 
 
 def test_what_is_known_of_a_robot_by_hand(crawler: MjcfRobot) -> None:
@@ -142,30 +96,9 @@ def test_a_run_goes_on_and_is_evaluated_without_the_original(tmp_path: Path) -> 
     assert evaluate(moved, num_tasks=4) == first
     assert main(["train", "--resume", "--run-dir", str(moved), "--steps", "100", "--wandb", "disabled"]) == 0
     assert load_with_family(moved)[0].card.steps == 120  # three iterations of 40
-    (moved / "robot.mjb").unlink()
-    with pytest.raises(InputError, match=r"moves the robot my_robot, expected its robot\.mjb beside"):
+    (moved / "robot.zip").unlink()
+    with pytest.raises(InputError, match=r"moves the robot my_robot, expected its robot\.zip beside"):
         evaluate(moved)
-
-
-@pytest.mark.parametrize(
-    ("mjcf", "message"),
-    [
-        ("<mujoco><wrldbody/></mujoco>", "unrecognized element Element 'wrldbody', line 1"),
-        ("<mujoco><worldbody><body><geom size='0'/></body></worldbody></mujoco>", "size 0 must be positive"),
-        ("<mujoco><worldbody><body><geom size='1'/></body></worldbody></mujoco>", "has no actuators"),
-        (CRAWLER.replace(' ctrlrange="-0.5 1.5"', ""), "actuator servo of robot .* has no ctrlrange"),
-    ],
-)
-def test_what_is_no_robot_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], mjcf: str, message: str
-) -> None:
-    path = tmp_path / "robot.xml"
-    path.write_text(mjcf)
-    with pytest.raises(InputError, match=message):
-        MjcfRobot.from_xml(path)
-    assert main(["train", "--robot", str(path), "--run-dir", str(tmp_path / "run")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_family_that_robots_do_not_have_is_refused(crawler: MjcfRobot) -> None:
@@ -173,8 +106,23 @@ def test_a_family_that_robots_do_not_have_is_refused(crawler: MjcfRobot) -> None
         MjcfFamily("Motor", crawler)
 
 
-def test_a_broken_model_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "robot.mjb"
-    path.write_bytes(b"no model")
-    with pytest.raises(InputError, match="is no compiled model of MuJoCo"):
-        MjcfRobot.load(path, "x")
+def chain(links: int) -> str:
+    """A robot of so many hinges in a row that MuJoCo takes its Jacobian for sparse."""
+    link = (
+        '<body pos="0.05 0 0"><joint name="j{0}" axis="0 {1} {2}" range="-20 20"/>'
+        '<geom size=".02" fromto="0 0 0 .05 0 0" type="capsule"/>'
+    )
+    bodies = "".join(link.format(number, number % 2, 1 - number % 2) for number in range(links)) + "</body>" * links
+    motor = '<motor joint="j0" ctrlrange="-1 1"/>'
+    return f"<mujoco><worldbody>{bodies}</worldbody><actuator>{motor}</actuator></mujoco>"
+
+
+def test_a_long_chain_has_a_dense_jacobian(tmp_path: Path) -> None:
+    path = tmp_path / "chain.xml"
+    path.write_text(chain(64))
+    plain = mujoco.MjModel.from_xml_path(str(path))
+    robot = MjcfRobot.from_xml(path)
+    assert mujoco.mj_isSparse(plain)
+    assert not mujoco.mj_isSparse(robot.model)
+    robot.save(tmp_path / "robot.zip")
+    assert not mujoco.mj_isSparse(MjcfRobot.load(tmp_path / "robot.zip", "chain").model)

@@ -49,7 +49,7 @@ def test_an_unknown_argument_is_an_error_of_train_itself() -> None:
 def test_a_path_may_be_a_string(tmp_path: Path) -> None:
     run = limbshift.train("HalfCheetahDir", run_dir=str(tmp_path / "run"), steps=1, **TINY)
     assert run == tmp_path / "run"
-    assert limbshift.evaluate(str(run), tasks=2).num_tasks == 2
+    assert limbshift.evaluate(str(run), num_tasks=2).num_tasks == 2
     assert limbshift.load_controller(str(run)).card.steps == 40
 
 

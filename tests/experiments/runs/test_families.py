@@ -101,8 +101,8 @@ def test_render_in_python_takes_strings_and_a_family(file: Path, tmp_path: Path)
     sizes = {"num_envs": 4, "episodes": 2, "horizon": 5, "hidden_size": 8}
     run = limbshift.train(family, run_dir=str(tmp_path / "run"), steps=1, wandb="disabled", **sizes)  # type: ignore[arg-type]
     assert run == tmp_path / "run"
-    assert limbshift.evaluate(str(run), tasks=2, family=family).variant == "heavy"
-    out = limbshift.render(str(run), out=str(tmp_path / "films" / "hop.mp4"), tasks=2, family=family)
+    assert limbshift.evaluate(str(run), num_tasks=2, family=family).variant == "heavy"
+    out = limbshift.render(str(run), out=str(tmp_path / "films" / "hop.mp4"), num_tasks=2, family=family)
     assert out == tmp_path / "films" / "hop.mp4"
     assert out.stat().st_size > 1000
 

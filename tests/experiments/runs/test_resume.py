@@ -124,8 +124,8 @@ def test_a_given_budget_replaces_that_of_the_run(tmp_path: Path) -> None:
     assert last_step(run) > 2 * TRIAL_STEPS
 
 
-def test_a_larger_budget_sends_the_schedules_back_up(run: Path) -> None:
-    """Learning rate and auxiliary weight fall over the whole budget, so that half of a doubled one is spent."""
+def test_after_a_doubled_budget_half_of_it_is_spent(run: Path) -> None:
+    """The trainer is told so; that its learning rate does not rise again is tested with the trainer."""
     with patch.object(Trainer, "iterate", autospec=True, side_effect=Trainer.iterate) as iterate:
         assert resume(run, "--steps", str(4 * TRIAL_STEPS)) == 0
     assert [call.args[1] for call in iterate.call_args_list] == [0.5, 0.75]

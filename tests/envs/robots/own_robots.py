@@ -1,0 +1,49 @@
+"""Robots that come as a file: one of our own to work out by hand, and those of other projects."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from limbshift.envs.physics.models import gymnasium_xml
+from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
+from limbshift.envs.task_env import TaskEnv
+
+CRAWLER = """
+<mujoco>
+  <option timestep="0.004"/>
+  <worldbody>
+    <body name="trunk" pos="0 0 0.4">
+      <freejoint/>
+      <geom type="box" size="0.2 0.1 0.05" mass="2"/>
+      <body pos="0.2 0 0">
+        <joint name="knee" type="hinge" axis="0 1 0" range="-60 90"/>
+        <geom type="capsule" size="0.03" fromto="0 0 0 0 0 -0.3" mass="0.5"/>
+      </body>
+    </body>
+  </worldbody>
+  <actuator><position name="servo" joint="knee" kp="20" ctrlrange="-0.5 1.5"/></actuator>
+  <keyframe><key qpos="0 0 0.35 1 0 0 0 0.3" ctrl="0.5"/></keyframe>
+</mujoco>
+"""
+
+
+def suite_xml(name: str) -> Path:
+    """A robot of the DeepMind Control Suite."""
+    package = find_spec("dm_control")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).with_name("suite") / name
+
+
+TRAVELLERS = (
+    *map(gymnasium_xml, ("ant.xml", "half_cheetah.xml", "humanoid.xml", "swimmer.xml")),
+    *map(suite_xml, ("cheetah.xml", "dog.xml", "fish.xml", "humanoid_CMU.xml", "quadruped.xml", "walker.xml")),
+)
+
+FIXED = (*map(gymnasium_xml, ("pusher_v5.xml", "reacher.xml")), *map(suite_xml, ("finger.xml", "manipulator.xml")))
+
+
+def begun(robot: MjcfRobot, kind: str = "Limbs", num_envs: int = 2) -> TaskEnv:
+    env = TaskEnv(MjcfFamily(kind, robot), num_envs)
+    env.begin_tasks(env.all_envs)
+    env.begin_episodes(env.all_envs)
+    return env
