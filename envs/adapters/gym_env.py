@@ -53,6 +53,13 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
 
     Raises an InputError for an unknown family, variant, split, option or task parameter, and for
     values and actions that cannot be used; Gymnasium's ResetNeeded for a step outside an episode.
+
+    >>> import gymnasium as gym
+    >>> import limbshift
+    >>> env = gym.make("limbshift/HalfCheetahVel-v0", split="heldout")
+    >>> obs, info = env.reset(seed=0, options={"task": {"target_velocity": 1.5}})
+    >>> obs.shape, info["task"]
+    ((17,), {'target_velocity': 1.5})
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}

@@ -31,6 +31,11 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
     | "task" | the values of each task parameter |
     | "fallen" | whether the robot fell or its simulation diverged, and began its slot's next episode |
     | "diverged" | whether the simulation diverged |
+
+    >>> trials = TrialVectorEnv("ReacherGoal", num_envs=3, episodes_per_trial=2, horizon=5, seed=0)
+    >>> obs, info = trials.reset()
+    >>> obs.shape, trials.layout["previous_action"]
+    ((3, 12), slice(8, 10, None))
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}

@@ -38,6 +38,13 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
     next task, in the same step: `final_obs` and `final_info` tell of the one that ended. Entries of
     info are (N,) arrays; "task" is the one of the observation, "reward_terms" and "diverged" are
     the step's.
+
+    >>> import gymnasium as gym
+    >>> import limbshift
+    >>> envs = gym.make_vec("limbshift/HalfCheetahVel-v0", num_envs=3)
+    >>> obs, info = envs.reset(seed=0)
+    >>> obs.shape, info["task"]["target_velocity"].shape
+    ((3, 17), (3,))
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "autoreset_mode": AutoresetMode.SAME_STEP}

@@ -20,7 +20,12 @@ def make_trials(
     seed: int | None = None,
     variant: str = "default",
 ) -> TrialVectorEnv:
-    """A vector env whose episode is a whole trial; the family's own trial shape unless given."""
+    """A vector env whose episode is a whole trial; the family's own trial shape unless given.
+
+    >>> trials = make_trials("HalfCheetahDir", num_envs=4, split="heldout", seed=0)
+    >>> trials.episodes_per_trial, trials.horizon, trials.action_space.shape
+    (2, 200, (4, 6))
+    """
     return TrialVectorEnv(family, num_envs, episodes_per_trial, horizon, split, seed, variant)
 
 
@@ -38,6 +43,10 @@ def make_sb3(
     """Stable-Baselines3's VecEnv over a family's tasks: single episodes or, with trials, whole trials.
 
     The horizon is the family's own unless given. InputError where Stable-Baselines3 is not installed.
+
+    >>> env = make_sb3("HalfCheetahDir", num_envs=4, trials=True, seed=0)
+    >>> env.reset().shape
+    (4, 25)
     """
     try:
         from limbshift.envs.adapters.sb3 import SB3VecEnv  # an optional extra

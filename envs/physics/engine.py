@@ -13,7 +13,13 @@ from limbshift.envs.physics.protocol import Physics
 
 
 class Engine(NamedTuple):
-    """What simulations run on."""
+    """What simulations run on.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> family = make_family("HalfCheetahLimbs")
+    >>> Engine("mujoco", num_threads=1).simulate(family.robot.model, 4, family.model_fields).num_sims
+    4
+    """
 
     name: EngineName = "mujoco"
     """MuJoCo on CPU threads, or MuJoCo Warp."""

@@ -21,7 +21,18 @@ _DIVERGENCE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning
 
 
 class MujocoPhysics:
-    """Physics on `mujoco.batch`: a pool of C++ threads over shared memory, in float64."""
+    """Physics on `mujoco.batch`: a pool of C++ threads over shared memory, in float64.
+
+    >>> import torch
+    >>> ball = "<mujoco><worldbody><body><freejoint/><geom size='0.1'/></body></worldbody></mujoco>"
+    >>> physics = MujocoPhysics(mujoco.MjModel.from_xml_string(ball), 2, model_fields=["opt.gravity"])
+    >>> physics.model_field("opt.gravity")[1] = 0.0  # the second ball floats
+    >>> physics.step(nstep=10)
+    tensor([False, False])
+    >>> height = physics.state("qpos")[:, 2]
+    >>> bool(height[0] < 0), height[1].item()
+    (True, 0.0)
+    """
 
     device = torch.device("cpu")
     dtype = torch.float64

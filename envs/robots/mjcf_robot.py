@@ -56,6 +56,13 @@ class MjcfRobot(Robot):
 
     It starts in its first keyframe if it has one. A robot whose root moves has fallen where that is
     lower than half of its initial height or tilted by 60 degrees; one with a fixed base cannot fall.
+
+    >>> pole = "<body name='pole'><joint name='hinge'/><geom size='0.1'/></body>"
+    >>> motor = "<motor joint='hinge' ctrlrange='-2 2'/>"
+    >>> xml = f"<mujoco><worldbody>{pole}</worldbody><actuator>{motor}</actuator></mujoco>"
+    >>> robot = MjcfRobot(mujoco.MjModel.from_xml_string(xml), "Pole")
+    >>> robot.travels, robot.controls(torch.tensor([[0.5]])).tolist()
+    (False, [[1.0]])
     """
 
     computed_fields = ("xpos", "xmat")

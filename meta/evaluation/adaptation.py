@@ -181,7 +181,17 @@ def evaluate_adaptation(
     shift_at: int | None = None,
     engine: Engine = CPU,
 ) -> Adaptation:
-    """Evaluates a policy, by mean actions unless `sample`, on a split's first tasks, which change at step shift_at."""
+    """Evaluates a policy, by mean actions unless `sample`, on a split's first tasks, which change at step shift_at.
+
+    >>> from limbshift.agents.recurrent import PolicySpec
+    >>> from limbshift.envs.catalogue import make_family
+    >>> policy = RecurrentActorCritic(PolicySpec(obs_dim=8, action_dim=2, hidden_size=8))
+    >>> result = evaluate_adaptation(
+    ...     policy, make_family("ReacherGoal"), "heldout", num_tasks=4, episodes=2, horizon=5, seed=0
+    ... )
+    >>> len(result.returns), list(result.controls)
+    (4, ['memory_off', 'memory_wiped_each_episode', 'random'])
+    """
     env = TrialEnv(
         family,
         num_tasks,
