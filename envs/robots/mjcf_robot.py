@@ -186,7 +186,7 @@ class MjcfFamily(TaskFamily):
         return f"{'Run along +x' if self.robot.travels else 'Hold the starting pose'}: {changes}."
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v_x - 0.05 * sum(a^2); with a fixed base -mean|q - q_start| - 0.05 * sum(a^2)"""
+        """v_x - 0.05 * sum(a^2); with a fixed base: -mean(|q - q_start|) - 0.05 * sum(a^2)"""
         cost = control_cost(motion.action, CONTROL_WEIGHT)
         if self.robot.travels:
             return {"run": motion.velocity, "control": cost}
