@@ -13,7 +13,13 @@ from limbshift.envs.physics.protocol import Physics
 
 
 class Engine(NamedTuple):
-    """What simulations run on."""
+    """What simulations run on.
+
+    >>> from limbshift.envs.robots.half_cheetah import HalfCheetah
+    >>> physics = Engine().simulate(HalfCheetah().model, 4)
+    >>> physics.state("qpos").shape
+    torch.Size([4, 9])
+    """
 
     name: EngineName = "mujoco"
     """MuJoCo on CPU threads, or MuJoCo Warp."""
@@ -29,7 +35,10 @@ class Engine(NamedTuple):
         model_fields: Sequence[str] = (),
         computed_fields: Sequence[str] = (),
     ) -> Physics:
-        """Simulations of a model; InputError where MuJoCo Warp is missing or cannot run it."""
+        """Returns N simulations of a model, of which the named fields can be written to or read.
+
+        Raises InputError where MuJoCo Warp is missing or cannot run the model.
+        """
         if self.name == "mujoco":
             return MujocoPhysics(model, num_sims, model_fields, computed_fields, self.num_threads)
         try:

@@ -21,7 +21,17 @@ _DIVERGENCE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning
 
 
 class MujocoPhysics:
-    """Physics on `mujoco.batch`: a pool of C++ threads over shared memory, in float64."""
+    """Physics on `mujoco.batch`: a pool of C++ threads over shared memory, in float64.
+
+    >>> from limbshift.envs.robots.half_cheetah import HalfCheetah
+    >>> physics = MujocoPhysics(HalfCheetah().model, num_sims=2, model_fields=["body_mass"])
+    >>> physics.model_field("body_mass")[1] *= 2  # (2, bodies) kg: the second is twice as heavy
+    >>> physics.recompute_constants(torch.tensor([False, True]))
+    >>> physics.state("ctrl")[:] = 1.0
+    >>> physics.step(nstep=5)  # (2,) whose simulation diverged
+    tensor([False, False])
+    >>> heights = physics.state("qpos")[:, 1]
+    """
 
     device = torch.device("cpu")
     dtype = torch.float64
@@ -122,7 +132,7 @@ def _ids(mask: Tensor) -> np.ndarray:
 
 
 def _view(array: np.ndarray) -> Tensor:
-    """A tensor over a read-only array, for reading alone: torch has no read-only tensors and warns."""
+    """Returns a tensor over a read-only array, for reading alone: torch has no read-only tensors and warns."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
         return torch.from_numpy(array)
