@@ -29,14 +29,14 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class Frames:
-    """Frames of a TaskEnv's simulations; OpenGL is not touched before the first, so that training needs none."""
+    """Draws a TaskEnv's simulations; OpenGL is not touched before the first frame, so that training needs none."""
 
     def __init__(self, tasks: TaskEnv) -> None:
         self._task_env = tasks
         self._renderer: TaskRenderer | None = None
 
     def of(self, sim: int) -> NDArray[np.uint8]:
-        """(H, W, 3) of simulation number sim."""
+        """Returns a frame of simulation number sim, (H, W, 3) uint8."""
         from limbshift.envs.rendering import TaskRenderer
 
         if self._renderer is None:
@@ -51,7 +51,7 @@ class Frames:
 
 
 def choose_tasks(tasks: TaskEnv, options: Mapping[str, Any] | None, may_keep: bool) -> None:
-    """Give every simulation the task that the options of a reset ask for, or else its next one."""
+    """Gives every simulation the task that the options of a reset ask for, or else its next one."""
     options = options or {}
     unknown = [name for name in options if name not in ("task", "keep_task")]
     if unknown:
@@ -68,7 +68,7 @@ def choose_tasks(tasks: TaskEnv, options: Mapping[str, Any] | None, may_keep: bo
 
 
 def _task_rows(task: object, num_envs: int) -> list[Task]:
-    """A task for each env, from a mapping whose values are numbers or (N,) arrays."""
+    """Returns a task for each env, from a mapping whose values are numbers or (N,) arrays."""
     if not isinstance(task, Mapping):
         raise TaskError(f"task is {task!r}, expected a mapping from parameter to value")
     columns = {}
@@ -83,12 +83,12 @@ def _task_rows(task: object, num_envs: int) -> list[Task]:
 
 
 def reward_terms(step: TaskStep) -> dict[str, Tensor]:
-    """New tensors: the reward's terms, (N,) each, which are 0 with the reward where a simulation diverged."""
+    """Returns new tensors: the reward's terms, (N,) each, which are 0 with the reward where a simulation diverged."""
     return {name: value.masked_fill(step.diverged, 0.0) for name, value in step.terms.items()}
 
 
 def final_info(obs: Floats, infos: Info, ended: NDArray[np.bool_]) -> Info:
-    """What info says of episodes that ended, in Gymnasium's form: one observation for each, None for the others."""
+    """Returns what info says of episodes that ended, in Gymnasium's form: None for the others' observations."""
     final_obs = np.full(len(ended), None, dtype=object)
     for env in np.flatnonzero(ended):
         final_obs[env] = obs[env]
@@ -113,7 +113,7 @@ def set_spaces(env: AnyVectorEnv, tasks: TaskEnv, obs_dim: int) -> None:
 
 
 def seed_of(env: AnyVectorEnv) -> int:
-    """The seed that was given, or the entropy that Gymnasium drew for want of one."""
+    """Returns the seed that was given, or the entropy that Gymnasium drew for want of one."""
     seed = env.np_random_seed
     assert seed is not None
     return seed

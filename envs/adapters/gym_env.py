@@ -1,6 +1,6 @@
 """A task family as a single Gymnasium environment."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import mujoco
@@ -10,13 +10,6 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from limbshift.envs.catalogue import make_family
-from limbshift.envs.errors import InputError
-from limbshift.envs.family import TaskFamily
-from limbshift.envs.task_env import ActionError, TaskEnv
-
-if TYPE_CHECKING:
-    pass
 from limbshift.envs.adapters.common import (
     Floats,
     Frames,
@@ -29,6 +22,10 @@ from limbshift.envs.adapters.common import (
     reward_terms,
     with_render_fps,
 )
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.task_env import ActionError, TaskEnv
 
 
 class TaskFamilyEnv(gym.Env[Floats, Floats]):
@@ -54,12 +51,11 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
     Raises an InputError for an unknown family, variant, split, option or task parameter, and for
     values and actions that cannot be used; Gymnasium's ResetNeeded for a step outside an episode.
 
-    >>> import gymnasium as gym
-    >>> import limbshift
-    >>> env = gym.make("limbshift/HalfCheetahVel-v0", split="heldout")
-    >>> obs, info = env.reset(seed=0, options={"task": {"target_velocity": 1.5}})
-    >>> obs.shape, info["task"]
-    ((17,), {'target_velocity': 1.5})
+    >>> env = TaskFamilyEnv("HalfCheetahVel", seed=0)
+    >>> obs, info = env.reset(options={"task": {"target_velocity": 1.5}})
+    >>> obs, reward, terminated, truncated, info = env.step(env.action_space.sample())
+    >>> obs.shape, info["task"], sorted(info["reward_terms"])
+    ((17,), {'target_velocity': 1.5}, ['control', 'speed'])
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}
@@ -86,7 +82,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         self._steps_left = 0
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Floats, Info]:
-        """Begin an episode: the (obs_dim,) observation, and info."""
+        """Begins an episode; returns the (obs_dim,) observation, and info."""
         if seed is not None:
             super().reset(seed=seed)
             self.task_env.seed(seed)
@@ -97,7 +93,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         return self._observe(), {"task": self._task()}
 
     def step(self, action: ArrayLike) -> tuple[Floats, float, bool, bool, Info]:
-        """Execute an (action_dim,) action: observation, reward, terminated, truncated, info."""
+        """Executes an (action_dim,) action; returns observation, reward, terminated, truncated, and info."""
         if not self._steps_left:
             raise ResetNeeded("step was called outside an episode, expected reset before it")
         if np.shape(action) != self.action_space.shape:
@@ -112,7 +108,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         return self._observe(), float(step.reward), terminated, truncated, info
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike) -> Floats:
-        """Put the robot into a state, (nq,) and (nv,) in MuJoCo's units; returns the observation there.
+        """Puts the robot into a state, (nq,) and (nv,) in MuJoCo's units; returns the observation there.
 
         Nothing of the motion so far is left; the task stays, and with it what shows its goal.
         """
@@ -129,7 +125,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         return self._observe()
 
     def render(self) -> NDArray[np.uint8] | None:
-        """(H, W, 3) frame; None without a render mode."""
+        """Returns a frame, (H, W, 3) uint8; None without a render mode."""
         if self.render_mode is None:
             return None
         if not self._begun:
@@ -149,7 +145,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
 
 
 def _state(name: str, value: ArrayLike, size: int) -> Tensor:
-    """A state's (size,) part; MuJoCo takes numbers beyond mjMAXVAL for a divergence."""
+    """Returns a state's (size,) part; MuJoCo takes numbers beyond mjMAXVAL for a divergence."""
     array = np.array(value, dtype=np.float64)
     if array.shape != (size,):
         raise InputError(f"{name} has shape {array.shape}, expected {(size,)}")

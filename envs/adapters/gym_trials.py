@@ -1,6 +1,6 @@
 """Whole trials as the episodes of a Gymnasium vector environment."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -8,13 +8,10 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
+from limbshift.envs.adapters.common import Floats, Info, at_least_one, choose_tasks, final_info, seed_of, set_spaces
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
-
-if TYPE_CHECKING:
-    pass
-from limbshift.envs.adapters.common import Floats, Info, at_least_one, choose_tasks, final_info, seed_of, set_spaces
 
 
 class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
@@ -32,10 +29,11 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
     | "fallen" | whether the robot fell or its simulation diverged, and began its slot's next episode |
     | "diverged" | whether the simulation diverged |
 
-    >>> trials = TrialVectorEnv("ReacherGoal", num_envs=3, episodes_per_trial=2, horizon=5, seed=0)
+    >>> trials = TrialVectorEnv("HalfCheetahVel", num_envs=2, episodes_per_trial=2, horizon=3, seed=0)
     >>> obs, info = trials.reset()
-    >>> obs.shape, trials.layout["previous_action"]
-    ((3, 12), slice(8, 10, None))
+    >>> ends = [trials.step(trials.action_space.sample())[3].all().item() for _ in range(6)]
+    >>> ends, trials.layout["previous_reward"]
+    ([False, False, False, False, False, True], slice(23, 24, None))
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
@@ -63,7 +61,7 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         self._begun = False
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Floats, Info]:
-        """Begin a trial in each env; options as in `TaskFamilyVectorEnv`."""
+        """Begins a trial in each env; options as in `TaskFamilyVectorEnv`."""
         tasks = self.trials.task_env
         if seed is not None:
             super().reset(seed=seed)
@@ -73,7 +71,7 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         return self.trials.begin_trials().numpy(), {"task": tasks.task_values()}
 
     def step(self, actions: ArrayLike) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
-        """Execute (N, action_dim) actions: observations, then (N,) rewards, terminated, truncated, and info."""
+        """Executes (N, action_dim) actions; returns observations, (N,) rewards, terminated, truncated, and info."""
         if not self._begun:
             raise ResetNeeded("step was called before reset, expected reset first")
         tasks = self.trials.task_env

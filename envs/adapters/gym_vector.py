@@ -1,6 +1,6 @@
 """A task family as a Gymnasium vector environment."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -9,12 +9,6 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
-from limbshift.envs.catalogue import make_family
-from limbshift.envs.family import TaskFamily
-from limbshift.envs.task_env import TaskEnv
-
-if TYPE_CHECKING:
-    pass
 from limbshift.envs.adapters.common import (
     Floats,
     Frames,
@@ -28,6 +22,9 @@ from limbshift.envs.adapters.common import (
     set_spaces,
     with_render_fps,
 )
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.task_env import TaskEnv
 
 
 class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
@@ -39,12 +36,11 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
     info are (N,) arrays; "task" is the one of the observation, "reward_terms" and "diverged" are
     the step's.
 
-    >>> import gymnasium as gym
-    >>> import limbshift
-    >>> envs = gym.make_vec("limbshift/HalfCheetahVel-v0", num_envs=3)
-    >>> obs, info = envs.reset(seed=0)
-    >>> obs.shape, info["task"]["target_velocity"].shape
-    ((3, 17), (3,))
+    >>> envs = TaskFamilyVectorEnv("HalfCheetahVel", num_envs=2, seed=0)
+    >>> obs, info = envs.reset(options={"task": {"target_velocity": [0.5, 2.0]}})
+    >>> obs, reward, terminated, truncated, info = envs.step(envs.action_space.sample())
+    >>> obs.shape, reward.shape, info["task"]["target_velocity"].tolist()
+    ((2, 17), (2,), [0.5, 2.0])
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "autoreset_mode": AutoresetMode.SAME_STEP}
@@ -72,7 +68,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         """(N,) steps since each episode began; None before the first."""
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Floats, Info]:
-        """Begin an episode in each env: (N, obs_dim) observations, and info."""
+        """Begins an episode in each env; returns (N, obs_dim) observations, and info."""
         if seed is not None:
             super().reset(seed=seed)
             self.task_env.seed(seed)
@@ -82,7 +78,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         return self.task_env.observe().numpy(), {"task": self.task_env.task_values()}
 
     def step(self, actions: ArrayLike) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
-        """Execute (N, action_dim) actions: observations, then (N,) rewards, terminated, truncated, and info."""
+        """Executes (N, action_dim) actions; returns observations, (N,) rewards, terminated, truncated, and info."""
         if self._steps is None:
             raise ResetNeeded("step was called before reset, expected reset first")
         step = self.task_env.step(self.task_env.check_actions(np.array(actions)))
@@ -102,7 +98,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         return self.task_env.observe().numpy(), step.reward.numpy(), terminated, truncated, infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """A frame (H, W, 3) of each env; None without a render mode."""
+        """Returns a frame of each env, (H, W, 3) uint8; None without a render mode."""
         if self.render_mode is None:
             return None
         if self._steps is None:
@@ -114,7 +110,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         self.task_env.close()
 
     def _begin(self, ended: NDArray[np.bool_]) -> None:
-        """A new task and episode for the envs that ended."""
+        """Begins a new task and episode in the envs that ended."""
         assert self._steps is not None
         mask = torch.from_numpy(ended)
         self.task_env.begin_tasks(mask)

@@ -20,11 +20,12 @@ def make_trials(
     seed: int | None = None,
     variant: str = "default",
 ) -> TrialVectorEnv:
-    """A vector env whose episode is a whole trial; the family's own trial shape unless given.
+    """Returns a vector env whose episode is a whole trial; episodes and horizon are the family's unless given.
 
-    >>> trials = make_trials("HalfCheetahDir", num_envs=4, split="heldout", seed=0)
-    >>> trials.episodes_per_trial, trials.horizon, trials.action_space.shape
-    (2, 200, (4, 6))
+    Raises InputError for an unknown family, variant or split, and for numbers below one.
+
+    >>> make_trials("ReacherGoal", num_envs=8, seed=0).observation_space.shape
+    (8, 12)
     """
     return TrialVectorEnv(family, num_envs, episodes_per_trial, horizon, split, seed, variant)
 
@@ -40,13 +41,13 @@ def make_sb3(
     horizon: int | None = None,
     seed: int | None = None,
 ) -> "SB3VecEnv":
-    """Stable-Baselines3's VecEnv over a family's tasks: single episodes or, with trials, whole trials.
+    """Returns a family's tasks as Stable-Baselines3's VecEnv: single episodes or, with trials, whole trials.
 
-    The horizon is the family's own unless given. InputError where Stable-Baselines3 is not installed.
+    The horizon is the family's own unless given. Raises InputError where Stable-Baselines3 is not installed.
 
-    >>> env = make_sb3("HalfCheetahDir", num_envs=4, trials=True, seed=0)
+    >>> env = make_sb3("InvertedPendulumBody", num_envs=4, seed=0)
     >>> env.reset().shape
-    (4, 25)
+    (4, 4)
     """
     try:
         from limbshift.envs.adapters.sb3 import SB3VecEnv  # an optional extra

@@ -35,7 +35,7 @@ class SB3VecEnv(VecEnv):
         super().__init__(env.num_envs, env.single_observation_space, Box(-1.0, 1.0, bounds.shape, np.float32))
 
     def reset(self) -> Floats:
-        """(N, obs_dim) float32; with the seed that `seed` gave, where it did since the last reset."""
+        """Returns (N, obs_dim) float32; with the seed that `seed` gave, where it did since the last reset."""
         obs, _ = self.env.reset(seed=self._seeds[0])
         self._reset_seeds()
         return obs
@@ -44,7 +44,7 @@ class SB3VecEnv(VecEnv):
         self._actions = self._middle + self._half_range * actions
 
     def step_wait(self) -> Step:
-        """Observations, (N,) float32 rewards, (N,) dones, and a dictionary for each env."""
+        """Returns observations, (N,) float32 rewards, (N,) dones, and a dictionary for each env."""
         obs, reward, terminated, truncated, infos = self.env.step(self._actions)
         done = terminated | truncated
         told: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -57,7 +57,7 @@ class SB3VecEnv(VecEnv):
         self.env.close()
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """The vector env's attribute, once for each env."""
+        """Returns the vector env's attribute, once for each env."""
         return [getattr(self.env, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:

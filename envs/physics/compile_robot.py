@@ -57,18 +57,18 @@ def compile_spec(spec: mujoco.MjSpec, path: Path) -> mujoco.MjModel:
 
 
 def heaviest_child_of_the_world(model: mujoco.MjModel) -> int:
-    """The body whose subtree weighs most, of those that hang on the world."""
+    """Returns the body whose subtree weighs most, of those that hang on the world."""
     children = np.flatnonzero(model.body_parentid == 0)[1:]
     return int(children[np.argmax(model.body_subtreemass[children])])
 
 
 def has_travelling_joint(model: mujoco.MjModel, body: int) -> bool:
-    """Whether a body can move along x against its parent."""
+    """Returns whether a body can move along x against its parent."""
     return bool(travel_addresses(model, body))
 
 
 def travel_addresses(model: mujoco.MjModel, body: int) -> list[int]:
-    """Where in qpos a body's place along x and y is."""
+    """Returns where in qpos a body's place along x and y is."""
     addresses = []
     for joint in np.flatnonzero(model.jnt_bodyid == body):
         address, kind = int(model.jnt_qposadr[joint]), int(model.jnt_type[joint])

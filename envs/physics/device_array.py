@@ -17,7 +17,7 @@ class DeviceArray:
         return len(self._values)
 
     def like(self, tensor: Tensor) -> Tensor:
-        """The array on the tensor's device and, where it holds no integers, in its dtype; not to be written to."""
+        """Returns the array on the tensor's device and, but for integers, in its dtype; it is not to be written to."""
         dtype = tensor.dtype if self._values.is_floating_point() else self._values.dtype
         place = (tensor.device, dtype)
         if place not in self._placed:

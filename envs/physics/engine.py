@@ -15,10 +15,10 @@ from limbshift.envs.physics.protocol import Physics
 class Engine(NamedTuple):
     """What simulations run on.
 
-    >>> from limbshift.envs.catalogue import make_family
-    >>> family = make_family("HalfCheetahLimbs")
-    >>> Engine("mujoco", num_threads=1).simulate(family.robot.model, 4, family.model_fields).num_sims
-    4
+    >>> from limbshift.envs.robots.half_cheetah import HalfCheetah
+    >>> physics = Engine().simulate(HalfCheetah().model, 4)
+    >>> physics.state("qpos").shape
+    torch.Size([4, 9])
     """
 
     name: EngineName = "mujoco"
@@ -35,7 +35,10 @@ class Engine(NamedTuple):
         model_fields: Sequence[str] = (),
         computed_fields: Sequence[str] = (),
     ) -> Physics:
-        """Simulations of a model; InputError where MuJoCo Warp is missing or cannot run it."""
+        """Returns N simulations of a model, of which the named fields can be written to or read.
+
+        Raises InputError where MuJoCo Warp is missing or cannot run the model.
+        """
         if self.name == "mujoco":
             return MujocoPhysics(model, num_sims, model_fields, computed_fields, self.num_threads)
         try:

@@ -26,7 +26,7 @@ class MujocoMessages:
             _log.warning("MuJoCo: %s", message.strip())
 
     def expecting(self, text: str) -> "MujocoMessages":
-        """A context in which messages that contain the text are dropped."""
+        """Returns a context in which messages that contain the text are dropped."""
         self.expected = text
         return self
 
@@ -42,7 +42,7 @@ MESSAGES = MujocoMessages()
 
 
 def load_model(xml: Path) -> mujoco.MjModel:
-    """The model of an MJCF file."""
+    """Returns the model of an MJCF file."""
     # Gymnasium's robots still use a deprecated attribute, of which MuJoCo warns in two ways.
     with MESSAGES.expecting("settotalmass"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*settotalmass", category=UserWarning)
@@ -52,7 +52,7 @@ def load_model(xml: Path) -> mujoco.MjModel:
 
 
 def give_sky(spec: mujoco.MjSpec) -> None:
-    """Add a sky, which videos show, where a model has none."""
+    """Adds a sky, which videos show, where a model has none."""
     if not any(texture.type == mujoco.mjtTexture.mjTEXTURE_SKYBOX for texture in spec.textures):
         spec.add_texture(
             name="sky",

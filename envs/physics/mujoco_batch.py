@@ -23,15 +23,14 @@ _DIVERGENCE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning
 class MujocoPhysics:
     """Physics on `mujoco.batch`: a pool of C++ threads over shared memory, in float64.
 
-    >>> import torch
-    >>> ball = "<mujoco><worldbody><body><freejoint/><geom size='0.1'/></body></worldbody></mujoco>"
-    >>> physics = MujocoPhysics(mujoco.MjModel.from_xml_string(ball), 2, model_fields=["opt.gravity"])
-    >>> physics.model_field("opt.gravity")[1] = 0.0  # the second ball floats
-    >>> physics.step(nstep=10)
+    >>> from limbshift.envs.robots.half_cheetah import HalfCheetah
+    >>> physics = MujocoPhysics(HalfCheetah().model, num_sims=2, model_fields=["body_mass"])
+    >>> physics.model_field("body_mass")[1] *= 2  # (2, bodies) kg: the second is twice as heavy
+    >>> physics.recompute_constants(torch.tensor([False, True]))
+    >>> physics.state("ctrl")[:] = 1.0
+    >>> physics.step(nstep=5)  # (2,) whose simulation diverged
     tensor([False, False])
-    >>> height = physics.state("qpos")[:, 2]
-    >>> bool(height[0] < 0), height[1].item()
-    (True, 0.0)
+    >>> heights = physics.state("qpos")[:, 1]
     """
 
     device = torch.device("cpu")
@@ -133,7 +132,7 @@ def _ids(mask: Tensor) -> np.ndarray:
 
 
 def _view(array: np.ndarray) -> Tensor:
-    """A tensor over a read-only array, for reading alone: torch has no read-only tensors and warns."""
+    """Returns a tensor over a read-only array, for reading alone: torch has no read-only tensors and warns."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
         return torch.from_numpy(array)

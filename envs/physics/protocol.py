@@ -13,7 +13,7 @@ CONTACT_FORCES = "cfrc_ext"
 class Physics(Protocol):
     """N simulations of one model, stepped together.
 
-    Arrays have the simulations first, (N, ...). What `state` and `parameter` return is live: it
+    Arrays have the simulations first, (N, ...). What `state` and `model_field` return is live: it
     changes with each call, and writing to it writes to the simulation. Simulations are picked by
     (N,) bool masks.
     """
@@ -25,53 +25,55 @@ class Physics(Protocol):
     dtype: torch.dtype
 
     def state(self, name: str) -> Tensor:
-        """A live, writable state field, as named in MjData: qpos, qvel, ctrl, ..."""
+        """Returns a live, writable state field, as named in MjData: (N, nq) qpos, (N, nv) qvel, (N, nu) ctrl, ..."""
         ...
 
     def computed_field(self, name: str) -> Tensor:
-        """A live, read-only field that MuJoCo computes, such as xpos; named at construction.
+        """Returns a live, read-only field that MuJoCo computes, such as (N, nbody, 3) xpos; named at construction.
 
         After `step` it is one substep behind the state, as in Gymnasium's robots.
         """
         ...
 
     def model_field(self, name: str) -> Tensor:
-        """A live, writable model field, such as body_mass or opt.gravity, with a value for each simulation.
+        """Returns a live, writable model field, such as (N, nbody) body_mass or (N, 3) opt.gravity.
 
         Named at construction.
         """
         ...
 
     def nominal(self, name: str) -> Tensor:
-        """The model field's values on the unmodified robot, without the simulations' axis."""
+        """Returns the model field's values on the unmodified robot, without the simulations' axis."""
         ...
 
     def recompute_constants(self, mask: Tensor) -> None:
-        """Recompute what MuJoCo derives from the parameters, after writing to them."""
+        """Recomputes what MuJoCo derives from the model fields, after writing to them."""
         ...
 
     def reset(self, mask: Tensor) -> None:
-        """Put simulations into the model's default state."""
+        """Puts simulations into the model's default state."""
         ...
 
     def forward(self, mask: Tensor) -> None:
-        """Compute the derived fields of a state that was written."""
+        """Computes the fields of a state that was written."""
         ...
 
     def step(self, nstep: int) -> Tensor:
-        """Advance by nstep substeps; (N,) bool, read-only, says whose simulation diverged and was reset."""
+        """Advances by nstep substeps; returns (N,) bool, read-only: whose simulation diverged and was reset."""
         ...
 
     def any(self, mask: Tensor) -> bool:
-        """Whether the mask may pick a simulation: True, unseen, where to look would be to wait for a GPU."""
+        """Returns whether the mask may pick a simulation: True, unseen, where to look would be to wait for a GPU."""
         ...
 
     def check(self) -> None:
-        """CapacityError where steps so far were wrong and could not say so without waiting for a GPU."""
+        """Raises CapacityError where steps so far were wrong and could not say so without waiting for a GPU."""
         ...
 
     def snapshot(self, sim: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
-        """A copy of one simulation, for rendering."""
+        """Returns a copy of one simulation, for rendering."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Releases what the simulations hold."""
+        ...

@@ -17,7 +17,7 @@ from limbshift.envs.physics.protocol import CONTACT_FORCES
 
 
 def _start_warp() -> None:
-    """Without what it tells: of each kernel that it compiles, and, past Python, that there is no GPU."""
+    """Starts Warp in silence: it would tell of each kernel that it compiles, and, past Python, that there is no GPU."""
     warp.config.log_level = warp.LOG_ERROR
     if torch.cuda.is_available():
         warp.init()
@@ -171,7 +171,7 @@ class WarpPhysics:
         self._states.clear()
 
     def _replay(self, name: str, work: Callable[[], None]) -> None:
-        """Do the work: captured when it is first asked for, replayed from then on."""
+        """Does the work: captured when it is first asked for, replayed from then on."""
         if name in self._graphs:
             warp.capture_launch(self._graphs[name], self._stream())
             return
@@ -181,7 +181,7 @@ class WarpPhysics:
         self._graphs[name] = capture.graph
 
     def _launch(self, work: Callable[[], None]) -> None:
-        """Do the work once, in turn with torch's."""
+        """Does the work once, in turn with torch's."""
         with warp.ScopedDevice(self._warp), warp.ScopedStream(self._stream()):
             work()
 
@@ -197,15 +197,15 @@ class WarpPhysics:
         return [live.clone() for live in self._computed_fields.values()]
 
     def _restore_computed(self, kept: list[Tensor], mask: Tensor) -> None:
-        """Undo what was computed of simulations that the mask does not pick: theirs stay a substep behind."""
+        """Undoes what was computed of simulations that the mask does not pick: theirs stay a substep behind."""
         for live, old in zip(self._computed_fields.values(), kept, strict=True):
             live.copy_(torch.where(mask.view(-1, *[1] * (live.dim() - 1)), live, old))
 
 
 def put_model(model: mujoco.MjModel, num_sims: int, model_fields: Sequence[str]) -> mujoco_warp.Model:
-    """The model on Warp's device, with values of their own for each simulation of the model_fields and what they bring.
+    """Returns the model on Warp's device; each simulation has its own values of model_fields and of what they change.
 
-    InputError where MuJoCo Warp lacks what the model asks for.
+    Raises InputError where MuJoCo Warp lacks what the model asks for.
     """
     own = [name for name in model_fields if not name.startswith("opt.")]
     batched = {*own, *DERIVED_CONSTANTS} if model_fields else set()
@@ -225,7 +225,7 @@ def put_model(model: mujoco.MjModel, num_sims: int, model_fields: Sequence[str])
 
 
 def capacity(model: mujoco.MjModel) -> tuple[int, int]:
-    """Contacts and constraints to allot to a simulation: its worst case, within reason."""
+    """Returns how many contacts and constraints to allot to a simulation: its worst case, within reason."""
     contacts = sum(max_contacts(model, *pair) for pair in colliding_pairs(model))
     condim = max(int(model.geom_condim.max(initial=1)), int(model.pair_dim.max(initial=1)))
     rows = contacts * max(1, 2 * (condim - 1))
@@ -235,7 +235,7 @@ def capacity(model: mujoco.MjModel) -> tuple[int, int]:
 
 
 def colliding_pairs(model: mujoco.MjModel) -> list[tuple[int, int]]:
-    """Pairs of geoms that MuJoCo would test against each other."""
+    """Returns the pairs of geoms that MuJoCo would test against each other."""
     excluded = set(model.exclude_signature.tolist())
     weld, parent = model.body_weldid, model.body_weldid[model.body_parentid[model.body_weldid]]
     pairs = [(int(first), int(second)) for first, second in zip(model.pair_geom1, model.pair_geom2, strict=True)]
@@ -251,7 +251,7 @@ def colliding_pairs(model: mujoco.MjModel) -> list[tuple[int, int]]:
 
 
 def max_contacts(model: mujoco.MjModel, first: int, second: int) -> int:
-    """How many points two geoms can touch at."""
+    """Returns at how many points two geoms can touch."""
     kinds = mujoco.mjtGeom
     shapes = {int(model.geom_type[first]), int(model.geom_type[second])}
     if int(kinds.mjGEOM_SPHERE) in shapes or shapes == {int(kinds.mjGEOM_PLANE), int(kinds.mjGEOM_ELLIPSOID)}:
@@ -262,13 +262,13 @@ def max_contacts(model: mujoco.MjModel, first: int, second: int) -> int:
 
 
 def shared(owner: object, name: str) -> Tensor:
-    """A tensor over one of Warp's arrays, as torch sees it: vectors and matrices become axes."""
+    """Returns a tensor over one of Warp's arrays, as torch sees it: vectors and matrices become axes."""
     tensor: Tensor = warp.to_torch(attrgetter(name)(owner))
     return tensor
 
 
 def _indexed(device: torch.device) -> torch.device:
-    """Warp asks for a GPU's number."""
+    """Returns the device with its number, which Warp asks for."""
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
     return device

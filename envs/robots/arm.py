@@ -73,7 +73,9 @@ class ArmFamily(TaskFamily):
     gamma = 0.97
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """-mean(|q - q_reference|) / 0.1 rad - 0.01 * sum(a^2)"""
+        """-mean(|q - q_reference|) / 0.1 rad - 0.01 * sum(a^2);
+        q are the joints and q_reference their references
+        """
         joints, _, reference, _ = self.robot.observe(motion.physics)
         error = (joints - reference).abs().mean(dim=-1)
         return {"track": -error / WORTH_ONE, "control": control_cost(motion.action, CONTROL_WEIGHT)}

@@ -107,7 +107,7 @@ class RunEitherWay(HalfCheetahFamily):
     """Half-cheetahs of which each runs its own way."""
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """direction * v_x - 0.05 * sum(a^2); variant "gymnasium": 0.1 * sum(a^2)"""
+        """direction * v_x - 0.05 * sum(a^2); variant "gymnasium": direction * v_x - 0.1 * sum(a^2)"""
         return {"run": task["direction"] * motion.velocity, "control": control_cost(motion.action, self.control_weight)}
 
 
@@ -128,7 +128,7 @@ class HalfCheetahVel(HalfCheetahFamily):
     parameters = (TARGET_VELOCITY,)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """-|v_x - target_velocity| - 0.05 * sum(a^2); variant "gymnasium": 0.1 * sum(a^2)"""
+        """-|v_x - target_velocity| - 0.05 * sum(a^2); variant "gymnasium": -|v_x - target_velocity| - 0.1 * sum(a^2)"""
         error = (motion.velocity - task["target_velocity"]).abs()
         return {"speed": -error, "control": control_cost(motion.action, self.control_weight)}
 

@@ -57,12 +57,12 @@ class MjcfRobot(Robot):
     It starts in its first keyframe if it has one. A robot whose root moves has fallen where that is
     lower than half of its initial height or tilted by 60 degrees; one with a fixed base cannot fall.
 
-    >>> pole = "<body name='pole'><joint name='hinge'/><geom size='0.1'/></body>"
-    >>> motor = "<motor joint='hinge' ctrlrange='-2 2'/>"
-    >>> xml = f"<mujoco><worldbody>{pole}</worldbody><actuator>{motor}</actuator></mujoco>"
-    >>> robot = MjcfRobot(mujoco.MjModel.from_xml_string(xml), "Pole")
-    >>> robot.travels, robot.controls(torch.tensor([[0.5]])).tolist()
-    (False, [[1.0]])
+    >>> from limbshift.envs.physics.models import gymnasium_xml
+    >>> robot = MjcfRobot.from_xml(gymnasium_xml("ant.xml"))
+    >>> robot.name, robot.travels, len(robot.action_bounds()[0])
+    ('ant', True, 8)
+    >>> MjcfFamily("Motors", robot).nominal
+    {'motor_strength': 1.0, 'dead_motor': 0.0}
     """
 
     computed_fields = ("xpos", "xmat")
@@ -155,13 +155,13 @@ class MjcfRobot(Robot):
         return low | (up @ self._up.like(up) < MIN_UPRIGHT_COSINE)
 
     def pose_error(self, physics: Physics) -> Tensor:
-        """(N,) mean distance of the joints from where they start, rad or m."""
+        """Returns the (N,) mean distance of the joints from where they start, rad or m."""
         qpos = physics.state("qpos")
         return (qpos - self.start.like(qpos)).abs().mean(dim=-1)
 
 
 def position_noise(model: mujoco.MjModel) -> NDArray[np.float64]:
-    """(nq,) half width of the initial positions: none for orientations, whose four numbers hang together."""
+    """Returns the (nq,) half width of the initial positions; none for orientations, whose numbers hang together."""
     noise = np.full(model.nq, RESET_NOISE)
     for joint in range(model.njnt):
         address, kind = int(model.jnt_qposadr[joint]), int(model.jnt_type[joint])
@@ -193,7 +193,7 @@ class MjcfFamily(TaskFamily):
         return f"{'Run along +x' if self.robot.travels else 'Hold the starting pose'}: {changes}."
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v_x - 0.05 * sum(a^2); with a fixed base -mean|q - q_start| - 0.05 * sum(a^2)"""
+        """v_x - 0.05 * sum(a^2); with a fixed base: -mean(|q - q_start|) - 0.05 * sum(a^2)"""
         cost = control_cost(motion.action, CONTROL_WEIGHT)
         if self.robot.travels:
             return {"run": motion.velocity, "control": cost}
@@ -252,7 +252,7 @@ def wiring(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
 
 
 def actuators(robot: MjcfRobot) -> tuple[str, ...]:
-    """The names of a robot's actuators, in order."""
+    """Returns the names of a robot's actuators, in order."""
     return tuple(robot.model.actuator(number).name for number in range(robot.model.nu))
 
 

@@ -96,8 +96,9 @@ class QuadrupedFamily(TaskFamily):
     gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """2 - |v_x - 1| - 0.3 |v_y| - 0.4 |w_z| - 0.2 v_z^2 - 0.005 (w_x^2 + w_y^2) - 0.5 (g_x^2 + g_y^2)
-        - 0.0001 sum(joint velocity^2) - 0.005 sum(a^2)
+        """2 - |v_x - 1| - 0.3 * |v_y| - 0.4 * |w_z| - 0.2 * v_z^2 - 0.005 * (w_x^2 + w_y^2) - 0.5 * (g_x^2 + g_y^2)
+        - 0.0001 * sum(joint_velocity^2) - 0.005 * sum(a^2);
+        v and w are velocity and angular velocity, g is where down is, all in the trunk's frame
         """
         return self.paid(torch.full_like(motion.velocity, SPEED), motion)
 
@@ -164,5 +165,9 @@ class QuadrupedVel(QuadrupedFamily):
     parameters = (replace(TARGET_VELOCITY, high=1.5, extrapolation=((1.5, 2.0),)),)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """2 - |v_x - target_velocity| - 0.3 |v_y| - ..., as for the others, which walk at 1 m/s"""
+        """2 - |v_x - target_velocity|
+        - 0.3 * |v_y| - 0.4 * |w_z| - 0.2 * v_z^2 - 0.005 * (w_x^2 + w_y^2) - 0.5 * (g_x^2 + g_y^2)
+        - 0.0001 * sum(joint_velocity^2) - 0.005 * sum(a^2);
+        v and w are velocity and angular velocity, g is where down is, all in the trunk's frame
+        """
         return self.paid(task["target_velocity"], motion)

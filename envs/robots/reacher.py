@@ -108,7 +108,7 @@ class ReacherFamily(TaskFamily):
 
 
 def gymnasiums_reward(distance: Tensor, action: Tensor) -> dict[str, Tensor]:
-    """-distance in metres - sum(a^2)"""
+    """-distance - sum(a^2)"""
     return {"distance": -distance, "control": control_cost(action, 1.0)}
 
 
@@ -123,8 +123,8 @@ class ReacherGoal(ReacherFamily):
     gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """1 within 5 cm of the target, else 0;
-        variant "dense": -distance in metres; variant "gymnasium": -distance - sum(a^2)
+        """1 if distance < 5 cm else 0; variant "dense": -distance; variant "gymnasium": -distance - sum(a^2);
+        distance is that of the fingertip from the target
         """
         fingertip = self.robot.position(motion.physics)
         goal = torch.stack([task["goal_x"], task["goal_y"]], dim=-1)
@@ -164,7 +164,9 @@ class ReacherLimbs(ReacherFamily):
     gamma = 0.95
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """exp(-distance / 2 cm) - 0.01 * sum(a^2); variant "gymnasium": -distance in metres - sum(a^2)"""
+        """exp(-distance / 2 cm) - 0.01 * sum(a^2); variant "gymnasium": -distance - sum(a^2);
+        distance is that of the fingertip from the target
+        """
         distance = (self.robot.position(motion.physics) - motion.physics.state("qpos")[:, 2:]).norm(dim=-1)
         if self.variant == "gymnasium":
             return gymnasiums_reward(distance, motion.action)
