@@ -30,7 +30,9 @@ class MujocoPhysics:
     >>> physics.state("ctrl")[:] = 1.0
     >>> physics.step(nstep=5)  # (2,) whose simulation diverged
     tensor([False, False])
-    >>> heights = physics.state("qpos")[:, 1]
+    >>> light, heavy = physics.state("qpos")
+    >>> torch.equal(light, heavy)
+    False
     """
 
     device = torch.device("cpu")
