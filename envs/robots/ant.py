@@ -39,11 +39,11 @@ GYMNASIUM_CONTACT_WEIGHT = 5e-4
 MAX_CONTACT_FORCE = 1.0
 """At which Gymnasium cuts each of these off, N or N m."""
 RESET_NOISE = 0.1
-"""Half width of the initial positions (m, rad), deviation of the initial velocities."""
+"""Half width of the initial positions (m, rad), standard deviation of the initial velocities."""
 HEALTHY_HEIGHT = (0.2, 1.0)
 """Heights of the torso, m, at which Gymnasium's has not fallen, were it on its back."""
 INITIAL_LOG_STD = -1.5
-"""Of the actions' deviation: larger noise throws so strong a robot about, and it learns to stand before it walks."""
+"""Logarithm of the actions' standard deviation: larger noise throws the robot about, which learns to stand first."""
 NEAR = 0.5
 """How close to a goal counts as there, m."""
 WORTHLESS = 4.0

@@ -35,7 +35,7 @@ MOTORS = ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
 CONTROL_WEIGHT = 0.05
 """Cost of a squared action; Gymnasium's is 0.1."""
 RESET_NOISE = 0.1
-"""Half width of the initial positions (m, rad), deviation of the initial velocities."""
+"""Half width of the initial positions (m, rad), standard deviation of the initial velocities."""
 
 
 class HalfCheetah(Robot):
@@ -55,7 +55,7 @@ class HalfCheetah(Robot):
     | 0-5 | torque on the joints, in the joints' order, as a share of 120, 90, 60, 120, 60, 30 N m | [-1, 1] |
 
     It never falls: an episode ends at its horizon. A control step is 0.05 s, five substeps.
-    Positions start within 0.1 of zero, velocities with a deviation of 0.1.
+    Positions start within 0.1 of zero, velocities with a standard deviation of 0.1.
     """
 
     name = "HalfCheetah"

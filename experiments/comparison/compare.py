@@ -74,7 +74,7 @@ def finish_comparison(out: Path) -> None:
     """Writes results and page from all runs there are."""
     about, runs = read_json(out / ABOUT), read_runs(out)
     results = summarise_methods(runs)
-    content = {**about, "methods": [asdict(result) for result in results], "cells": [asdict(cell) for cell in runs]}
+    content = {**about, "methods": [asdict(result) for result in results], "cells": [asdict(run) for run in runs]}
     write_json(out / RESULTS, content)
     write_page(out / PAGE, about, results, runs)
 
@@ -131,10 +131,10 @@ def ensure_run(method: str, seed: int, config: CompareConfig, console: Console |
     path = run_file(config.out, method, seed)
     if path.is_file() or (method == "random" and seed > 0):
         return
-    cell = train_method(method, seed, config, family_of(config))
-    write_run(config.out, cell)
-    final = float(interquartile_mean(finals([cell]).ravel()))
-    spent = f"{cell.looks[-1].seconds:.0f} s, {cell.looks[-1].steps:,} steps"
+    run = train_method(method, seed, config, family_of(config))
+    write_run(config.out, run)
+    final = float(interquartile_mean(finals([run]).ravel()))
+    spent = f"{run.looks[-1].seconds:.0f} s, {run.looks[-1].steps:,} steps"
     where = f"{config.out.name}: {method}, seed {seed}"
     (console or Console()).print(
         f"{where}: {spent}, IQM of the return in the last episode {final:.1f}", highlight=False, soft_wrap=True

@@ -39,7 +39,7 @@ def write_page(path: Path, about: dict[str, Any], methods: Sequence[MethodResult
         training=drawn((2, 1), lambda axes: plot_training(axes, runs)),
         adaptation=drawn((1, 1), lambda axes: plot_adaptation(axes[0], runs)),
         gradient=drawn((1, 1), lambda axes: plot_consumed(axes[0], runs))
-        if any(cell.consumed for cell in runs)
+        if any(run.consumed for run in runs)
         else None,
     )
     with replacing(path) as temporary:

@@ -95,7 +95,7 @@ def convert_runs(out: Path) -> None:
 
 
 def by_method(runs: Sequence[TrainingRun]) -> dict[str, list[TrainingRun]]:
-    """Groups runs by method, in the order of the cells."""
+    """Groups runs by method, in the order of the runs."""
     return {name: [run for run in runs if run.method == name] for name in dict.fromkeys(run.method for run in runs)}
 
 

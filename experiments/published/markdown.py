@@ -155,7 +155,7 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
 
 def processors(runs: Sequence[TrainingRun]) -> str:
     """Returns their names; with how many trainings each had, where there are several."""
-    trainings = Counter(cell.cpu for cell in runs)
+    trainings = Counter(run.cpu for run in runs)
     if len(trainings) == 1:
         return runs[0].cpu
     return ", ".join(f"{cpu}: {count} of {len(runs)} trainings" for cpu, count in trainings.items())
@@ -178,7 +178,7 @@ def cells_of(method: MethodResult, splits: Sequence[str]) -> list[str]:
 
 def draw(path: Path, runs: Sequence[TrainingRun]) -> None:
     """Draws training by time and by steps, adaptation by episode, and by gradient steps where there are any."""
-    by_gradient = any(cell.consumed for cell in runs)
+    by_gradient = any(run.consumed for run in runs)
     down, across = (2, 2) if by_gradient else (1, 3)
     figure = Figure(figsize=(5 * across, 3.8 * down), dpi=90, layout="constrained")
     panels = list(figure.subplots(down, across).flat)
@@ -205,7 +205,7 @@ def overfitting(out: Path) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for comparison in done:
-        own = [cell for cell in read_runs(comparison.directory(out)) if cell.method == OURS]
+        own = [run for run in read_runs(comparison.directory(out)) if run.method == OURS]
         if own:
             met, unmet = (float(interquartile_mean(finals(own, split).ravel())) for split in ("train", "heldout"))
             number = comparison.train_tasks or "unlimited"
