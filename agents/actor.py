@@ -58,7 +58,7 @@ class PolicyActor:
         return (actions.mean + noise * actions.log_std.exp()).to(device)
 
     def _wipe(self, obs: Tensor) -> Tensor:
-        """Present the step as a trial's first, where memory is to be wiped."""
+        """Presents the step as a trial's first, where memory is to be wiped."""
         spec = self.policy.spec
         first_sense, boundary = spec.obs_dim, spec.obs_dim + spec.action_dim + 1
         wiped = obs[:, boundary] > 0

@@ -40,7 +40,7 @@ class Layout(NamedTuple):
 
 
 def trial_layout(obs_dim: int, action_dim: int, task_dim: int = 0) -> Layout:
-    """The parts in order: observation, previous action, previous reward, boundary, task."""
+    """Returns the slices of the parts in order: observation, previous action, previous reward, boundary, task."""
     ends = [0]
     for size in (obs_dim, action_dim, 1, 1, task_dim):
         ends.append(ends[-1] + size)
@@ -109,12 +109,12 @@ class TrialEnv:
         self._steps = 0
 
     def reset(self) -> Tensor:
-        """Begin new trials, on the next tasks: (N, trial_obs_dim) float32."""
+        """Begins new trials, on the next tasks, and returns their first observations: (N, trial_obs_dim) float32."""
         self.task_env.begin_tasks(self.task_env.all_envs)
         return self.begin_trials()
 
     def begin_trials(self) -> Tensor:
-        """Begin new trials on the tasks that are set."""
+        """Begins new trials on the tasks that are set, and returns their first observations."""
         self._steps = 0
         if self._shifts:
             self._shift_step = self._draw_shift_steps()
@@ -154,7 +154,7 @@ class TrialEnv:
         self.task_env.close()
 
     def _draw_shift_steps(self) -> Tensor:
-        """(N,) int64 the step before which each trial changes its task; 0 for one that never does."""
+        """Returns (N,) int64: the step before which each trial changes its task; 0 for one that never does."""
         if self._shift_at is not None:
             return torch.full_like(self.task_env.task_index, self._shift_at)
         index = self.task_env.task_index
@@ -169,7 +169,7 @@ class TrialEnv:
             self._encoded_task = self.task_env.encoded_task()
 
     def _observe(self, action: Tensor, reward: Tensor, boundary: Tensor) -> Tensor:
-        """(N, trial_obs_dim) float32, laid out as `layout` says."""
+        """Returns (N, trial_obs_dim) float32, laid out as `layout` says."""
         parts = [action, reward.unsqueeze(-1), boundary.unsqueeze(-1)]
         if self._observe_task:
             parts.append(self._encoded_task)

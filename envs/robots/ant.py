@@ -144,7 +144,7 @@ class AntFamily(TaskFamily):
 
 
 def limbs(widest: float, extrapolation: float) -> tuple[TaskParameter, ...]:
-    """A factor on the mass of the torso and of each leg."""
+    """Returns a factor on the mass of the torso and of each leg."""
     parts: dict[str, Effect] = {
         "torso": ScaleBodyMass("torso"),
         **{f"{leg}_leg": ScaleLimbMass(root) for leg, root in LEGS.items()},

@@ -87,7 +87,7 @@ HELDOUT_CRIPPLES = (("bfoot",), ("fthigh",), ("bthigh", "ffoot"), ("bshin", "fsh
 
 
 def crippled(dead: tuple[str, ...]) -> tuple[float, ...]:
-    """A row of task values: which motors still live."""
+    """Returns a row of task values: which motors still live."""
     return tuple(float(motor not in dead) for motor in MOTORS)
 
 

@@ -50,7 +50,7 @@ class PlanarWalker(Robot):
 
 
 def element_factors(bodies: Sequence[str], joints: Sequence[str]) -> tuple[TaskParameter, ...]:
-    """A factor for each mass, inertia, sliding friction and joint damping: 1.5^U(-3, 3), damping 1.3^U(-3, 3).
+    """Returns a factor for each mass, inertia, sliding friction and joint damping: 1.5^U(-3, 3), damping 1.3^U(-3, 3).
 
     Of a body's three inertias one counts in the plane, so that one factor does for them; of the frictions those of
     the feet count, which alone touch the ground before a fall.
@@ -72,7 +72,7 @@ def element_factors(bodies: Sequence[str], joints: Sequence[str]) -> tuple[TaskP
 
 
 def element_variants(bodies: Sequence[str], joints: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Such factors drawn at will ("varibad"), and 40 rows of them to train on with 10 held out ("pearl")."""
+    """Returns such factors drawn at will ("varibad"), and 40 rows of them to train on with 10 held out ("pearl")."""
     parameters = element_factors(bodies, joints)
     return {
         "varibad": {"parameters": parameters},
@@ -81,7 +81,7 @@ def element_variants(bodies: Sequence[str], joints: Sequence[str]) -> dict[str, 
 
 
 def element_factor(name: str, base: float, effect: Effect, *, caption: Caption | None = None) -> TaskParameter:
-    """A factor base^U(-3, 3)."""
+    """Returns a factor base^U(-3, 3)."""
     what = name.replace("_", " ")
     return factor(name, base**-3, base**3, description=f"factor on the {what}", effect=effect, caption=caption)
 

@@ -76,7 +76,7 @@ class Quadruped(Robot):
 
 
 def into_frame(quaternion: Tensor, vector: Tensor) -> Tensor:
-    """(N, 3) vectors of the world, as seen in frames of these (N, 4) orientations."""
+    """Returns (N, 3) vectors of the world, as seen in frames of these (N, 4) orientations."""
     w, xyz = quaternion[:, :1], quaternion[:, 1:]
     turned = 2 * torch.linalg.cross(-xyz, vector)
     seen: Tensor = vector + w * turned + torch.linalg.cross(-xyz, turned)
@@ -84,7 +84,7 @@ def into_frame(quaternion: Tensor, vector: Tensor) -> Tensor:
 
 
 def down(quaternion: Tensor) -> Tensor:
-    """(N, 3) where down is, in frames of these (N, 4) orientations."""
+    """Returns (N, 3) where down is, in frames of these (N, 4) orientations."""
     w, x, y, z = quaternion.unbind(dim=-1)
     return torch.stack([2 * (w * y - x * z), -2 * (w * x + y * z), 2 * (x * x + y * y) - 1], dim=-1)
 
@@ -103,7 +103,7 @@ class QuadrupedFamily(TaskFamily):
         return self.paid(torch.full_like(motion.velocity, SPEED), motion)
 
     def paid(self, speed: Tensor, motion: Motion) -> dict[str, Tensor]:
-        """For going straight ahead at (N,) speeds, v, w and g (down) being in the trunk's frame."""
+        """Returns the pay for going straight ahead at (N,) speeds; v, w and g (down) are in the trunk's frame."""
         g, v, w, _, joint_velocity = self.robot.observe(motion.physics)
         return {
             "speed": 2 - (v[:, 0] - speed).abs() - 0.3 * v[:, 1].abs(),
@@ -117,7 +117,7 @@ class QuadrupedFamily(TaskFamily):
 
 
 def load(heaviest: float, beyond: float, ahead: float, aside: float) -> tuple[TaskParameter, ...]:
-    """A mass in kg somewhere on the trunk, at most so far from its middle, m."""
+    """Returns a mass in kg somewhere on the trunk, at most so far from its middle, m."""
 
     def place(name: str, axis: int, farthest: float, where: str) -> TaskParameter:
         effect = MoveBody("payload", axis)

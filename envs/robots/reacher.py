@@ -141,7 +141,7 @@ LINKS = {"upper": "body0", "lower": "body1"}
 
 
 def length_factor(link: str, body: str) -> TaskParameter:
-    """A factor on a link's length."""
+    """Returns a factor on a link's length."""
     return factor(
         f"{link}_length",
         0.7,

@@ -33,7 +33,7 @@ FINETUNE_RATE, FINETUNE_STEPS = 5e-4, 16
 
 
 class TimedTrainingCallback(BaseCallback):
-    """Asks the timed whenever a rollout begins, which is when the update before it is over."""
+    """Asks the clock whenever a rollout begins, which is when the update before it is over."""
 
     def __init__(self, timed: TimedTraining, make_act: MakeAct) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def normalised_env(setting: Setting, trials: bool) -> VecNormalize:
 
 
 def acting(algorithm: BaseAlgorithm, env: VecNormalize, trials: bool) -> MakeAct:
-    """The algorithm's mean actions in our trials; it sees what it was trained to see."""
+    """Returns a way to play our trials by the algorithm's mean actions; it sees what it was trained to see."""
 
     def make_act(played: TrialEnv) -> Act:
         seen = slice(None) if trials else played.layout.obs
@@ -86,7 +86,7 @@ def acting(algorithm: BaseAlgorithm, env: VecNormalize, trials: bool) -> MakeAct
 
 
 def finetuning(algorithm: PPO, env: VecNormalize, setting: Setting) -> MakeAct:
-    """Each task's own copy of the algorithm's policy, which is improved after each of its episodes."""
+    """Returns a way to play trials by each task's own copy of the policy, improved after each of its episodes."""
 
     def make_act(played: TrialEnv) -> Act:
         steps = GradientSteps(as_ours(algorithm, env), FINETUNE_RATE, FINETUNE_STEPS, clip_coef=OURS.clip_coef)
@@ -106,7 +106,7 @@ def finetuning(algorithm: PPO, env: VecNormalize, setting: Setting) -> MakeAct:
 
 
 def as_ours(algorithm: PPO, env: VecNormalize) -> FeedforwardActorCritic:
-    """The algorithm's policy and value, weights and all, with the env's normalisation."""
+    """Returns the algorithm's policy and value, weights and all, with the env's normalisation."""
     theirs, seen = algorithm.policy, env.obs_rms
     assert isinstance(seen, RunningMeanStd)  # of one array, not of a dictionary
     normaliser = InputNormaliser(len(seen.mean), torch.empty(0))
@@ -119,7 +119,7 @@ def as_ours(algorithm: PPO, env: VecNormalize) -> FeedforwardActorCritic:
 
 
 def learn(algorithm: BaseAlgorithm, env: VecNormalize, timed: TimedTraining, make_act: MakeAct) -> MakeAct:
-    """Until the timed says stop."""
+    """Trains until the clock says stop."""
     algorithm.set_logger(Logger(None, []))  # its own would leave an empty directory in the system's temporary one
     algorithm.learn(UNLIMITED, callback=TimedTrainingCallback(timed, make_act))
     env.close()
@@ -127,7 +127,7 @@ def learn(algorithm: BaseAlgorithm, env: VecNormalize, timed: TimedTraining, mak
 
 
 def ppo_settings(setting: Setting) -> dict[str, Any]:
-    """Of both PPOs: ours, under Stable-Baselines3's names; a rollout is as long as a trial, and as large as ours."""
+    """Returns both PPOs' settings: ours, under Stable-Baselines3's names; rollouts are as long as trials."""
     return {
         "n_steps": setting.episodes * setting.horizon,
         "learning_rate": OURS.learning_rate,
@@ -144,7 +144,7 @@ def ppo_settings(setting: Setting) -> dict[str, Any]:
 
 
 def make_ppo(setting: Setting, env: VecNormalize) -> PPO:
-    """Single steps in each batch, of single episodes."""
+    """Makes PPO whose batches hold single steps of single episodes."""
     settings = ppo_settings(setting)
     return PPO(
         "MlpPolicy",
@@ -156,14 +156,14 @@ def make_ppo(setting: Setting, env: VecNormalize) -> PPO:
 
 
 def train_ppo(setting: Setting, timed: TimedTraining) -> MakeAct:
-    """As it is after training, on each task."""
+    """Trains PPO, which acts on each task as it is after training."""
     env = normalised_env(setting, trials=False)
     algorithm = make_ppo(setting, env)
     return learn(algorithm, env, timed, acting(algorithm, env, trials=False))
 
 
 def train_finetune(setting: Setting, timed: TimedTraining) -> MakeAct:
-    """The same PPO, going on by itself on each task."""
+    """Trains the same PPO, which goes on learning by itself on each task."""
     env = normalised_env(setting, trials=False)
     algorithm = make_ppo(setting, env)
     return learn(algorithm, env, timed, finetuning(algorithm, env, setting))
@@ -186,7 +186,7 @@ def train_sac(setting: Setting, timed: TimedTraining) -> MakeAct:
 
 
 def train_recurrent_ppo(setting: Setting, timed: TimedTraining) -> MakeAct:
-    """Whole trials in each batch: a rollout is one trial of each env."""
+    """Trains RecurrentPPO with whole trials in each batch: a rollout is one trial of each env."""
     env, settings = normalised_env(setting, trials=True), ppo_settings(setting)
     algorithm = RecurrentPPO(
         "MlpLstmPolicy",

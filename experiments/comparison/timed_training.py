@@ -64,11 +64,11 @@ class TimedTraining:
         self._calls = 0
 
     def begin(self) -> None:
-        """Training starts now: what was set up before is not counted."""
+        """Starts the clock: what was set up before is not counted."""
         self._resumed = self.clock()
 
     def run(self, iterate: Callable[[float], object], steps: Callable[[], int], make_act: MakeAct) -> None:
-        """Train until the budget is spent: iterations, given the share that is, and the env steps so far."""
+        """Trains until the budget is spent: iterations, given the share that is, and the env steps so far."""
         self.begin()
         iterate(self.share)
         while self(steps(), make_act):
@@ -94,7 +94,7 @@ class TimedTraining:
         return share < 1
 
     def look(self, steps: int, make_act: MakeAct) -> None:
-        """Keep what the policy returns now."""
+        """Keeps what the policy returns now."""
         self.looks.append(HeldoutCurvePoint(self._spent, steps, returns_on(self.env, self.seed, make_act).tolist()))
 
     def _elapsed(self) -> float:
@@ -102,7 +102,7 @@ class TimedTraining:
 
 
 def returns_on(env: TrialEnv, seed: int, make_act: MakeAct) -> np.ndarray:
-    """(N, K) returns of the env's first trials, the same for every policy, to the thousandth."""
+    """Returns (N, K): the returns of the env's first trials, the same for every policy, to the thousandth."""
     env.task_env.seed(seed)
     returns: np.ndarray = play(env, make_act(env)).reward.sum(axis=-1).round(3)
     return returns

@@ -99,4 +99,4 @@ TRAIN: Mapping[str, Callable[[Setting, TimedTraining], MakeAct]] = {
     "finetune": train_sb3("finetune"),
     "random": train_random,
 }
-"""By method, what trains it until the timed says stop; it returns the policy that came of it."""
+"""By method, what trains it until the clock says stop; it returns the policy that came of it."""

@@ -39,7 +39,7 @@ def record_trials(
     progress: Callable[[int, int], None] | None = None,
     tile: tuple[int, int] = TILE,
 ) -> NDArray[np.float64]:
-    """Play the env's next trial in each of its simulations, and film it: (N, K) returns per trial and episode.
+    """Plays the env's next trial in each of its simulations, and films it: (N, K) returns per trial and episode.
 
     act maps observations, (N, trial_obs_dim) float32, to actions, (N, A), and keeps its own memory,
     fresh at the start. progress is told frames done and in all. The mp4 file appears whole, or not
@@ -69,7 +69,7 @@ def record_trials(
 def render_policy(
     policy: RecurrentActorCritic, family: TaskFamily, like: TrialEnv, path: Path, seed: int, note: Callable[[str], None]
 ) -> bool:
-    """A video on held-out tasks, in trials of the shape of `like`; False where there is no GL, which is noted."""
+    """Films held-out tasks, in trials of the shape of `like`; False where there is no GL, which is noted."""
     env = TrialEnv(
         family,
         TRAINING_VIDEO_TASKS,
@@ -91,7 +91,7 @@ def render_policy(
 
 
 def _add(scores: list[Score], result: TrialStep, step: int, horizon: int) -> None:
-    """The outcome of the slot's step, whose number starts at 1."""
+    """Adds the outcome of the slot's step, whose number starts at 1."""
     columns = (result.reward.tolist(), result.terminated.tolist(), result.diverged.tolist())
     for score, *outcome in zip(scores, *columns, strict=True):
         score.add(step, *outcome)
@@ -117,7 +117,7 @@ class _Encoder:
             raise VideoError(f"ffmpeg at {command[0]} cannot be run: {error.strerror}") from error
 
     def write(self, frame: Picture) -> None:
-        """Add a (height, width, 3) frame."""
+        """Adds a (height, width, 3) frame."""
         assert self._process.stdin is not None
         self._process.stdin.write(frame.tobytes())
 

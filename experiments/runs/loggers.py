@@ -65,7 +65,7 @@ class JsonlLogger:
         self._file.write(json.dumps(row, allow_nan=False) + "\n")
 
     def log_video(self, name: str, path: Path, step: int) -> None:
-        """A line of numbers has no place for a video."""
+        """Does nothing: a line of numbers has no place for a video."""
 
     def close(self) -> None:
         self._file.close()
