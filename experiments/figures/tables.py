@@ -8,7 +8,7 @@ from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve, Sh
 CAPTION = (
     "Interquartile mean over tasks with its 95 % bootstrap interval. Worst tenth: mean of the worst tenth of the "
     "tasks in the last episode. Adapted: robot time until episode 1 has 90 % of the last episode's gain over random "
-    "actions; - where the last episode is no better than random actions, or than without memory."
+    "actions; - where it does not, or where the last episode is no better than random actions or than without memory."
 )
 LABELS = {
     "controller": "controller",

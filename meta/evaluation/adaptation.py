@@ -19,10 +19,11 @@ TOLERANCE = 0.1
 ADAPTATION_TIME = (
     f"Robot time, in seconds from the start of the trial, until the mean reward over the {WINDOW} steps just taken in "
     f"episode 1 (over all steps of an episode that is shorter) first reaches {1 - TOLERANCE:.0%} of the way from the "
-    "mean reward per step of random actions in the last episode to the controller's own there. null where episode 1 "
-    "never gets there, and where nothing was learnt: where the 95 % interval of the last episode's return does not lie "
-    "above those of random actions and of the controller with its memory off. An untrained controller, which hardly "
-    "moves, beats random actions on most robots, but not itself without memory. A single task has no interval: null."
+    "mean reward per step of random actions in the last episode to the controller's own there; the time to pick up "
+    "speed counts. null where episode 1 never gets there, and where nothing was learnt: where the 95 % interval of the "
+    "last episode's return does not lie above those of random actions and of the controller with its memory off. An "
+    "untrained controller, which hardly moves, beats random actions on most robots, but not itself without memory. A "
+    "single task has no interval: null."
 )
 """What `adaptation_time_s` means; results in JSON say it too."""
 
@@ -51,7 +52,7 @@ class AdaptationCurve:
         """Returns the return by episode and the time to adapt, in a few words."""
         returns = ", ".join(f"{value:.4g}" for value in self.iqm)
         time = self.adaptation_time_s
-        adapted = "did not adapt" if time is None else f"adapted within {time:.2f} s"
+        adapted = "not adapted within episode 1" if time is None else f"adapted within {time:.2f} s"
         return f"return by episode {returns} (IQM of {len(self.returns)} tasks), {adapted}"
 
 

@@ -137,7 +137,7 @@ def test_results_print_short_and_say_in_json_what_they_measure() -> None:
     result = evaluate_adaptation(policy, family, "heldout", num_tasks=32, episodes=2, horizon=30, seed=0, shift_at=30)
     assert repr(result).startswith("<Adaptation on HalfCheetahDir, heldout tasks, 2 x 30: return by episode ")
     assert repr(result.controls["random"]).startswith("<AdaptationCurve: return by episode -")
-    assert repr(result.controls["random"]).endswith(" (IQM of 32 tasks), did not adapt>")
+    assert repr(result.controls["random"]).endswith(" (IQM of 32 tasks), not adapted within episode 1>")
     assert repr(result.shift).startswith("<Shift at step 30: reward per step ")
     assert max(len(repr(shown)) for shown in (result, result.shift)) < 200
     assert len(repr(result.controls)) < 500
