@@ -145,6 +145,8 @@ class Controller:
             low, high = tensors.pop("action_low"), tensors.pop("action_high")
             policy.load_state_dict(tensors)
             if found == IN_ROBOT_UNITS:
+                if not torch.equal(low, -high) or not (high > 0).all():
+                    raise ControllerError(f"{path} is {found} with limits that lie unevenly about 0, expected {FORMAT}")
                 _act_in_shares(policy, high.to(torch.float32))
             return cls(policy, ControllerCard(**about["card"]), low, high)
         except (KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:

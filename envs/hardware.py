@@ -77,7 +77,7 @@ def longest_delay(parameter: TaskParameter) -> int:
             " expected choices that are whole numbers"
         )
     for choice in parameter.choices:
-        if choice < 0 or not choice.is_integer():
+        if choice < 0 or not float(choice).is_integer():
             raise TaskError(
                 f"task parameter {parameter.name} delays actions by {choice:g} control steps,"
                 " expected a whole number from 0 on"

@@ -28,5 +28,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch names no type for a broken file: zip, pickle and OS errors all occur
-        raise InputError(f"{path} is broken: {str(error).splitlines()[0]}") from error
+        reason = (
+            next(iter(str(error).splitlines()), type(error).__name__).partition("This file can still be")[0].strip()
+        )
+        raise InputError(f"{path} is broken, expected what a training saved: {reason}") from error
     return state

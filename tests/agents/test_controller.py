@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import stat
 from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
@@ -143,6 +145,24 @@ def test_a_file_of_the_first_format_acts_as_it_did(tmp_path: Path) -> None:
         torch.testing.assert_close(controller.act(obs, torch.ones(1), torch.zeros(1)), previous, rtol=1e-4, atol=1e-5)
     with torch.no_grad():
         assert controller.policy.log_std.tolist() == pytest.approx([-math.log(3)] * 6)
+
+
+def test_a_file_of_the_first_format_with_uneven_limits_is_refused(tmp_path: Path) -> None:
+    policy, limits = make_controller().policy, {"action_low": torch.zeros(6), "action_high": torch.ones(6)}
+    about = json.dumps({"spec": asdict(policy.spec), "card": asdict(CARD)})
+    metadata = {"format": "limbshift-controller-1", "about": about}
+    save_file({**policy.state_dict(), **limits}, tmp_path / "old.safetensors", metadata)
+    with pytest.raises(ControllerError, match="with limits that lie unevenly about 0"):
+        Controller.load(tmp_path / "old.safetensors")
+
+
+def test_a_saved_controller_has_the_mode_that_the_umask_leaves(tmp_path: Path) -> None:
+    previous = os.umask(0o027)
+    try:
+        make_controller().save(tmp_path / "a.safetensors")
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE((tmp_path / "a.safetensors").stat().st_mode) == 0o640
 
 
 def test_what_is_no_controller_is_refused(tmp_path: Path) -> None:

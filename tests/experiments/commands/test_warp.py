@@ -50,7 +50,7 @@ def test_a_video_is_made_on_warp(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_keeps_its_simulator(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["train", "InvertedPendulumBody", "--run-dir", str(run), "--resume", "--steps", "1"]
+    command = ["train", "InvertedPendulumBody", "--run-dir", str(run), "--resume", "--steps", "120"]
     assert main([*command, "--wandb", "disabled"]) == 0
     assert "physics on warp" in capsys.readouterr().out
 

@@ -11,11 +11,11 @@ from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.summary import MethodResult
 from limbshift.experiments.comparison.training_run import TrainingRun
-from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.published import markdown, plan, run
 from limbshift.experiments.published.markdown import hopes, processors
 from limbshift.experiments.published.plan import Comparison, Milestone
 from limbshift.experiments.published.run import ResultsConfig, run_results
+from limbshift.experiments.runs.resume import config_of
 from limbshift.meta.evaluation.statistics import Score
 
 COMPARISONS = (Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1, "oracle": 1, "finetune": 1}),)
@@ -35,7 +35,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setattr(module, "MILESTONES", MILESTONES)
         small = functools.partial(CompareConfig, num_envs=8, episodes=2, horizon=10, num_tasks=4)
         patch.setattr(plan, "CompareConfig", small)
-        patch.setattr(plan, "TrainConfig", functools.partial(TrainConfig, num_envs=8))
+        patch.setattr(plan, "config_of", lambda settings: config_of({**settings, "num_envs": 8}))
         for module in (plan, markdown):
             patch.setattr(module, "evaluate", functools.partial(evaluate, num_tasks=8, horizon=20))
         config = ResultsConfig(out / "runs", out / "docs" / "results.md")

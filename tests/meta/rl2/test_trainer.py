@@ -175,6 +175,12 @@ def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "checkpoint.pt")
 
 
+def test_an_empty_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"")
+    with pytest.raises(InputError, match=r"checkpoint\.pt is broken, expected what a training saved: \S"):
+        load_checkpoint(tmp_path / "checkpoint.pt")
+
+
 def test_loading_executes_nothing(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
