@@ -43,7 +43,8 @@ def compile_spec(spec: mujoco.MjSpec, path: Path) -> mujoco.MjModel:
     root = heaviest_child_of_the_world(model) if model.nbody > 1 else 0
     plane = mujoco.mjtGeom.mjGEOM_PLANE
     if root and has_travelling_joint(model, root) and not (model.geom_type == int(plane)).any():
-        spec.worldbody.add_geom(name="ground", type=plane, size=[0, 0, 1])
+        spec.stat.extent, spec.stat.center = model.stat.extent, model.stat.center  # the robot's, for the camera
+        give_ground(spec)
         model = spec.compile()
     if mujoco.mj_isSparse(model):
         # MuJoCo 4.0.0 computes wrong Hessians for its Newton solver from sparse Jacobians; 4.0.1 mends that.
@@ -54,6 +55,19 @@ def compile_spec(spec: mujoco.MjSpec, path: Path) -> mujoco.MjModel:
         name = model.actuator(int(actuator)).name
         raise RobotError(f"actuator {name} of robot {path} has no ctrlrange, expected one for every actuator")
     return model
+
+
+def give_ground(spec: mujoco.MjSpec) -> None:
+    """Adds a checkered plane, in the sun, to the world: on a plain one no film would show that a robot moves."""
+    name = "limbshift_ground"
+    checker, pixels = mujoco.mjtBuiltin.mjBUILTIN_CHECKER, 100
+    spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, builtin=checker, width=pixels, height=pixels)
+    material = spec.add_material(name=name)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+    plane, half_size = mujoco.mjtGeom.mjGEOM_PLANE, 40.0  # as drawn: for contacts it has no end
+    spec.worldbody.add_geom(name="ground", type=plane, size=[half_size, half_size, 1], material=name)
+    if not spec.lights:
+        spec.worldbody.add_light(type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=[0, 0, 3], dir=[0, 0, -1])
 
 
 def heaviest_child_of_the_world(model: mujoco.MjModel) -> int:

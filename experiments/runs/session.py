@@ -200,6 +200,7 @@ class Session:
         progress.note(f"{minutes:.1f} min: held-out return by episode {curve}")
 
     def _film(self, progress: TrainingProgress) -> None:
+        progress.note(f"Making the video {self.run / VIDEO}")
         path = self.run / VIDEO
         if render_policy(self.trainer.policy, self.family, self.trainer.env, path, self.config.seed, progress.note):
             self.logger.log_video("rollout", path, self.trainer.progress.steps)

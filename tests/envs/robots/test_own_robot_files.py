@@ -200,3 +200,15 @@ def test_a_compiled_model_of_another_version_is_refused(
         MjcfRobot.load(path, "x")
     assert not capfd.readouterr().err
     assert not caplog.records
+
+
+def test_a_ground_that_is_given_is_checkered_and_leaves_the_camera_near(tmp_path: Path) -> None:
+    xml = """<mujoco><worldbody><body name="ball" pos="0 0 1"><freejoint/><geom size="0.1"/>
+    <body><joint name="arm"/><geom size="0.05"/></body></body></worldbody>
+    <actuator><motor joint="arm" ctrlrange="-1 1"/></actuator></mujoco>"""
+    (tmp_path / "ball.xml").write_text(xml)
+    robot = MjcfRobot.from_xml(tmp_path / "ball.xml")
+    (material,) = robot.model.geom_matid[robot.model.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE)]
+    assert material >= 0
+    assert robot.model.nlight == 1
+    assert robot.camera["distance"] < 5, "a floor of 80 m would have set it"
