@@ -33,6 +33,7 @@ class PolicyActor:
         policy: RecurrentActorCritic,
         num_envs: int,
         wipe: MemoryWipe = MemoryWipe.NEVER,
+        *,
         generator: torch.Generator | None = None,
     ) -> None:
         self.policy = policy

@@ -63,7 +63,7 @@ class Controller:
     """
 
     def __init__(
-        self, policy: RecurrentActorCritic, card: ControllerCard, action_low: Tensor, action_high: Tensor
+        self, policy: RecurrentActorCritic, card: ControllerCard, action_low: Tensor, *, action_high: Tensor
     ) -> None:
         """action_low, action_high: (A,) the ends of the robot's range, in its own units."""
         self.policy = policy.eval().requires_grad_(False)
@@ -148,7 +148,7 @@ class Controller:
                 if not torch.equal(low, -high) or not (high > 0).all():
                     raise ControllerError(f"{path} is {found} with limits that lie unevenly about 0, expected {FORMAT}")
                 _act_in_shares(policy, high.to(torch.float32))
-            return cls(policy, ControllerCard(**about["card"]), low, high)
+            return cls(policy, ControllerCard(**about["card"]), low, action_high=high)
         except (KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
             reason = str(error).splitlines()[0]
             raise ControllerError(f"{path} does not hold what {FORMAT} asks for: {reason}") from error

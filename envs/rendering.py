@@ -207,7 +207,7 @@ def _sky(width: int) -> NDArray[np.uint8]:
     return faces.astype(np.uint8)
 
 
-def _light(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.float64], reach: float) -> None:
+def _light(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.float64], *, reach: float) -> None:
     """Lights by a sun that travels with the camera, so that there are shadows everywhere, and a brighter headlight."""
     model.stat.extent = reach  # shadows and clipping planes are measured in it
     headlight = model.vis.headlight

@@ -51,14 +51,16 @@ class TaskEnv:
     """
 
     def __init__(
-        self, family: TaskFamily, num_envs: int, split: str = "train", seed: int = 0, engine: Engine = CPU
+        self, family: TaskFamily, num_envs: int, split: str = "train", *, seed: int = 0, engine: Engine = CPU
     ) -> None:
         self.family = family
         self.robot = family.robot
         self.num_envs = num_envs
         self.split = family.task_space.check_split(split)
         self.engine = engine
-        self.physics = engine.simulate(self.robot.model, num_envs, family.model_fields, self.robot.computed_fields)
+        self.physics = engine.simulate(
+            self.robot.model, num_envs, family.model_fields, computed_fields=self.robot.computed_fields
+        )
         self.device = self.physics.device
         self.action_low, self.action_high = (
             bound.to(self.device, self.physics.dtype) for bound in self.robot.action_bounds()

@@ -80,6 +80,7 @@ class TrialEnv:
         family: TaskFamily,
         num_envs: int,
         episodes_per_trial: int | None = None,
+        *,
         horizon: int | None = None,
         split: str = "train",
         seed: int = 0,
@@ -88,7 +89,7 @@ class TrialEnv:
         shift_probability: float = 0.0,
         engine: Engine = CPU,
     ) -> None:
-        self.task_env = TaskEnv(family, num_envs, split, seed, engine)
+        self.task_env = TaskEnv(family, num_envs, split, seed=seed, engine=engine)
         self.num_envs = num_envs
         self.episodes_per_trial = episodes_per_trial or family.episodes_per_trial
         self.horizon = horizon or family.horizon

@@ -62,7 +62,7 @@ def test_the_family_that_contributing_adds_moves() -> None:
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.DOTALL)
     names: dict[str, Any] = {"__name__": half_cheetah.__name__, **vars(common), **vars(half_cheetah)}
     exec(block, names)
-    env = TrialEnv(names["HalfCheetahIcyHill"](), 2, 1, 3)
+    env = TrialEnv(names["HalfCheetahIcyHill"](), 2, 1, horizon=3)
     before = env.reset().clone()
     after = env.step(torch.ones(2, 6)).obs
     env.close()

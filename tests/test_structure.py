@@ -180,3 +180,15 @@ def test_layers_are_named_in_order() -> None:
             if name.startswith(f"limbshift.{upper}.")
             for module in imported(path)
         )
+
+
+def test_arguments_past_the_third_are_given_by_name() -> None:
+    """The worked example's `_adapt` aside, which is called by a transform that gives all by position."""
+    found = {
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in SOURCES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name != "_adapt"
+        if len([argument for argument in node.args.args if argument.arg not in ("self", "cls")]) > 3
+    }
+    assert not found

@@ -65,6 +65,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         family: str | TaskFamily,
         split: str = "train",
         variant: str = "default",
+        *,
         horizon: int | None = 200,
         render_mode: str | None = None,
         seed: int | None = None,
@@ -73,7 +74,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         self.family = make_family(family, variant)
         self.horizon = at_least_one("horizon", self.family.horizon if horizon is None else horizon)
         self.render_mode = check_render_mode(render_mode)
-        self.task_env = TaskEnv(self.family, 1, split, self.np_random_seed)
+        self.task_env = TaskEnv(self.family, 1, split, seed=self.np_random_seed)
         self.observation_space = observation_space(self.task_env.obs_dim)
         self.action_space = action_space(self.task_env)
         self.metadata = with_render_fps(self.metadata, self.family)

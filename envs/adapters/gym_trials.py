@@ -43,6 +43,7 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         family: str | TaskFamily,
         num_envs: int,
         episodes_per_trial: int | None = None,
+        *,
         horizon: int | None = None,
         split: str = "train",
         seed: int | None = None,
@@ -54,7 +55,9 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         episodes = self.family.episodes_per_trial if episodes_per_trial is None else episodes_per_trial
         self.episodes_per_trial = at_least_one("episodes_per_trial", episodes)
         self.horizon = at_least_one("horizon", self.family.horizon if horizon is None else horizon)
-        self.trials = TrialEnv(self.family, self.num_envs, self.episodes_per_trial, self.horizon, split, seed_of(self))
+        self.trials = TrialEnv(
+            self.family, self.num_envs, self.episodes_per_trial, horizon=self.horizon, split=split, seed=seed_of(self)
+        )
         self.layout: dict[str, slice] = self.trials.layout._asdict()
         del self.layout["task"]  # hidden here, always
         set_spaces(self, self.trials.task_env, self.trials.obs_dim)

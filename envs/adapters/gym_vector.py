@@ -50,6 +50,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         family: str | TaskFamily,
         num_envs: int = 1,
         split: str = "train",
+        *,
         variant: str = "default",
         horizon: int | None = 200,
         render_mode: str | None = None,
@@ -60,7 +61,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         self.num_envs = at_least_one("num_envs", num_envs)
         self.horizon = at_least_one("horizon", self.family.horizon if horizon is None else horizon)
         self.render_mode = check_render_mode(render_mode)
-        self.task_env = TaskEnv(self.family, self.num_envs, split, seed_of(self))
+        self.task_env = TaskEnv(self.family, self.num_envs, split, seed=seed_of(self))
         set_spaces(self, self.task_env, self.task_env.obs_dim)
         self.metadata = with_render_fps(self.metadata, self.family)
         self._frames = Frames(self.task_env)

@@ -15,6 +15,7 @@ def make_trials(
     family: str | TaskFamily,
     num_envs: int,
     episodes_per_trial: int | None = None,
+    *,
     horizon: int | None = None,
     split: str = "train",
     seed: int | None = None,
@@ -27,7 +28,9 @@ def make_trials(
     >>> make_trials("ReacherGoal", num_envs=8, seed=0).observation_space.shape
     (8, 12)
     """
-    return TrialVectorEnv(family, num_envs, episodes_per_trial, horizon, split, seed, variant)
+    return TrialVectorEnv(
+        family, num_envs, episodes_per_trial, horizon=horizon, split=split, seed=seed, variant=variant
+    )
 
 
 def make_sb3(
@@ -54,5 +57,9 @@ def make_sb3(
     except ImportError as error:
         raise InputError(f"{error.name} is not installed: pip install '.[sb3]'") from error
     if trials:
-        return SB3VecEnv(TrialVectorEnv(family, num_envs, episodes_per_trial, horizon, split, seed, variant))
-    return SB3VecEnv(TaskFamilyVectorEnv(family, num_envs, split, variant, horizon, seed=seed))
+        return SB3VecEnv(
+            TrialVectorEnv(
+                family, num_envs, episodes_per_trial, horizon=horizon, split=split, seed=seed, variant=variant
+            )
+        )
+    return SB3VecEnv(TaskFamilyVectorEnv(family, num_envs, split, variant=variant, horizon=horizon, seed=seed))

@@ -33,6 +33,7 @@ class Engine(NamedTuple):
         model: mujoco.MjModel,
         num_sims: int,
         model_fields: Sequence[str] = (),
+        *,
         computed_fields: Sequence[str] = (),
     ) -> Physics:
         """Returns N simulations of a model, of which the named fields can be written to or read.
@@ -40,14 +41,16 @@ class Engine(NamedTuple):
         Raises InputError where MuJoCo Warp is missing or cannot run the model.
         """
         if self.name == "mujoco":
-            return MujocoPhysics(model, num_sims, model_fields, computed_fields, self.num_threads)
+            return MujocoPhysics(
+                model, num_sims, model_fields, computed_fields=computed_fields, num_threads=self.num_threads
+            )
         try:
             from limbshift.envs.physics.warp import WarpPhysics  # an optional extra, and slow to import
         except ImportError as error:
             raise InputError(
                 f"physics is warp, but {error.name} is not installed: pip install '.[gpu]', or take mujoco"
             ) from error
-        return WarpPhysics(model, num_sims, model_fields, computed_fields, self.device)
+        return WarpPhysics(model, num_sims, model_fields, computed_fields=computed_fields, device=self.device)
 
 
 CPU = Engine()

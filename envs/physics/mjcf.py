@@ -106,7 +106,7 @@ def _joined(path: Path, files: dict[str, bytes]) -> bytes:
         came_from = Path(element.attrib.pop(_FROM, path.parent))
         for name in _FILES:
             given = element.get(name)
-            found = given and next(_candidates(element.tag, given, settings, (path.parent, came_from)), None)
+            found = given and next(_candidates(element.tag, given, settings, bases=(path.parent, came_from)), None)
             if found:
                 element.set(name, _keep(found, element.tag, files))
     return ElementTree.tostring(root)
@@ -140,7 +140,7 @@ def _include(element: ElementTree.Element, main: Path, here: Path) -> None:
     element[:] = children
 
 
-def _candidates(tag: str, given: str, settings: Mapping[str, str], bases: tuple[Path, ...]) -> Iterator[Path]:
+def _candidates(tag: str, given: str, settings: Mapping[str, str], *, bases: tuple[Path, ...]) -> Iterator[Path]:
     """Yields the files that MuJoCo may mean by a name, those first in which it looks first."""
     name = Path(given).name if settings.get("strippath") == "true" else given
     own, other = ("texturedir", "meshdir") if tag == "texture" else ("meshdir", "texturedir")

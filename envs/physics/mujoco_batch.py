@@ -43,6 +43,7 @@ class MujocoPhysics:
         model: mujoco.MjModel,
         num_sims: int,
         model_fields: Sequence[str] = (),
+        *,
         computed_fields: Sequence[str] = (),
         num_threads: int | None = None,
     ) -> None:

@@ -67,6 +67,7 @@ class WarpPhysics:
         model: mujoco.MjModel,
         num_sims: int,
         model_fields: Sequence[str],
+        *,
         computed_fields: Sequence[str],
         device: torch.device,
     ) -> None:

@@ -116,17 +116,17 @@ class QuadrupedFamily(TaskFamily):
         }
 
 
-def load(heaviest: float, beyond: float, ahead: float, aside: float) -> tuple[TaskParameter, ...]:
+def load(heaviest: float, beyond: float, ahead: float, *, aside: float) -> tuple[TaskParameter, ...]:
     """Returns a mass in kg somewhere on the trunk, at most so far from its middle, m."""
 
-    def place(name: str, axis: int, farthest: float, where: str) -> TaskParameter:
+    def place(name: str, axis: int, farthest: float, *, where: str) -> TaskParameter:
         effect = MoveBody("payload", axis)
         return TaskParameter(name, -farthest, farthest, where, unit="m", nominal=0.0, effect=effect)
 
     return (
         payload(heaviest, beyond),
-        place("payload_x", 0, ahead, "how far ahead of the trunk's middle it lies"),
-        place("payload_y", 1, aside, "how far to the left of the trunk's middle it lies"),
+        place("payload_x", 0, ahead, where="how far ahead of the trunk's middle it lies"),
+        place("payload_y", 1, aside, where="how far to the left of the trunk's middle it lies"),
     )
 
 

@@ -70,7 +70,7 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
 def physics_rates(family: TaskFamily, config: BenchConfig) -> PhysicsRates:
     """Measures the bare loop beside our env; a first round warms up."""
     engine = choose_engine(config.physics, choose_device(config.device))
-    env = TrialEnv(family, config.num_envs, config.episodes, config.horizon, engine=engine)
+    env = TrialEnv(family, config.num_envs, config.episodes, horizon=config.horizon, engine=engine)
     generator = torch.Generator().manual_seed(0)
     shape = (env.steps_per_trial, config.num_envs, env.task_env.action_dim)
     actions = 2 * torch.rand(shape, generator=generator).to(env.task_env.action_low) - 1

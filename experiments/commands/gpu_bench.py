@@ -50,28 +50,28 @@ def run_gpu_bench(config: BenchConfig, console: Console) -> None:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU, which says nothing of a GPU"
     console.print(f"{family.name}, trials of {config.episodes} x {config.horizon}, network on {name}", highlight=False)
     for physics in PHYSICS:
-        console.print(speed_table(physics, family, config, device))
+        console.print(speed_table(physics, family, config, device=device))
     for physics in PHYSICS:
         console.print(learning_sentence(physics, config, device), highlight=False)
 
 
-def speed_table(physics: EngineName, family: TaskFamily, config: BenchConfig, device: torch.device) -> Table:
+def speed_table(physics: EngineName, family: TaskFamily, config: BenchConfig, *, device: torch.device) -> Table:
     """Returns a table with a row for each number of worlds."""
     table = Table(title=f"physics on {physics}", title_justify="left")
     for column in ("worlds", "env steps/s", "training steps/s", "physics", "policy", "update", "device memory, GiB"):
         table.add_column(column, justify="right")
     for worlds in config.worlds:
-        table.add_row(f"{worlds:,}", *speed_cells(physics, worlds, family, config, device))
+        table.add_row(f"{worlds:,}", *speed_cells(physics, worlds, family, config=config, device=device))
     return table
 
 
 def speed_cells(
-    physics: EngineName, worlds: int, family: TaskFamily, config: BenchConfig, device: torch.device
+    physics: EngineName, worlds: int, family: TaskFamily, *, config: BenchConfig, device: torch.device
 ) -> list[str]:
     """Returns what a row says; where the device's memory is too small, that alone."""
     try:
-        env_rate = env_steps_per_second(physics, worlds, family, config, device)
-        rate = training_rate(physics, worlds, family, config, device)
+        env_rate = env_steps_per_second(physics, worlds, family, config=config, device=device)
+        rate = training_rate(physics, worlds, family, config=config, device=device)
     except torch.OutOfMemoryError:
         return ["out of memory"]
     shares = [f"{share:.0%}" for share in (rate.physics, rate.policy, rate.update)]
@@ -79,10 +79,10 @@ def speed_cells(
 
 
 def env_steps_per_second(
-    physics: EngineName, worlds: int, family: TaskFamily, config: BenchConfig, device: torch.device
+    physics: EngineName, worlds: int, family: TaskFamily, *, config: BenchConfig, device: torch.device
 ) -> float:
     """Returns the rate of trials under random actions, without a network."""
-    env = TrialEnv(family, worlds, config.episodes, config.horizon, engine=choose_engine(physics, device))
+    env = TrialEnv(family, worlds, config.episodes, horizon=config.horizon, engine=choose_engine(physics, device))
     action = 2 * torch.rand(worlds, env.task_env.action_dim, device=env.task_env.device) - 1
     env.reset()
 
@@ -111,10 +111,10 @@ def per_second(work: Callable[[], None], seconds: float, device: torch.device) -
 
 
 def training_rate(
-    physics: EngineName, worlds: int, family: TaskFamily, config: BenchConfig, device: torch.device
+    physics: EngineName, worlds: int, family: TaskFamily, *, config: BenchConfig, device: torch.device
 ) -> TrainingRate:
     """Returns the rate over as many iterations as the time allows, at least one."""
-    trainer = bench_trainer(physics, worlds, family, config, device)
+    trainer = bench_trainer(physics, worlds, family, config=config, device=device)
     for _ in range(WARM_UP):
         trainer.iterate(0.0)
     iterations = [trainer.iterate(0.0)]
@@ -138,8 +138,8 @@ def training_rate(
 def learning_sentence(physics: EngineName, config: BenchConfig, device: torch.device) -> str:
     """Says how long it takes to learn the direction family, with the number of worlds that suits the simulator."""
     family, worlds = make_family(LEARNED), min(LEARNING_WORLDS[physics], max(config.worlds))
-    bench_trainer(physics, worlds, family, config, device).iterate(0.0)  # compiles
-    trainer = bench_trainer(physics, worlds, family, config, device)
+    bench_trainer(physics, worlds, family, config=config, device=device).iterate(0.0)  # compiles
+    trainer = bench_trainer(physics, worlds, family, config=config, device=device)
     best = -float("inf")
     while trainer.progress.seconds < 60 * config.minutes and best < config.goal:
         best = max(best, trainer.iterate(trainer.progress.seconds / (60 * config.minutes)).episode_returns[-1])
@@ -151,7 +151,7 @@ def learning_sentence(physics: EngineName, config: BenchConfig, device: torch.de
 
 
 def bench_trainer(
-    physics: EngineName, worlds: int, family: TaskFamily, config: BenchConfig, device: torch.device
+    physics: EngineName, worlds: int, family: TaskFamily, *, config: BenchConfig, device: torch.device
 ) -> Trainer:
     """Returns a trainer as `limbshift train` makes it."""
     return make_trainer(

@@ -55,7 +55,7 @@ def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
     )
     study.enqueue_trial(default_settings(config, family))
     study.optimize(
-        lambda trial: train_once(suggest(trial, config, family), config, family, trial),
+        lambda trial: train_once(suggest(trial, config, family), config, family, trial=trial),
         timeout=60 * config.minutes,
         callbacks=[teller(config, console)],
     )
@@ -128,12 +128,12 @@ def trainer_of(tried: Settings, config: TuneConfig, family: TaskFamily) -> Train
     )
 
 
-def train_once(tried: Settings, config: TuneConfig, family: TaskFamily, trial: "Trial") -> float:
+def train_once(tried: Settings, config: TuneConfig, family: TaskFamily, *, trial: "Trial") -> float:
     """Returns the mean return of the last episode after training; gives up where others were better by then."""
     import optuna
 
     trainer = trainer_of(tried, config, family)
-    env = TrialEnv(family, config.num_tasks, config.episodes, config.horizon, "train", LOOK_SEED)
+    env = TrialEnv(family, config.num_tasks, config.episodes, horizon=config.horizon, split="train", seed=LOOK_SEED)
     timed = TimedTraining(env, LOOK_SEED, 60 * config.trial_minutes, LOOKS)
 
     def make_act(env: TrialEnv) -> Act:

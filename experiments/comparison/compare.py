@@ -50,7 +50,7 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     methods = open_comparison(config)
     for seed in range(config.seeds):
         for method in methods:
-            ensure_run(method, seed, config, console)
+            ensure_run(method, seed, config, console=console)
     finish_comparison(config.out)
     if "oracle" not in {run.method for run in read_runs(config.out)}:
         console.print(NO_SCORES, highlight=False, soft_wrap=True)
@@ -76,7 +76,7 @@ def finish_comparison(out: Path) -> None:
     results = summarise_methods(runs)
     content = {**about, "methods": [asdict(result) for result in results], "cells": [asdict(run) for run in runs]}
     write_json(out / RESULTS, content)
-    write_page(out / PAGE, about, results, runs)
+    write_page(out / PAGE, about, results, runs=runs)
 
 
 def family_of(config: CompareConfig) -> TaskFamily:
@@ -126,12 +126,12 @@ def check_same(out: Path, about: dict[str, Any]) -> None:
             raise InputError(f"{out} holds a comparison whose {name} is {kept.get(name)}, expected {value} as here")
 
 
-def ensure_run(method: str, seed: int, config: CompareConfig, console: Console | None = None) -> None:
+def ensure_run(method: str, seed: int, config: CompareConfig, *, console: Console | None = None) -> None:
     """Trains a method by a seed unless its file is there, and writes that. Random actions have one seed."""
     path = run_file(config.out, method, seed)
     if path.is_file() or (method == "random" and seed > 0):
         return
-    run = train_method(method, seed, config, family_of(config))
+    run = train_method(method, seed, config, family=family_of(config))
     write_run(config.out, run)
     final = float(interquartile_mean(finals([run]).ravel()))
     spent = f"{run.looks[-1].seconds:.0f} s, {run.looks[-1].steps:,} steps"
@@ -141,13 +141,21 @@ def ensure_run(method: str, seed: int, config: CompareConfig, console: Console |
     )
 
 
-def train_method(name: str, seed: int, config: CompareConfig, family: TaskFamily) -> TrainingRun:
+def train_method(name: str, seed: int, config: CompareConfig, *, family: TaskFamily) -> TrainingRun:
     """Trains, with looks at held-out tasks on the way, and plays all splits at the end."""
     method = METHODS[name]
     episodes, horizon = config.episodes or family.episodes_per_trial, config.horizon or family.horizon
 
     def trials(split: str, episodes: int = episodes) -> TrialEnv:
-        return TrialEnv(family, config.num_tasks, episodes, horizon, split, TASK_SEED, method.observes_task)
+        return TrialEnv(
+            family,
+            config.num_tasks,
+            episodes,
+            horizon=horizon,
+            split=split,
+            seed=TASK_SEED,
+            observe_task=method.observes_task,
+        )
 
     heldout = trials("heldout")
     timed = TimedTraining(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS)

@@ -26,7 +26,9 @@ from limbshift.meta.evaluation.statistics import Score
 TEMPLATE = Path(__file__).with_name("comparison.html.jinja")
 
 
-def write_page(path: Path, about: dict[str, Any], methods: Sequence[MethodResult], runs: Sequence[TrainingRun]) -> None:
+def write_page(
+    path: Path, about: dict[str, Any], methods: Sequence[MethodResult], *, runs: Sequence[TrainingRun]
+) -> None:
     """Replaces the page."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string(TEMPLATE.read_text()).render(

@@ -118,7 +118,7 @@ def as_ours(algorithm: PPO, env: VecNormalize) -> FeedforwardActorCritic:
     return FeedforwardActorCritic(normaliser, mean, value, log_std=theirs.log_std)
 
 
-def learn(algorithm: BaseAlgorithm, env: VecNormalize, timed: TimedTraining, make_act: MakeAct) -> MakeAct:
+def learn(algorithm: BaseAlgorithm, env: VecNormalize, timed: TimedTraining, *, make_act: MakeAct) -> MakeAct:
     """Trains until the clock says stop."""
     algorithm.set_logger(Logger(None, []))  # its own would leave an empty directory in the system's temporary one
     algorithm.learn(UNLIMITED, callback=TimedTrainingCallback(timed, make_act))
@@ -159,14 +159,14 @@ def train_ppo(setting: Setting, timed: TimedTraining) -> MakeAct:
     """Trains PPO, which acts on each task as it is after training."""
     env = normalised_env(setting, trials=False)
     algorithm = make_ppo(setting, env)
-    return learn(algorithm, env, timed, acting(algorithm, env, trials=False))
+    return learn(algorithm, env, timed, make_act=acting(algorithm, env, trials=False))
 
 
 def train_finetune(setting: Setting, timed: TimedTraining) -> MakeAct:
     """Trains the same PPO, which goes on learning by itself on each task."""
     env = normalised_env(setting, trials=False)
     algorithm = make_ppo(setting, env)
-    return learn(algorithm, env, timed, finetuning(algorithm, env, setting))
+    return learn(algorithm, env, timed, make_act=finetuning(algorithm, env, setting))
 
 
 def train_sac(setting: Setting, timed: TimedTraining) -> MakeAct:
@@ -182,7 +182,7 @@ def train_sac(setting: Setting, timed: TimedTraining) -> MakeAct:
         device="cpu",
         policy_kwargs={"net_arch": [HIDDEN, HIDDEN]},
     )
-    return learn(algorithm, env, timed, acting(algorithm, env, trials=False))
+    return learn(algorithm, env, timed, make_act=acting(algorithm, env, trials=False))
 
 
 def train_recurrent_ppo(setting: Setting, timed: TimedTraining) -> MakeAct:
@@ -201,7 +201,7 @@ def train_recurrent_ppo(setting: Setting, timed: TimedTraining) -> MakeAct:
         },
         **settings,
     )
-    return learn(algorithm, env, timed, acting(algorithm, env, trials=True))
+    return learn(algorithm, env, timed, make_act=acting(algorithm, env, trials=True))
 
 
 TRAIN: Mapping[str, Callable[[Setting, TimedTraining], MakeAct]] = {

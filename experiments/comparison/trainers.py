@@ -48,7 +48,7 @@ def train_ours(
 
 def train_maml(setting: Setting, timed: TimedTraining) -> MakeAct:
     """Trains a policy of which each task has its own copy, which is improved after each of its episodes."""
-    env = TrialEnv(setting.family, setting.num_envs, setting.episodes, setting.horizon, seed=setting.seed)
+    env = TrialEnv(setting.family, setting.num_envs, setting.episodes, horizon=setting.horizon, seed=setting.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.seed)
         policy = FeedforwardActorCritic.of_size(

@@ -36,6 +36,7 @@ def record_trials(
     act: Callable[[Tensor], Tensor],
     env: TrialEnv,
     path: Path,
+    *,
     progress: Callable[[int, int], None] | None = None,
     tile: tuple[int, int] = TILE,
 ) -> NDArray[np.float64]:
@@ -56,7 +57,7 @@ def record_trials(
                 if step:
                     result = env.step(act(obs))
                     obs = result.obs
-                    _add(scores, result, (step - 1) % env.horizon + 1, env.horizon)
+                    _add(scores, result, (step - 1) % env.horizon + 1, horizon=env.horizon)
                 pictures = [renderer.frame(env.task_env.physics, sim, task) for sim, task in enumerate(page.tasks)]
                 encoder.write(page.draw(pictures, scores, step - env.horizon * (len(scores[0].returns) - 1)))
                 if progress:
@@ -67,16 +68,22 @@ def record_trials(
 
 
 def render_policy(
-    policy: RecurrentActorCritic, family: TaskFamily, like: TrialEnv, path: Path, seed: int, note: Callable[[str], None]
+    policy: RecurrentActorCritic,
+    family: TaskFamily,
+    like: TrialEnv,
+    *,
+    path: Path,
+    seed: int,
+    note: Callable[[str], None],
 ) -> bool:
     """Films held-out tasks, in trials of the shape of `like`; False where there is no GL, which is noted."""
     env = TrialEnv(
         family,
         TRAINING_VIDEO_TASKS,
         like.episodes_per_trial,
-        like.horizon,
-        "heldout",
-        seed,
+        horizon=like.horizon,
+        split="heldout",
+        seed=seed,
         observe_task=policy.spec.task_dim > 0,
         engine=like.task_env.engine,
     )
@@ -90,11 +97,11 @@ def render_policy(
     return True
 
 
-def _add(scores: list[Score], result: TrialStep, step: int, horizon: int) -> None:
+def _add(scores: list[Score], result: TrialStep, step: int, *, horizon: int) -> None:
     """Adds the outcome of the slot's step, whose number starts at 1."""
     columns = (result.reward.tolist(), result.terminated.tolist(), result.diverged.tolist())
-    for score, *outcome in zip(scores, *columns, strict=True):
-        score.add(step, *outcome)
+    for score, reward, terminated, diverged in zip(scores, *columns, strict=True):
+        score.add(step, reward, terminated, diverged=diverged)
         if step == horizon and not result.trial_over:
             score.begin_slot()
 

@@ -40,7 +40,7 @@ class Score:
         self.returns.append(0.0)
         self.fell_at, self.began_at = None, 0
 
-    def add(self, step: int, reward: float, terminated: bool, diverged: bool) -> None:
+    def add(self, step: int, reward: float, terminated: bool, *, diverged: bool) -> None:
         """Counts the outcome of a step of the slot; the first is number 1."""
         if self.fell_at is None:
             self.returns[-1] += reward
@@ -114,7 +114,7 @@ class Page:
         for number, caption in enumerate(captions):
             for row, text in enumerate(caption):
                 place = (self._left(number) + self._pen.margin, head + self._pen.margin + row * self._pen.line)
-                self._pen.write(draw, place, text, _INK)
+                self._pen.write(draw, place, text, color=_INK)
 
     def draw(self, pictures: list[Picture], scores: list[Score], step: int) -> Picture:
         """Returns the (height, width, 3) frame after this many steps of a slot."""
@@ -125,8 +125,8 @@ class Page:
             page.paste(Image.fromarray(picture), (left, self._top))
             if step - score.began_at < self._banner_steps:
                 self._draw_banner(draw, left, score)
-            self._draw_bar(draw, left, len(score.returns) - 1, step)
-            self._draw_score(draw, left, score, step)
+            self._draw_bar(draw, left, len(score.returns) - 1, step=step)
+            self._draw_score(draw, left, score, step=step)
         return np.asarray(page)
 
     def _left(self, number: int) -> int:
@@ -143,7 +143,7 @@ class Page:
         place = (left + self._tile[0] // 2, self._top + height // 2)
         draw.text(place, text, _PAPER, self._banner_pen.font, anchor="mm")
 
-    def _draw_bar(self, draw: ImageDraw.ImageDraw, left: int, episode: int, step: int) -> None:
+    def _draw_bar(self, draw: ImageDraw.ImageDraw, left: int, episode: int, *, step: int) -> None:
         """Draws the trial's time line under the picture, a piece for each episode."""
         top = self._top + self._tile[1] + 3
         bottom = top + self._pen.margin
@@ -155,17 +155,17 @@ class Page:
             if share:
                 draw.rectangle((start, top, start + share * (end - start), bottom), _to_bytes(GOAL))
 
-    def _draw_score(self, draw: ImageDraw.ImageDraw, left: int, score: Score, step: int) -> None:
+    def _draw_score(self, draw: ImageDraw.ImageDraw, left: int, score: Score, *, step: int) -> None:
         """Writes episode, step and return so far; then the returns of earlier episodes, as many as fit."""
         *earlier, present = score.returns
         now = f"episode {len(score.returns)} of {self._episodes}   step {step}/{self._horizon}   return {present:.1f}"
         place = (left + self._pen.margin, self._top + self._tile[1] + 3 * self._pen.margin)
-        self._pen.write(draw, place, now, _INK if score.fell_at is None else _ALARM)
+        self._pen.write(draw, place, now, color=_INK if score.fell_at is None else _ALARM)
         fall = "" if score.fell_at is None else f"counted up to the fall at step {score.fell_at}   "
         notes = [f"episode {number}: {value:.1f}   " for number, value in enumerate(earlier, 1)]
         while notes and self._pen.font.getlength(fall + "".join(notes)) > self._tile[0]:
             del notes[0]
-        self._pen.write(draw, (place[0], place[1] + self._pen.line), fall + "".join(notes), _FAINT)
+        self._pen.write(draw, (place[0], place[1] + self._pen.line), fall + "".join(notes), color=_FAINT)
 
 
 class _Pen:
@@ -177,7 +177,7 @@ class _Pen:
         """Height of a line, pixels."""
         self.margin = self.line // 3
 
-    def write(self, draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, color: Bytes) -> None:
+    def write(self, draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, *, color: Bytes) -> None:
         draw.text(place, text, color, self.font)
 
     def row(self, draw: ImageDraw.ImageDraw, place: tuple[int, int], items: list[str | Color]) -> None:
@@ -185,7 +185,7 @@ class _Pen:
         x, y = place
         for item in items:
             if isinstance(item, str):
-                self.write(draw, (x, y), item, _FAINT)
+                self.write(draw, (x, y), item, color=_FAINT)
                 x += round(self.font.getlength(item))
             else:
                 draw.rectangle((x, y + 2, x + self.line // 2, y + self.line - 4), _to_bytes(item))

@@ -75,19 +75,21 @@ def hopes(results: Results) -> list[str]:
         if OURS not in scores:
             continue
         ours = scores[OURS]
-        lines.append(row(f"{family}: score of {OURS}", f"{GOAL} or more", interval(ours), ours.iqm >= GOAL))
+        lines.append(row(f"{family}: score of {OURS}", f"{GOAL} or more", interval(ours), met=ours.iqm >= GOAL))
         for rival in ("ppo", "recurrent-ppo"):
             if family in ABOVE_RIVALS and rival in scores:
                 found = f"{interval(ours)} against {interval(scores[rival])}"
                 lines.append(
-                    row(f"{family}: {OURS} above {rival}", "intervals apart", found, above(ours, scores[rival]))
+                    row(f"{family}: {OURS} above {rival}", "intervals apart", found, met=above(ours, scores[rival]))
                 )
         if family == "HalfCheetahDir" and "ppo" in scores:
-            lines.append(row(f"{family}: score of ppo", "below 0.4", interval(scores["ppo"]), scores["ppo"].iqm < 0.4))
+            lines.append(
+                row(f"{family}: score of ppo", "below 0.4", interval(scores["ppo"]), met=scores["ppo"].iqm < 0.4)
+            )
     return [*lines, ""]
 
 
-def row(what: str, hoped: str, found: str, met: bool) -> str:
+def row(what: str, hoped: str, found: str, *, met: bool) -> str:
     return f"| {what} | {hoped} | {found} | {'met' if met else '**missed**'} |"
 
 
@@ -109,7 +111,7 @@ def milestones(out: Path) -> list[str]:
         found = milestone.found(out)
         if found is not None:
             what = f"{milestone.family}, {milestone.steps / 1e6:g} M steps: return per episode on 64 held-out tasks"
-            rows.append(row(what, f"{milestone.goal:g} or more", f"{found:.1f}", found >= milestone.goal))
+            rows.append(row(what, f"{milestone.goal:g} or more", f"{found:.1f}", met=found >= milestone.goal))
     return [*lines, *rows, ""] if rows else []
 
 

@@ -126,7 +126,7 @@ class _Both:
 
 
 def make_logger(
-    run_dir: Path, mode: WandbMode, config: Mapping[str, object], name: str, resume: bool = False
+    run_dir: Path, mode: WandbMode, config: Mapping[str, object], *, name: str, resume: bool = False
 ) -> MetricsLogger:
     """Returns a logger into an existing run directory; with `resume`, both file and W&B run are continued.
 
@@ -137,7 +137,7 @@ def make_logger(
     asked = (os.environ.get("WANDB_MODE") or mode) if mode == "auto" else mode
     if asked == "disabled":
         return metrics_file
-    return _Both(metrics_file, WandbLogger(lambda: _start_run(run_dir, asked, config, name, resume)))
+    return _Both(metrics_file, WandbLogger(lambda: _start_run(run_dir, asked, config, name=name, resume=resume)))
 
 
 def read_metrics(path: Path) -> list[dict[str, float | None]]:
@@ -174,7 +174,9 @@ def _drop_half_line(path: Path) -> None:
     os.truncate(path, whole)
 
 
-def _start_run(run_dir: Path, mode: str, config: Mapping[str, object], name: str, resume: bool) -> "wandb.Run | None":
+def _start_run(
+    run_dir: Path, mode: str, config: Mapping[str, object], *, name: str, resume: bool
+) -> "wandb.Run | None":
     """Returns the W&B run in `run_dir`, or None where the user's own settings disable it."""
     import wandb
 

@@ -36,7 +36,7 @@ class TrainingProgress:
     ) -> None:
         self._bar.stop()
 
-    def update(self, spent: float, steps: int, episode_returns: list[float], steps_per_second: float) -> None:
+    def update(self, spent: float, steps: int, episode_returns: list[float], *, steps_per_second: float) -> None:
         """Shows the latest figures; `spent` is the share of the budget that is spent."""
         returns = " ".join(f"{value:.1f}" for value in episode_returns)
         figures = f"{steps / 1e6:.2f} M steps, return by episode {returns}, {steps_per_second:,.0f} steps/s"

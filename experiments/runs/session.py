@@ -102,7 +102,7 @@ class Session:
             with replacing(run / ROBOT) as temporary:
                 family.robot.save(temporary)
         write_json(run / CONFIG, as_json(config, run))
-        logger = make_logger(run, config.wandb, as_json(config, run), run.name, config.resume)
+        logger = make_logger(run, config.wandb, as_json(config, run), name=run.name, resume=config.resume)
         console.print(
             f"Meta-training on {family.name}: network on {device}, physics on {config.physics}, files in {run}",
             highlight=False,
@@ -161,7 +161,9 @@ class Session:
         metrics |= by_episode("train/return_with_restarts", iteration.returns_with_restarts)
         metrics |= {f"loss/{name}": value for name, value in iteration.losses.items()}
         self.logger.log(metrics, trainer.progress.steps)
-        progress.update(self.budget_spent, trainer.progress.steps, iteration.episode_returns, steps_per_second)
+        progress.update(
+            self.budget_spent, trainer.progress.steps, iteration.episode_returns, steps_per_second=steps_per_second
+        )
 
     def _save(self) -> None:
         save_checkpoint(self.run / CHECKPOINT, self.trainer.state_dict())
@@ -177,7 +179,8 @@ class Session:
             minutes=self.trainer.progress.seconds / 60,
             robot=self.family.robot.name if isinstance(self.family.robot, MjcfRobot) else "",
         )
-        controller = Controller(copy_policy(self.trainer.policy), card, *self.family.robot.action_bounds())
+        low, high = self.family.robot.action_bounds()
+        controller = Controller(copy_policy(self.trainer.policy), card, low, action_high=high)
         controller.save(self.run / CONTROLLER)
 
     def _look_at_heldout(self, progress: TrainingProgress) -> None:
@@ -202,7 +205,9 @@ class Session:
     def _film(self, progress: TrainingProgress) -> None:
         progress.note(f"Making the video {self.run / VIDEO}")
         path = self.run / VIDEO
-        if render_policy(self.trainer.policy, self.family, self.trainer.env, path, self.config.seed, progress.note):
+        if render_policy(
+            self.trainer.policy, self.family, self.trainer.env, path=path, seed=self.config.seed, note=progress.note
+        ):
             self.logger.log_video("rollout", path, self.trainer.progress.steps)
 
 

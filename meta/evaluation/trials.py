@@ -78,7 +78,7 @@ def play_each_way(
 
     def remembering(wipe: MemoryWipe) -> Act:
         generator = torch.Generator(policy.log_std.device).manual_seed(seed) if sample else None
-        return PolicyActor(policy, env.num_envs, wipe, generator)
+        return PolicyActor(policy, env.num_envs, wipe, generator=generator)
 
     return {
         "memory_off": played(remembering(MemoryWipe.EACH_STEP)),

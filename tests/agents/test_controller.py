@@ -29,7 +29,7 @@ def make_controller(sees_reward: bool = True, cell: RecurrentCell = "lstm") -> C
     policy.normaliser.update(torch.randn(100, policy.spec.trial_obs_dim))
     with torch.no_grad():
         policy.action_head.weight.mul_(100)  # actions that reach the motors' bounds
-    return Controller(policy, CARD, -torch.ones(6), torch.ones(6))
+    return Controller(policy, CARD, -torch.ones(6), action_high=torch.ones(6))
 
 
 def test_it_prints_short() -> None:
@@ -39,7 +39,10 @@ def test_it_prints_short() -> None:
 
 @pytest.mark.parametrize("cell", get_args(RecurrentCell))
 def test_it_acts_as_in_training(cell: RecurrentCell) -> None:
-    controller, env = make_controller(cell=cell), TrialEnv(make_family("HalfCheetahLimbs"), 3, 2, 4, "heldout")
+    controller, env = (
+        make_controller(cell=cell),
+        TrialEnv(make_family("HalfCheetahLimbs"), 3, 2, horizon=4, split="heldout"),
+    )
     controller.reset(3)
     actor, obs, layout = PolicyActor(controller.policy, 3), env.reset(), env.layout
     clipped = 0
@@ -91,7 +94,8 @@ def test_a_file_holds_all_of_it(tmp_path: Path) -> None:
 def test_limits_as_robots_give_them_do_not_change_what_it_computes() -> None:
     """In float64, as MuJoCo's are; the second call sees the first's action."""
     controller, doubled = make_controller(), make_controller()
-    doubled = Controller(doubled.policy, CARD, *make_family("HalfCheetahLimbs").robot.action_bounds())
+    low, high = make_family("HalfCheetahLimbs").robot.action_bounds()
+    doubled = Controller(doubled.policy, CARD, low, action_high=high)
     for _ in range(3):
         actions = [each.act(torch.ones(1, 17), torch.ones(1), torch.zeros(1)) for each in (controller, doubled)]
         assert actions[0].dtype == actions[1].dtype == torch.float32
@@ -101,7 +105,7 @@ def test_limits_as_robots_give_them_do_not_change_what_it_computes() -> None:
 def test_actions_are_in_the_robots_units_and_remembered_as_shares() -> None:
     """A range from -1 to 5 has its middle at 2 and reaches 3 to either side."""
     low, high = torch.full((6,), -1.0), torch.full((6,), 5.0)
-    plain, wide = make_controller(), Controller(make_controller().policy, CARD, low, high)
+    plain, wide = make_controller(), Controller(make_controller().policy, CARD, low, action_high=high)
     for _ in range(3):
         share = plain.act(torch.ones(1, 17), torch.ones(1), torch.zeros(1))
         action = wide.act(torch.ones(1, 17), torch.ones(1), torch.zeros(1))

@@ -31,7 +31,7 @@ def placed(family: TaskFamily, *states: tuple[float, float]) -> TaskEnv:
 
 
 def started(family: TaskFamily, num_envs: int, split: str = "train", seed: int = 0) -> TaskEnv:
-    env = TaskEnv(family, num_envs, split, seed)
+    env = TaskEnv(family, num_envs, split, seed=seed)
     env.begin_tasks(env.all_envs)
     env.begin_episodes(env.all_envs)
     return env
@@ -39,7 +39,7 @@ def started(family: TaskFamily, num_envs: int, split: str = "train", seed: int =
 
 def drawn(family: TaskFamily, num_envs: int, count: int, split: str = "train", seed: int = 0) -> tuple[Tensor, Tensor]:
     """(count, P) tasks and (count, 2, nq + nv) states in which their first two episodes start, in order of tasks."""
-    env = TaskEnv(family, num_envs, split, seed)
+    env = TaskEnv(family, num_envs, split, seed=seed)
     tasks: list[Tensor] = []
     states: list[Tensor] = []
     while len(tasks) * num_envs < count:

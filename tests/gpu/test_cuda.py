@@ -102,12 +102,12 @@ def play(env: TrialEnv) -> Tensor:
 @pytest.mark.parametrize("name", ["InvertedPendulumBody", "HalfCheetahHardware", "HalfCheetahWiring"])
 def test_a_trial_is_the_same_trial_on_both_engines(name: str) -> None:
     family = make_family(name)
-    expected, actual = (play(TrialEnv(family, 4, 2, 10, seed=5, engine=engine)) for engine in (CPU, WARP))
+    expected, actual = (play(TrialEnv(family, 4, 2, horizon=10, seed=5, engine=engine)) for engine in (CPU, WARP))
     torch.testing.assert_close(actual, expected, rtol=2e-2, atol=2e-2)
 
 
 def make_trainer(name: str) -> Trainer:
-    env = TrialEnv(make_family(name), 16, 2, 6, observe_task=True, shift_probability=0.5, engine=WARP)
+    env = TrialEnv(make_family(name), 16, 2, horizon=6, observe_task=True, shift_probability=0.5, engine=WARP)
     spec = PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=8)
     return Trainer(env, RecurrentActorCritic(spec).to(CUDA), PPOConfig(), gamma=0.95, seed=0)
 

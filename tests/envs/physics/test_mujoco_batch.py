@@ -36,7 +36,7 @@ def mask(*picked: bool) -> Tensor:
 
 def started(model: mujoco.MjModel, num_sims: int, seed: int = 0) -> MujocoPhysics:
     """Simulations with masses and xpos at hand, each in a random state with a random control."""
-    physics = MujocoPhysics(model, num_sims, MASSES, ("xpos",), num_threads=2)
+    physics = MujocoPhysics(model, num_sims, MASSES, computed_fields=("xpos",), num_threads=2)
     everyone = torch.ones(num_sims, dtype=torch.bool)
     physics.reset(everyone)
     generator = torch.Generator().manual_seed(seed)

@@ -57,7 +57,7 @@ def begun(family: TaskFamily, engine: Engine, sims: int = SIMS) -> Physics:
     index = torch.arange(sims, device=engine.device)
     every = torch.ones_like(index, dtype=torch.bool)
     model = family.robot.model
-    physics = engine.simulate(model, sims, family.model_fields, family.robot.computed_fields)
+    physics = engine.simulate(model, sims, family.model_fields, computed_fields=family.robot.computed_fields)
     family.apply(physics, family.task_space.sample("heldout", RandomStream("tasks"), index), every)
     uniform = RandomStream("states").uniform(index, torch.zeros_like(index), model.nq + model.nv)
     low, high = (bound.to(engine.device) for bound in family.robot.action_bounds())
@@ -158,7 +158,9 @@ def test_derived_fields_stay_a_substep_behind() -> None:
 
 def test_the_force_of_a_contact_carries_what_rests_on_it() -> None:
     """A ball of 3 kg at rest under 10 m/s^2, is held by 30 N; one in the air by none."""
-    physics = WarpPhysics(mujoco.MjModel.from_xml_string(BALL), 2, (), ("cfrc_ext",), torch.device("cpu"))
+    physics = WarpPhysics(
+        mujoco.MjModel.from_xml_string(BALL), 2, (), computed_fields=("cfrc_ext",), device=torch.device("cpu")
+    )
     physics.state("qpos")[1] = 1.0
     physics.forward(mask(True, True))
     assert (physics.computed_field("cfrc_ext").abs().amax(dim=(1, 2)) > 1).tolist() == [True, False]
@@ -262,19 +264,21 @@ def play(env: TrialEnv, trials: int = 2) -> Tensor:
 def test_a_trial_is_the_same_trial_on_both_engines() -> None:
     """Its tasks, its falls and restarts, rewards and boundaries: all but the last digits, over two trials."""
     family = make_family(SMALL)
-    expected, actual = (play(TrialEnv(family, SIMS, 2, 12, seed=5, engine=engine)) for engine in (CPU, WARP))
+    expected, actual = (play(TrialEnv(family, SIMS, 2, horizon=12, seed=5, engine=engine)) for engine in (CPU, WARP))
     torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-3)
     assert expected[:, :, -1].sum() > 2 * 2 * SIMS, "no robot fell"
 
 
 def test_a_task_that_shifts_does_so_on_both_engines() -> None:
     family = make_family(SMALL)
-    expected, actual = (play(TrialEnv(family, SIMS, 2, 6, seed=5, shift_at=3, engine=engine)) for engine in (CPU, WARP))
+    expected, actual = (
+        play(TrialEnv(family, SIMS, 2, horizon=6, seed=5, shift_at=3, engine=engine)) for engine in (CPU, WARP)
+    )
     torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_nothing_of_a_trial_is_read_by_the_host() -> None:
-    env = TrialEnv(make_family(SMALL), SIMS, 2, 6, observe_task=True, shift_probability=0.5, engine=WARP)
+    env = TrialEnv(make_family(SMALL), SIMS, 2, horizon=6, observe_task=True, shift_probability=0.5, engine=WARP)
     play(env)
     with none_allowed():
         play(env)

@@ -103,7 +103,7 @@ def test_a_loser_is_given_up() -> None:
     family, trial = make_family("HalfCheetahVel"), Doomed()
     settings = default_settings(config, family)
     with pytest.raises(optuna.TrialPruned):
-        train_once(settings, config, family, trial)  # type: ignore[arg-type]  # all of a Trial that it uses
+        train_once(settings, config, family, trial=trial)  # type: ignore[arg-type]  # all of a Trial that it uses
     assert trial.reported == [1, 2, 3]
 
 

@@ -129,12 +129,13 @@ def test_what_ours_and_maml_are_told_reaches_them(tmp_path: Path) -> None:
 
 
 def test_each_of_ours_learns_something_else() -> None:
-    family, shape = make_family("HalfCheetahDir"), (4, 2, 5)
+    family = make_family("HalfCheetahDir")
     returns = {}
     for name in ("limbshift", "rl2", "no-memory", "oracle"):
-        env = TrialEnv(family, *shape, split="heldout", observe_task=METHODS[name].observes_task)
+        observes_task = METHODS[name].observes_task
+        env = TrialEnv(family, 4, 2, horizon=5, split="heldout", observe_task=observes_task)
         timed = TimedTraining(env, 0, seconds=40.0, num_looks=1, clock=map(float, itertools.count()).__next__)
-        TRAIN[name](Setting(family, 0, *shape), timed)
+        TRAIN[name](Setting(family, 0, 4, 2, 5), timed)
         returns[name] = timed.looks[-1].returns
     assert all(one != other for one, other in itertools.combinations(returns.values(), 2))
 
@@ -151,9 +152,9 @@ def test_all_explore_as_the_family_asks(name: str, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(
         "limbshift.experiments.comparison.sb3_baselines.learn",
-        lambda algorithm, *_: explored.append(algorithm.policy.log_std),
+        lambda algorithm, *_, **__: explored.append(algorithm.policy.log_std),
     )
-    TRAIN[name](Setting(family, 0, 4, 2, 5), NoTime(TrialEnv(family, 4, 2, 5, split="heldout"), 0, 1.0, 1))
+    TRAIN[name](Setting(family, 0, 4, 2, 5), NoTime(TrialEnv(family, 4, 2, horizon=5, split="heldout"), 0, 1.0, 1))
     assert explored[0].tolist() == pytest.approx([family.initial_log_std] * 8)
 
 
@@ -207,7 +208,7 @@ def test_looking_takes_no_training_time() -> None:
         now += 100
         return random_actor(env, 0)
 
-    env = TrialEnv(make_family("InvertedPendulumBody"), 2, 1, 3, "heldout")
+    env = TrialEnv(make_family("InvertedPendulumBody"), 2, 1, horizon=3, split="heldout")
     timed = TimedTraining(env, 0, seconds=4.0, num_looks=2, clock=clock)
     timed.begin()
     looking: MakeAct = make_act  # type: ignore[assignment]  # object keeps the signature short

@@ -28,7 +28,9 @@ FRAMES = EPISODES * HORIZON + 1  # the initial state, and what each step led to
 
 
 def make_env(family: str = "HalfCheetahLimbs") -> TrialEnv:
-    return TrialEnv(make_family(family), 2, EPISODES, HORIZON, "heldout", seed=3, engine=Engine(num_threads=1))
+    return TrialEnv(
+        make_family(family), 2, EPISODES, horizon=HORIZON, split="heldout", seed=3, engine=Engine(num_threads=1)
+    )
 
 
 def waving(action_dim: int) -> Callable[[Tensor], Tensor]:
@@ -61,7 +63,7 @@ def differ(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 def test_a_trial_becomes_a_film_that_plays(tmp_path: Path) -> None:
     env = make_env()
     path, told = tmp_path / "new" / "trial.mp4", list[tuple[int, int]]()
-    returns = record_trials(waving(6), env, path, lambda done, total: told.append((done, total)), TILE)
+    returns = record_trials(waving(6), env, path, progress=lambda done, total: told.append((done, total)), tile=TILE)
     about, frames = read(path)
     assert "h264" in about
     assert "yuv420p" in about  # other colours, browsers do not play
@@ -135,13 +137,13 @@ def test_a_quick_robot_is_slowed(tmp_path: Path) -> None:
 
 def test_score_stops_at_the_first_fall_of_a_slot() -> None:
     score = Score()
-    score.add(1, 2.0, False, False)
-    score.add(2, 3.0, True, False)  # the step of the fall counts
-    score.add(3, 50.0, False, False)
-    score.add(4, 50.0, True, True)
+    score.add(1, 2.0, False, diverged=False)
+    score.add(2, 3.0, True, diverged=False)  # the step of the fall counts
+    score.add(3, 50.0, False, diverged=False)
+    score.add(4, 50.0, True, diverged=True)
     assert (score.returns, score.fell_at, score.began_at, score.diverged) == ([5.0], 2, 4, True)
     score.begin_slot()
-    score.add(1, 7.0, False, False)
+    score.add(1, 7.0, False, diverged=False)
     assert (score.returns, score.fell_at, score.began_at) == ([5.0, 7.0], None, 0)
 
 

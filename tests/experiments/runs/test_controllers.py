@@ -59,7 +59,7 @@ def driven_by_hand(name: str, dtype: type[np.floating[Any]], torch_too: bool) ->
     """Returns (N, K) returns of whole trials; what is earned after the first fall of a slot is left out."""
     controller = load_controller(name)
     card, spec = controller.card, controller.policy.spec
-    trials = limbshift.make_trials(name, 3, card.episodes_per_trial, card.horizon, split="heldout", seed=0)
+    trials = limbshift.make_trials(name, 3, card.episodes_per_trial, horizon=card.horizon, split="heldout", seed=0)
     convert: Any = torch.from_numpy if torch_too else np.asarray
     obs, _ = trials.reset()
     controller.reset(3)

@@ -114,7 +114,7 @@ def single_warning(caplog: pytest.LogCaptureFixture) -> str:
 
 def train_a_little(run_dir: Path, mode: WandbMode, resume: bool = False) -> None:
     """Logs what a training would, at 100 and 200 steps, and closes."""
-    logger = make_logger(run_dir, mode, {"seed": 1}, "a run", resume)
+    logger = make_logger(run_dir, mode, {"seed": 1}, name="a run", resume=resume)
     logger.log(METRICS, 100)
     logger.log(METRICS, 200)
     logger.close()
@@ -147,7 +147,7 @@ def test_resume_drops_the_half_written_line_and_appends(tmp_path: Path) -> None:
     path = tmp_path / METRICS_FILE
     path.write_text('{"step": 1, "loss": 3.0}\n{"step": 2, "lo')
     assert read_metrics(path) == [{"step": 1, "loss": 3.0}]
-    logger = make_logger(tmp_path, "disabled", {}, "a run", resume=True)
+    logger = make_logger(tmp_path, "disabled", {}, name="a run", resume=True)
     logger.log({"loss": 2.0}, 2)
     logger.close()
     assert path.read_text() == '{"step": 1, "loss": 3.0}\n{"step": 2, "loss": 2.0}\n'
@@ -166,7 +166,7 @@ def test_disabled_never_imports_wandb(tmp_path: Path, environment: dict[str, str
     mode = "auto" if environment else "disabled"
     code = (
         "import sys; from pathlib import Path; from limbshift.experiments.runs.loggers import make_logger\n"
-        f"logger = make_logger(Path({str(tmp_path)!r}), {mode!r}, {{}}, 'a run')\n"
+        f"logger = make_logger(Path({str(tmp_path)!r}), {mode!r}, {{}}, name='a run')\n"
         "logger.log({'loss': 1.0}, 1); logger.log_video('video', Path('none.mp4'), 1); logger.close()\n"
         "sys.exit('wandb' in sys.modules)\n"
     )
@@ -178,7 +178,7 @@ def test_disabled_never_imports_wandb(tmp_path: Path, environment: dict[str, str
 def test_an_offline_run_holds_the_metrics_and_the_video(
     tmp_path: Path, video: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    logger = make_logger(tmp_path, "auto", {"family": "HalfCheetahDir"}, "a run")  # No key, so auto is offline.
+    logger = make_logger(tmp_path, "auto", {"family": "HalfCheetahDir"}, name="a run")  # No key, so auto is offline.
     logger.log(METRICS, 100)
     logger.log({"loss/value": math.nan}, 200)
     many = {f"task/{i}": float(i) for i in range(1000)}
@@ -364,7 +364,7 @@ def test_a_run_that_fails_on_the_way_is_one_warning(
     outcome: str,
 ) -> None:
     monkeypatch.setattr(wandb, "init", lambda **_: FailingRun(breaks_on))
-    logger = make_logger(tmp_path, "offline", {}, "a run")
+    logger = make_logger(tmp_path, "offline", {}, name="a run")
     logger.log(METRICS, 100)
     logger.log_video("video", video, 100)
     logger.log(METRICS, 200)
