@@ -23,7 +23,7 @@ TINY: dict[str, Any] = {"num_envs": 4, "episodes": 2, "horizon": 5, "hidden_size
 
 @pytest.fixture(autouse=True)
 def no_video(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("limbshift.experiments.runs.session.render_policy", lambda *args: False)
+    monkeypatch.setattr("limbshift.experiments.runs.session.render_policy", lambda *_, **__: False)
 
 
 def defaults_of_the_configuration() -> dict[str, object]:

@@ -31,7 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes milestones' trainings smaller than those that are published."""
     sizes = {"num_envs": 4, "hidden_size": 8}
     monkeypatch.setattr("limbshift.experiments.published.plan.config_of", lambda given: config_of(given | sizes))
-    monkeypatch.setattr("limbshift.experiments.runs.session.render_policy", lambda *args: False)
+    monkeypatch.setattr("limbshift.experiments.runs.session.render_policy", lambda *_, **__: False)
 
 
 def test_an_interrupted_milestone_is_not_recorded_and_goes_on(tmp_path: Path) -> None:
