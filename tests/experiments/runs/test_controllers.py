@@ -1,6 +1,7 @@
 """Whether the shipped controllers do what is said of them."""
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -80,12 +81,17 @@ def driven_by_hand(name: str, dtype: type[np.floating[Any]], torch_too: bool) ->
     return np.asarray(by_episode.sum(axis=1).T)
 
 
+@cache
+def returns_of_evaluation(name: str) -> list[list[float]]:
+    return evaluate(name, num_tasks=3, device="cpu").returns
+
+
 @pytest.mark.parametrize(("dtype", "torch_too"), [(np.float32, False), (np.float64, True)], ids=["numpy", "torch"])
 @pytest.mark.parametrize("name", shipped_names())
 def test_driving_a_robot_by_hand_returns_what_evaluation_says(
     name: str, dtype: type[np.floating[Any]], torch_too: bool
 ) -> None:
-    expected = evaluate(name, num_tasks=3, device="cpu").returns
+    expected = returns_of_evaluation(name)
     np.testing.assert_allclose(driven_by_hand(name, dtype, torch_too), expected, rtol=1e-6, atol=1e-6)
 
 
