@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +25,14 @@ def interrupted(trainer: Trainer, spent: float) -> Any:
     """An iteration in the midst of which the user presses Ctrl-C."""
     os.kill(os.getpid(), signal.SIGINT)
     return ITERATE(trainer, spent)
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts() -> Iterator[None]:
+    """Also in tests that a shell runs in the background, where it has them ignore Ctrl-C."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.fixture(autouse=True)
