@@ -18,7 +18,7 @@ def find(physics: Physics, kind: str, name: str) -> Any:
 
     >>> from limbshift.envs.catalogue import make_family
     >>> from limbshift.envs.physics.engine import CPU
-    >>> physics = CPU.simulate(make_family("HalfCheetahDir").robot.model, 1, (), ())
+    >>> physics = CPU.simulate(make_family("HalfCheetahDir").robot.model, 1)
     >>> find(physics, "body", "torso").id
     1
     """
