@@ -120,7 +120,7 @@ def test_families_are_listed_and_told(capsys: pytest.CaptureFixture[str]) -> Non
         (["fly"], "unknown command 'fly': expected one of demo, train"),
         (["trian", "HalfCheetahDir"], "unknown command 'trian': did you mean train?\n"),
         (["--version"], "unknown command '--version': expected one of demo, train"),
-        (["train"], "FAMILY is missing, expected one of those that `limbshift families` lists, or --robot\n"),
+        (["train"], "FAMILY is missing, expected one that `limbshift families` lists, --robot or --family-file\n"),
         (["evaluate"], "CONTROLLER is missing: see limbshift evaluate --help\n"),
         (["compare"], "FAMILY and --out are missing: see limbshift compare --help\n"),
         (["compare", "HalfCheetahDir"], "--out is missing: see limbshift compare --help\n"),
