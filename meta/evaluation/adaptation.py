@@ -1,5 +1,6 @@
 """How a policy adapts: trials on a split's tasks, beside controls that show what memory is worth."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -169,6 +170,19 @@ def adaptation_curve(
     )
 
 
+def adaptation_curves(
+    played: Mapping[str, TrialRewards], *, control_timestep: float, seed: int
+) -> dict[str, AdaptationCurve]:
+    """Returns what is reported of each way to act, as `play_each_way` names them."""
+    random, memory_off = played["random"], played["memory_off"]
+    return {
+        way: adaptation_curve(
+            trials, random=random, memory_off=memory_off, control_timestep=control_timestep, seed=seed
+        )
+        for way, trials in played.items()
+    }
+
+
 def evaluate_adaptation(
     policy: RecurrentActorCritic,
     family: TaskFamily,
@@ -207,17 +221,7 @@ def evaluate_adaptation(
     env.reset()
     first_tasks = tasks_of(env)
     played = play_each_way(policy, env, seed=seed, sample=sample)
-    random, timestep = played["random"], family.robot.control_timestep
-    curves = {
-        way: adaptation_curve(
-            trials,
-            random=random,
-            memory_off=played["memory_off"],
-            control_timestep=timestep,
-            seed=seed,
-        )
-        for way, trials in played.items()
-    }
+    curves = adaptation_curves(played, control_timestep=family.robot.control_timestep, seed=seed)
     env.close()
     return Adaptation(
         **vars(curves.pop(POLICY)),
@@ -231,8 +235,8 @@ def evaluate_adaptation(
         num_tasks=num_tasks,
         episodes=episodes,
         horizon=horizon,
-        control_timestep_s=timestep,
+        control_timestep_s=family.robot.control_timestep,
         tasks=first_tasks,
         controls=curves,
-        shift=None if shift_at is None else shift_result(played[POLICY], random, env, at_step=shift_at),
+        shift=None if shift_at is None else shift_result(played[POLICY], played["random"], env, at_step=shift_at),
     )
