@@ -14,11 +14,12 @@ export WARP_CACHE_PATH := $(CURDIR)/.cache/warp
 demo: .venv/.installed gl
 	.venv/bin/limbshift demo
 
+test: export OMP_NUM_THREADS = 1 # each of the two workers has a core of its own
 test: .venv/.installed gl
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2 --dist loadfile
 
 check-slow: .venv/.installed gl
 	.venv/bin/pytest -m slow

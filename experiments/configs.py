@@ -18,6 +18,7 @@ Device = Literal["auto", "cpu", "cuda"]
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 """`auto` is what WANDB_MODE or the user's W&B settings say; else online where a key is configured, else offline."""
 Algorithm = Literal["lstm", "gru", "no-memory"]
+FamilyArgument = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
 NumTasks = Annotated[int, tyro.conf.arg(name="tasks")]
 
@@ -26,7 +27,7 @@ NumTasks = Annotated[int, tyro.conf.arg(name="tasks")]
 class TrainConfig:
     """Meta-train a controller on a task family."""
 
-    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")] = ""
+    family: FamilyArgument = ""
     """Task family, as `limbshift families` lists them; with --robot, one of Limbs (the default), Payload, Ground,
     Motors and Wiring."""
     robot: Path | None = None
@@ -85,9 +86,9 @@ class TrainConfig:
     ppo: PPOConfig = field(default_factory=PPOConfig)
 
     def __post_init__(self) -> None:
-        if not (self.family or self.robot or self.family_file or self.resume):
-            raise InputError(
-                "FAMILY is missing, expected one that `limbshift families` lists, --robot or --family-file"
+        if not (self.robot or self.resume):
+            require_family(
+                self.family, self.family_file, "one that `limbshift families` lists, --robot or --family-file"
             )
         for name in (
             "minutes",
@@ -188,8 +189,10 @@ class RenderConfig:
 class FamiliesConfig:
     """List the task families, or describe one."""
 
-    family: tyro.conf.Positional[Annotated[str | None, tyro.conf.arg(metavar="FAMILY")]] = None
+    family: FamilyArgument = ""
     """Family to describe."""
+    family_file: str | None = None
+    """A task family of your own to describe: FILE.py:Class or module:Class. Its code is run."""
     markdown: bool = False
     """Print the list as a Markdown table, as in the README."""
     picture: Path | None = None
@@ -215,8 +218,10 @@ class DemoConfig:
 class BenchConfig:
     """Measure the speed of this machine: of the simulator alone, of our env, and of training."""
 
-    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")] = "HalfCheetahDir"
-    """Task family."""
+    family: FamilyArgument = ""
+    """Task family; by default HalfCheetahDir."""
+    family_file: str | None = None
+    """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     num_envs: int = 64
     """Number of trials that run in parallel."""
     episodes: int = 2
@@ -262,6 +267,12 @@ class RegressionConfig:
 
     def __post_init__(self) -> None:
         require_positive("iterations", self.iterations)
+
+
+def require_family(family: str, family_file: str | None, expected: str) -> None:
+    """Raises InputError unless there is one of the two."""
+    if not (family or family_file):
+        raise InputError(f"FAMILY is missing, expected {expected}")
 
 
 def require_positive(name: str, value: float | None) -> None:

@@ -10,15 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from limbshift.envs.catalogue import make_family
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.commands.gpu_bench import run_gpu_bench, wait_for
 from limbshift.experiments.configs import BenchConfig
 from limbshift.experiments.runs.devices import choose_device, choose_engine
+from limbshift.experiments.runs.families import named_family
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.threads import torch_threads
+
+DEFAULT_FAMILY = "HalfCheetahDir"
 
 
 class PhysicsRates(NamedTuple):
@@ -46,10 +48,10 @@ class Shares(NamedTuple):
 def run_bench(config: BenchConfig, console: Console | None = None) -> None:
     """Runs the command."""
     console = console or Console()
+    family = named_family(config.family or ("" if config.family_file else DEFAULT_FAMILY), config.family_file)
     if config.gpu:
-        run_gpu_bench(config, console)
+        run_gpu_bench(config, family, console=console)
         return
-    family = make_family(config.family)
     rates = physics_rates(family, config)
     training, shares = training_rate(family, config)
     shape = f"{config.num_envs} trials of {config.episodes} x {config.horizon}"

@@ -14,6 +14,7 @@ from limbshift.envs.tasks.parameter import Mark, TaskParameter
 from limbshift.envs.tasks.task_space import SPLITS
 from limbshift.experiments.configs import FamiliesConfig
 from limbshift.experiments.figures.robot_sheet import save_contact_sheet
+from limbshift.experiments.runs.families import named_family
 
 
 def run_families(config: FamiliesConfig, console: Console | None = None) -> None:
@@ -25,10 +26,10 @@ def run_families(config: FamiliesConfig, console: Console | None = None) -> None
         console.print(f"picture in {config.picture}", highlight=False, soft_wrap=True)
     elif config.markdown:
         print(catalogue())
-    elif config.family is None:
-        console.print(families_table())
+    elif config.family or config.family_file:
+        print_family(named_family(config.family, config.family_file), console)
     else:
-        print_family(make_family(config.family), console)
+        console.print(families_table())
 
 
 COLUMNS = ("family", "what changes", "obs, act, task", "train, held out, beyond")

@@ -39,14 +39,13 @@ class TrainingRate(NamedTuple):
     """GiB of the device that are taken; 0 on the CPU."""
 
 
-def run_gpu_bench(config: BenchConfig, console: Console) -> None:
+def run_gpu_bench(config: BenchConfig, family: TaskFamily, *, console: Console) -> None:
     """Prints a table for each simulator, and how long learning takes on each."""
     if config.device == "auto" and not torch.cuda.is_available():
         raise InputError(
             "bench --gpu found no CUDA device, expected one, or --device cpu with small --worlds to try it"
         )
     device = choose_device(config.device)
-    family = make_family(config.family)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU, which says nothing of a GPU"
     console.print(f"{family.name}, trials of {config.episodes} x {config.horizon}, network on {name}", highlight=False)
     for physics in PHYSICS:

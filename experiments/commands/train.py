@@ -21,7 +21,7 @@ from limbshift.experiments.configs import Device, TrainConfig, WandbMode
 from limbshift.experiments.runs.budget import budget_spent, name_spent_budget
 from limbshift.experiments.runs.devices import choose_device
 from limbshift.experiments.runs.directory import CHECKPOINT, free_directory, open_run, robot_file
-from limbshift.experiments.runs.families import absolute_reference, load_family
+from limbshift.experiments.runs.families import absolute_reference, named_family
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
 from limbshift.meta.checkpoint import load_checkpoint
@@ -167,10 +167,7 @@ def chosen_family(config: TrainConfig) -> TaskFamily:
     if config.family_file:
         if config.robot:
             raise InputError(f"robot is {config.robot}, expected none beside family_file, whose class has its own")
-        family = load_family(config.family_file, config.variant)
-        if config.family not in ("", family.name):
-            raise InputError(f"family is {config.family}, expected {family.name} as {config.family_file} names it")
-        return family
+        return named_family(config.family, config.family_file, config.variant)
     if not config.robot:
         if config.resume and config.family not in families():
             raise InputError(

@@ -11,13 +11,13 @@ from rich.table import Table
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import check_writable
-from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.config import TuneConfig
 from limbshift.experiments.comparison.timed_training import TimedTraining
 from limbshift.experiments.configs import Algorithm, TrainConfig
+from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.runs.presets import save_preset
 from limbshift.meta.evaluation.trials import Act
 from limbshift.meta.rl2.build import make_trainer
@@ -45,7 +45,7 @@ def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
         raise InputError("tune needs optuna: pip install '.[tune]'")
     import optuna
 
-    family = make_family(config.family, config.variant)
+    family = named_family(config.family, config.family_file, config.variant)
     check_writable(config.out)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
@@ -57,10 +57,11 @@ def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
     study.optimize(
         lambda trial: train_once(suggest(trial, config, family), config, family, trial=trial),
         timeout=60 * config.minutes,
-        callbacks=[teller(config, console)],
+        callbacks=[teller(config, family.name, console=console)],
     )
     console.print(settings_table(study))
-    use = f"limbshift train {family.name} --preset {config.out}"
+    which = f"--family-file {config.family_file}" if config.family_file else family.name
+    use = f"limbshift train {which} --preset {config.out}"
     console.print(f"preset in {config.out}: {use}", highlight=False, soft_wrap=True)
     return config.out
 
@@ -156,7 +157,7 @@ def train_once(tried: Settings, config: TuneConfig, family: TaskFamily, *, trial
     return value
 
 
-def teller(config: TuneConfig, console: Console) -> Callable[["Study", "FrozenTrial"], None]:
+def teller(config: TuneConfig, family: str, *, console: Console) -> Callable[["Study", "FrozenTrial"], None]:
     """Returns what says how each training ended, and keeps the best settings so far as the preset."""
 
     def tell(study: "Study", trial: "FrozenTrial") -> None:
@@ -164,7 +165,7 @@ def teller(config: TuneConfig, console: Console) -> Callable[["Study", "FrozenTr
         outcome = f"mean return {value:.1f}" if trial.state.name == "COMPLETE" else f"given up at {value:.1f}"
         console.print(f"{trial.number + 1}: {outcome}, {in_words(trial.params)}", highlight=False, soft_wrap=True)
         if study.best_trial.number == trial.number:
-            about = {"family": config.family, "variant": config.variant, "minutes": config.trial_minutes}
+            about = {"family": family, "variant": config.variant, "minutes": config.trial_minutes}
             save_preset(config.out, train_options(trial.params), {**about, "return": study.best_value})
 
     return tell

@@ -10,7 +10,6 @@ from typing import Any
 from rich.console import Console
 
 from limbshift.agents.atomic_write import check_writable
-from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
@@ -31,6 +30,7 @@ from limbshift.experiments.comparison.training_run import (
     write_run,
 )
 from limbshift.experiments.runs.directory import read_json, write_json
+from limbshift.experiments.runs.families import named_family
 from limbshift.meta.evaluation.statistics import interquartile_mean
 
 LOOKS = 8
@@ -81,7 +81,7 @@ def finish_comparison(out: Path) -> None:
 
 def family_of(config: CompareConfig) -> TaskFamily:
     """Returns the family, with the tasks to train on that are asked for."""
-    return make_family(config.family, config.variant).with_train_tasks(config.train_tasks)
+    return named_family(config.family, config.family_file, config.variant).with_train_tasks(config.train_tasks)
 
 
 def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:

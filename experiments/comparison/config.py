@@ -1,24 +1,25 @@
 """What a comparison, or a search for settings, may be told; the docstrings are the command line's help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
-from limbshift.experiments.configs import Algorithm, NumTasks, require_positive
+from limbshift.experiments.configs import Algorithm, FamilyArgument, NumTasks, require_family, require_positive
+
+EXPECTED = "one that `limbshift families` lists, or --family-file"
 
 
 @dataclass(frozen=True)
 class CompareConfig:
     """Train several methods on one family for the same time, and compare them on the same unseen tasks."""
 
-    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
+    family: FamilyArgument = ""
     """Task family."""
-    out: Path
+    out: Path = field(kw_only=True)
     """Directory of the results; an interrupted comparison in it is continued."""
+    family_file: str | None = None
+    """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     methods: tuple[str, ...] = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo")
     """Any of limbshift, rl2, no-memory, oracle, ceiling, maml, ppo, sac, recurrent-ppo and finetune. Random actions are
     always added; scores need oracle."""
@@ -46,6 +47,7 @@ class CompareConfig:
     """Use first-order MAML: cheaper, without second derivatives."""
 
     def __post_init__(self) -> None:
+        require_family(self.family, self.family_file, EXPECTED)
         require_positive("tasks", self.num_tasks)
         for name in ("minutes", "seeds", "num_envs", "episodes", "horizon", "train_tasks"):
             require_positive(name, getattr(self, name))
@@ -55,8 +57,10 @@ class CompareConfig:
 class TuneConfig:
     """Search for good training settings on a family, and write the best as a preset for `train --preset`."""
 
-    family: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
+    family: FamilyArgument = ""
     """Task family."""
+    family_file: str | None = None
+    """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     minutes: float = 60.0
     """Start no further training after this time; allow for eight trainings at least."""
     trial_minutes: float = 2.0
@@ -79,6 +83,7 @@ class TuneConfig:
     """Preset file; rewritten whenever better settings are found."""
 
     def __post_init__(self) -> None:
+        require_family(self.family, self.family_file, EXPECTED)
         require_positive("tasks", self.num_tasks)
         for name in ("minutes", "trial_minutes", "num_envs", "episodes", "horizon"):
             require_positive(name, getattr(self, name))

@@ -52,7 +52,11 @@ class Comparison(NamedTuple):
     def jobs(self, out: Path) -> list[Job]:
         """Returns a job for each run; those of complete runs do nothing."""
         config = CompareConfig(
-            self.family, self.directory(out), tuple(self.seeds), minutes=self.minutes, train_tasks=self.train_tasks
+            self.family,
+            out=self.directory(out),
+            methods=tuple(self.seeds),
+            minutes=self.minutes,
+            train_tasks=self.train_tasks,
         )
         open_comparison(config)
         return [partial(ensure_run, method, seed, config) for method, seed in self.runs()]

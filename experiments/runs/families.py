@@ -10,10 +10,24 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import FamilyError, InputError
 from limbshift.envs.family import TaskFamily
 
 EXPECTED = "expected FILE.py:Class or module:Class"
+
+
+def named_family(name: str, family_file: str | None, variant: str = "default") -> TaskFamily:
+    """Returns the family of this name that comes with limbshift, or the user's own where there is a reference to one.
+
+    Raises FamilyError where there is none, and where the user's own has another name than the one that is given.
+    """
+    if not family_file:
+        return make_family(name, variant)
+    family = load_family(family_file, variant)
+    if name not in ("", family.name):
+        raise FamilyError(f"family is {name}, expected {family.name} as {family_file} names it")
+    return family
 
 
 def load_family(reference: str, variant: str = "default") -> TaskFamily:

@@ -122,7 +122,7 @@ def test_families_are_listed_and_told(capsys: pytest.CaptureFixture[str]) -> Non
         (["--version"], "unknown command '--version': expected one of demo, train"),
         (["train"], "FAMILY is missing, expected one that `limbshift families` lists, --robot or --family-file\n"),
         (["evaluate"], "CONTROLLER is missing: see limbshift evaluate --help\n"),
-        (["compare"], "FAMILY and --out are missing: see limbshift compare --help\n"),
+        (["compare"], "--out is missing: see limbshift compare --help\n"),
         (["compare", "HalfCheetahDir"], "--out is missing: see limbshift compare --help\n"),
         (["train", "HalfCheetahDir", "--minuts", "3"], "limbshift: unknown option --minuts: did you mean --minutes?\n"),
         (["train", "HalfCheetahDir", "--minuts=3"], "limbshift: unknown option --minuts: did you mean --minutes?\n"),

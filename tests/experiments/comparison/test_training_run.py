@@ -56,7 +56,7 @@ def test_an_old_file_is_read_by_todays_name(tmp_path: Path, converted: bool) -> 
 
 
 def test_an_old_comparison_goes_on_under_todays_names(tmp_path: Path) -> None:
-    config = CompareConfig("InvertedPendulumBody", tmp_path, ("limbshift", "rl2", "maml"))
+    config = CompareConfig("InvertedPendulumBody", out=tmp_path, methods=("limbshift", "rl2", "maml"))
     open_comparison(config)
     about = json.loads((tmp_path / "comparison.json").read_text())
     assert about.pop("format") == 2

@@ -95,6 +95,27 @@ def test_a_class_of_ones_own_goes_through_every_command(
     assert main(["train", "--resume", "--run-dir", str(run), "--steps", "120", "--family-file", f"{moved}:Hop"]) == 0
 
 
+def test_a_class_of_ones_own_is_described_compared_tuned_and_timed(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, shape = ["--family-file", f"{file}:Hop"], ["--num-envs", "4", "--episodes", "2", "--horizon", "5"]
+    assert main(["families", *own]) == 0
+    assert "Hop: Run on limbs of unknown mass." in capsys.readouterr().out
+    compared = ["--out", str(tmp_path / "out"), "--methods", "no-memory", "--minutes", "0.002", "--seeds", "1"]
+    assert main(["compare", *own, *compared, "--tasks", "2", *shape]) == 0
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["family"] == "Hop"
+    preset = tmp_path / "preset.json"
+    once = ["--minutes", "0.0001", "--trial-minutes", "0.002", "--tasks", "2", "--out", str(preset)]
+    assert main(["tune", *own, *once, *shape]) == 0
+    assert f"limbshift train --family-file {file}:Hop --preset {preset}" in capsys.readouterr().out.replace("\n", "")
+    assert main(["bench", *own, "--rounds", "1", *shape]) == 0
+    assert capsys.readouterr().out.startswith("Hop, 4 trials of 2 x 5")
+    assert main(["families", "Jump", *own]) == 2
+    assert f"family is Jump, expected Hop as {file}:Hop names it" in capsys.readouterr().err
+    assert main(["compare", "--out", str(tmp_path / "none")]) == 2
+    assert "FAMILY is missing, expected one that `limbshift families` lists" in capsys.readouterr().err
+
+
 @needs_gl
 def test_render_in_python_takes_strings_and_a_family(file: Path, tmp_path: Path) -> None:
     family = load_family(f"{file}:Hop", "heavy")

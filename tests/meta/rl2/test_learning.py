@@ -26,7 +26,7 @@ def learn(seed: int) -> tuple[float, float]:
 
 def test_the_reacher_learns_to_come_nearer() -> None:
     first, last = learn(seed=0)
-    # Over ten seeds the mean distance fell to 0.71 to 0.80 of what it was; random actions leave it at 1.
+    # Over ten seeds the mean distance fell to 0.72 to 0.81 of what it was; random actions leave it at 1.
     assert last > 0.9 * first
 
 
@@ -38,5 +38,5 @@ def test_the_pendulum_learns_to_stay_up_on_mujoco_warp() -> None:
     policy = RecurrentActorCritic(spec, family.initial_log_std)
     trainer = Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.95, seed=0)
     falls = [trainer.iterate(0.0).terminations for _ in range(15)]
-    # Over ten seeds falls went down to 0.01 to 0.08 of what they were.
+    # Over ten seeds falls went down to 0.03 to 0.08 of what they were.
     assert sum(falls[-3:]) < 0.2 * sum(falls[:3])
