@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from limbshift.envs.schema import make
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.directory import CONFIG, RunError, read_json, require_checkpoint
 from limbshift.meta.rl2.config import PPOConfig
@@ -51,13 +52,8 @@ def read_config(run: Path) -> TrainConfig:
     """
     path = run / CONFIG
     content = read_json(path)
-    try:
-        ppo = PPOConfig(**content.pop("ppo", {}))
-        paths = {name: Path(content[name]) for name in PATHS if content.get(name)}
-        return TrainConfig(**{**content, **paths, "ppo": ppo})
-    except TypeError as error:  # Python's message names the setting and the class
-        setting = str(error).rpartition("argument ")[2]
-        raise RunError(f"{path} does not hold a training's settings, found {setting}") from error
+    ppo = make(PPOConfig, content.get("ppo", {}), f"ppo in {path}")
+    return make(TrainConfig, {**content, "ppo": ppo}, str(path))
 
 
 def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:
