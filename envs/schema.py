@@ -29,7 +29,7 @@ def between(low: float, high: float) -> AfterValidator:
     def check(value: float) -> float:
         if low <= value <= high:
             return value
-        raise PydanticCustomError("range", "{expected}", {"expected": f"a number from {low:g} to {high:,.12g}"})
+        raise PydanticCustomError("range", "{expected}", {"expected": f"a number from {low:g} to {high:.12g}"})
 
     return AfterValidator(check)
 
@@ -43,7 +43,7 @@ def above_zero(at_most: float) -> AfterValidator:
     def check(value: float) -> float:
         if 0 < value <= at_most:
             return value
-        expected = "a number above 0" if value <= 0 else f"at most {at_most:,.12g}"
+        expected = "a number above 0" if value <= 0 else f"at most {at_most:.12g}"
         raise PydanticCustomError("range", "{expected}", {"expected": expected})
 
     return AfterValidator(check)
@@ -175,7 +175,7 @@ def _expected(error: ErrorDetails) -> str:
     if error["type"] == "greater_than":
         return f"a number above {context['gt']:g}"
     if error["type"] in ("greater_than_equal", "less_than_equal"):
-        return f"at least {context['ge']:g}" if "ge" in context else f"at most {context['le']:,.12g}"
+        return f"at least {context['ge']:g}" if "ge" in context else f"at most {context['le']:.12g}"
     if error["type"] == "literal_error":
         return "one of " + str(context["expected"]).replace("'", "").replace(" or ", ", ")
     if error["type"] == "too_short":

@@ -17,6 +17,7 @@ from limbshift.experiments.configs import Device, RenderConfig
 from limbshift.experiments.figures.video import record_trials
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.runs.devices import choose_device, choose_engine
+from limbshift.experiments.terminal import make_console
 
 
 def render(
@@ -68,7 +69,7 @@ def render(
 
 def run_render(config: RenderConfig, console: Console | None = None) -> None:
     """Runs the command."""
-    console = console or Console()
+    console = console or make_console()
     check_writable(config.out)
     controller, family = load_with_family(config.controller, family_file=config.family_file)
     device, returns = choose_device(config.device), film(controller, family, config)

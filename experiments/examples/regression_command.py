@@ -23,6 +23,7 @@ from limbshift.experiments.examples.few_shot_regression import (
     meta_test,
     meta_train,
 )
+from limbshift.experiments.terminal import make_console
 from limbshift.meta.threads import torch_threads
 
 NUM_TASKS = 64
@@ -52,7 +53,7 @@ Errors = dict[tuple[Kind, str], list[float]]
 
 def run_regression(config: RegressionConfig, console: Console | None = None) -> Errors:
     """Meta-trains and meta-tests each way on each kind of function, and prints their errors: the command."""
-    console = console or Console()
+    console = console or make_console()
     if config.plot:
         check_writable(config.plot)
     start = time.perf_counter()

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from limbshift.agents.atomic_write import replacing
+from limbshift.agents.atomic_write import check_names, replacing
 from limbshift.envs.errors import InputError
 from limbshift.envs.schema import shortened
 
@@ -33,6 +33,7 @@ class RunError(InputError):
 @contextmanager
 def open_run(path: Path, resume: bool) -> Iterator[Path]:
     """Holds a run directory: a new or empty one, or with resume one that holds a checkpoint."""
+    check_names(path)
     if resume:
         require_checkpoint(path)
     if path.exists() and not path.is_dir():

@@ -34,6 +34,9 @@ def resumed_config(given: Mapping[str, Any]) -> TrainConfig:
     run = Path(given["run_dir"])
     require_checkpoint(run)
     saved = read_config(run)
+    if saved.family_file and "family_file" not in given:
+        reference = f"--family-file {saved.family_file}"
+        raise RunError(f"run {run} trains on a family of a file, whose code is run: expected it anew, as {reference}")
     begun_with = flattened(vars(saved))
     changes = {name: value for name, value in given.items() if name in CHANGEABLE}
     for name, value in flattened(given).items():

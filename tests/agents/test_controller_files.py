@@ -90,7 +90,7 @@ def test_tensors_that_are_no_policys_are_refused(
     ("part", "name", "value", "message"),
     [
         ("spec", "hidden_size", 0, "spec in {path}: hidden_size is 0, expected at least 1"),
-        ("spec", "hidden_size", 10**9, "spec in {path}: hidden_size is 1000000000, expected at most 16,384"),
+        ("spec", "hidden_size", 10**9, "spec in {path}: hidden_size is 1000000000, expected at most 16384"),
         ("spec", "hidden_size", 16_384, "encoder.weight in {path} has shape (8, 25), expected (16384, 25)"),
         ("spec", "obs_dim", 17.5, "spec in {path}: obs_dim is 17.5, expected a whole number"),
         ("spec", "cell", "LSTM", "spec in {path}: cell is 'LSTM', expected one of lstm, gru"),
