@@ -168,7 +168,7 @@ class _Joiner:
             reason = error.strerror
             raise RobotError(f"{path} cannot be read: {reason}, expected a file that a robot includes") from error
 
-    def _include(self, element: ElementTree.Element, main: Path, here: Path, depth: int = 0) -> None:
+    def _include(self, element: ElementTree.Element, main: Path, here: Path, *, depth: int = 0) -> None:
         """Puts the content of included files where they are included."""
         if depth > MAX_DEPTH:
             raise RobotError(
@@ -180,10 +180,10 @@ class _Joiner:
                 name = child.get("file", "")
                 path = main / name if (main / name).is_file() else here / name
                 included = self._parsed(path)
-                self._include(included, main, path.parent, depth + 1)
+                self._include(included, main, path.parent, depth=depth + 1)
                 children += list(included)
             else:
-                self._include(child, main, here, depth + 1)
+                self._include(child, main, here, depth=depth + 1)
                 child.attrib.setdefault(_FROM, str(here))
                 children.append(child)
         element[:] = children

@@ -1,6 +1,7 @@
 """The tasks of a family: its parameters together, and the splits that tasks are drawn from."""
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.physics.device_array import DeviceArray
+from limbshift.envs.schema import shortened
 from limbshift.envs.tasks.parameter import Task, TaskError, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
 
@@ -107,10 +109,15 @@ class TaskSpace:
 
     def row(self, task: Task) -> list[float]:
         """Returns a task's values in the parameters' order; what the task leaves out is nominal."""
+        if not isinstance(task, Mapping):
+            raise TaskError(f"task is {shortened(task)}, expected a mapping of parameters' names to values")
         unknown = [name for name in task if name not in self.names]
         if unknown:
             expected = ", ".join(self.names)
-            raise TaskError(f"task parameter {unknown[0]!r} does not exist, expected one of {expected}")
+            raise TaskError(f"task parameter {shortened(unknown[0])} does not exist, expected one of {expected}")
+        for name, value in task.items():
+            if not isinstance(value, numbers.Real):
+                raise TaskError(f"task parameter {name} is {shortened(value)}, expected a number")
         return [parameter.check(task.get(parameter.name, parameter.nominal)) for parameter in self.parameters]
 
     @property
