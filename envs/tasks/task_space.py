@@ -1,7 +1,7 @@
 """The tasks of a family: its parameters together, and the splits that tasks are drawn from."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, product
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.physics.device_array import DeviceArray
+from limbshift.envs.tasks.bounds import Bounds
 from limbshift.envs.tasks.parameter import Task, TaskError, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
 
@@ -105,13 +106,28 @@ class TaskSpace:
             raise TaskError(f"number of training tasks is {count}, expected at most {len(distinct)}: there are no more")
         return replace(self, listed_tasks={**self.listed_tasks, "train": distinct})
 
-    def row(self, task: Task) -> list[float]:
-        """Returns a task's values in the parameters' order; what the task leaves out is nominal."""
+    def row(self, task: Task, bounds: Sequence[Bounds] | None = None) -> list[float]:
+        """Returns a task's values in the parameters' order; what the task leaves out is nominal.
+
+        bounds: those of each parameter on a robot, where it is known; by default those on any.
+        """
         unknown = [name for name in task if name not in self.names]
         if unknown:
             expected = ", ".join(self.names)
             raise TaskError(f"task parameter {unknown[0]!r} does not exist, expected one of {expected}")
-        return [parameter.check(task.get(parameter.name, parameter.nominal)) for parameter in self.parameters]
+        allowed = bounds or [parameter.bounds for parameter in self.parameters]
+        return [
+            parameter.check(task.get(parameter.name, parameter.nominal), within)
+            for parameter, within in zip(self.parameters, allowed, strict=True)
+        ]
+
+    def check_on(self, bounds: Sequence[Bounds]) -> None:
+        """Raises a TaskError unless a robot allows all tasks, by the bounds that each parameter has on it."""
+        for parameter, within in zip(self.parameters, bounds, strict=True):
+            parameter.check_range(within)
+        for row in chain.from_iterable(self.listed_tasks.values()):
+            for parameter, value, within in zip(self.parameters, row, bounds, strict=True):
+                parameter.check(value, within)
 
     @property
     def encoding_dim(self) -> int:

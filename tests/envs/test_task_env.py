@@ -252,10 +252,10 @@ def test_a_refused_task_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("action", "message"),
     [
-        (np.zeros((2, 2)), "actions have shape (2, 2), expected (2, 1)"),
-        (np.zeros(2), "actions have shape (2,), expected (2, 1)"),
-        (np.array([[0.0], [math.nan]]), "actions hold nan, expected finite numbers"),
-        (torch.tensor([[-math.inf], [0.0]]), "actions hold -inf, expected finite numbers"),
+        (np.zeros((2, 2)), "shape of actions is (2, 2), expected (2, 1)"),
+        (np.zeros(2), "shape of actions is (2,), expected (2, 1)"),
+        (np.array([[0.0], [math.nan]]), "value in actions is nan, expected finite numbers"),
+        (torch.tensor([[-math.inf], [0.0]]), "value in actions is -inf, expected finite numbers"),
     ],
 )
 def test_actions_from_outside_are_checked(action: object, message: str) -> None:

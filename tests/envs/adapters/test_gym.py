@@ -432,9 +432,9 @@ def test_a_divergence_leaves_the_neighbours_alone(kind: str) -> None:
 @pytest.mark.parametrize(
     ("action", "message"),
     [
-        (np.zeros(5), r"action has shape \(5,\), expected \(6,\)"),
-        (np.zeros((1, 6)), r"action has shape \(1, 6\), expected \(6,\)"),
-        (np.array([0, 0, np.nan, 0, 0, 0]), "actions hold nan, expected finite numbers"),
+        (np.zeros(5), r"shape of action is \(5,\), expected \(6,\)"),
+        (np.zeros((1, 6)), r"shape of action is \(1, 6\), expected \(6,\)"),
+        (np.array([0, 0, np.nan, 0, 0, 0]), "value in action is nan, expected finite numbers"),
     ],
 )
 def test_wrong_actions_are_refused(action: Array, message: str) -> None:
@@ -447,7 +447,7 @@ def test_wrong_actions_are_refused(action: Array, message: str) -> None:
 def test_wrong_actions_of_vector_envs_are_refused() -> None:
     env = TaskFamilyVectorEnv("HalfCheetahDir", 2)
     env.reset()
-    with pytest.raises(ActionError, match=r"^actions have shape \(6,\), expected \(2, 6\)$"):
+    with pytest.raises(ActionError, match=r"^shape of actions is \(6,\), expected \(2, 6\)$"):
         env.step(np.zeros(6))
 
 
@@ -515,9 +515,9 @@ def test_wrong_render_modes_and_trials_of_nothing_are_refused() -> None:
 @pytest.mark.parametrize(
     ("qpos", "qvel", "message"),
     [
-        (np.zeros(8), np.zeros(9), r"qpos has shape \(8,\), expected \(9,\)"),
-        (np.zeros(9), np.full(9, np.nan), r"qvel holds nan, expected numbers within 1e\+10 of zero"),
-        (np.full(9, 1e11), np.zeros(9), r"qpos holds 1e\+11, expected numbers within 1e\+10 of zero"),
+        (np.zeros(8), np.zeros(9), r"shape of qpos is \(8,\), expected \(9,\)"),
+        (np.zeros(9), np.full(9, np.nan), r"value in qvel is nan, expected finite numbers"),
+        (np.full(9, 1e11), np.zeros(9), r"value in qpos is 1e\+11, expected numbers within 1e\+10 of zero"),
     ],
 )
 def test_wrong_states_are_refused_and_change_nothing(qpos: Array, qvel: Array, message: str) -> None:
