@@ -197,7 +197,7 @@ class AddMass(ModelEffect):
 
     def bounds_on(self, physics: Physics) -> Bounds:
         mass = float(physics.model.body_mass[find(physics, "body", self.body).id])
-        return Bounds(-mass, strict=mass > 0)  # a place for a load has no mass of its own, and may stay without
+        return Bounds(0.0 - mass, strict=mass > 0)  # a place for a load has no mass of its own, and may stay without
 
     def shown_on(self, physics: Physics) -> tuple[int, ...]:
         return (int(find(physics, "body", self.body).id),)

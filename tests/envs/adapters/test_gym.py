@@ -1,6 +1,5 @@
 """Task families and trials as Gymnasium environments."""
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,11 @@ from limbshift.envs.adapters.gym_env import TaskFamilyEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.adapters.make import make_trials
 from limbshift.envs.catalogue import families, register_envs
-from limbshift.envs.errors import InputError, RenderingError
+from limbshift.envs.errors import InputError
 from limbshift.envs.robots.half_cheetah import HalfCheetahDir
 from limbshift.envs.task_env import ActionError
 from limbshift.envs.tasks.parameter import TaskError
+from tests.envs.adapters.opengl import opengl_works
 from tests.envs.sled import Sledding
 
 Array = NDArray[Any]
@@ -58,19 +58,6 @@ def play(env: Any, steps: int, seed: int) -> list[Any]:
         if told[-1][2] is True:
             break
     return told
-
-
-@functools.cache
-def opengl_works() -> bool:
-    env = cheetah(render_mode="rgb_array")
-    env.reset()
-    try:
-        env.render()
-    except RenderingError:
-        return False
-    finally:
-        env.close()
-    return True
 
 
 # Every family
@@ -545,6 +532,19 @@ def test_set_state_forgets_the_motion_so_far() -> None:
         tired.step(action)
         for name in ("time", "qpos", "qvel"):
             assert rested.task_env.physics.state(name).equal(tired.task_env.physics.state(name))
+
+
+def test_set_state_drops_actions_that_have_not_arrived() -> None:
+    """Three pushes are on their way to the motors, three steps late: none of them moves the robot that is set anew."""
+    pushed, fresh = (TaskFamilyEnv("HalfCheetahHardware", seed=0) for _ in range(2))
+    for env in (pushed, fresh):
+        env.reset(options={"task": {"action_delay": 3.0}})
+    for _ in range(3):
+        pushed.step(np.ones(6))
+    place = [0, -0.1, 0, 0, 0, 0, 0, 0, 0], np.zeros(9)
+    np.testing.assert_array_equal(pushed.set_state(*place), fresh.set_state(*place))
+    for _ in range(3):
+        np.testing.assert_array_equal(pushed.step(np.zeros(6))[0], fresh.step(np.zeros(6))[0])
 
 
 def test_set_state_leaves_a_goal_where_it_is() -> None:
