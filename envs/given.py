@@ -42,9 +42,17 @@ def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
 
 
 def numbers(
-    name: str, value: object, shape: tuple[int, ...], *, error: type[InputError] = InputError
+    name: str,
+    value: object,
+    shape: tuple[int, ...],
+    *,
+    error: type[InputError] = InputError,
+    kinds: str = "iuf",
+    finite: bool = True,
 ) -> NDArray[np.floating]:
     """Returns a new array of this shape, of finite numbers: float32 where it was, else float64.
+
+    kinds: of NumPy's types, by their letters. finite: whether nan and infinity are refused.
 
     >>> numbers("qpos", [1, 2], (2,))
     array([1., 2.])
@@ -56,12 +64,12 @@ def numbers(
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as reason:
         raise error(f"value of {name} is {reprlib.repr(value)}, expected numbers of shape {shape}") from reason
-    if array.dtype.kind not in "iuf":
+    if array.dtype.kind not in kinds:
         raise error(f"dtype of {name} is {array.dtype}, expected real numbers")
     if array.shape != shape:
         raise error(f"shape of {name} is {array.shape}, expected {shape}")
     with np.errstate(over="ignore"):  # of a longer float, which is then found to be infinite
         array = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
-    if not np.isfinite(array).all():
+    if finite and not np.isfinite(array).all():
         raise error(f"value in {name} is {array[~np.isfinite(array)][0]}, expected finite numbers")
     return array
