@@ -6,8 +6,9 @@ from pathlib import Path
 from limbshift.agents.atomic_write import check_writable
 from limbshift.agents.controller import Controller
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.given import MAX_SEED, whole_number
 from limbshift.envs.physics import EngineName
-from limbshift.experiments.configs import Device, EvaluateConfig, require_positive
+from limbshift.experiments.configs import Device, EvaluateConfig
 from limbshift.experiments.figures.tables import print_adaptation
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.runs.devices import choose_device, choose_engine
@@ -45,10 +46,13 @@ def evaluate(
     >>> [len(trial) for trial in result.returns], sorted(result.controls)
     ([2, 2], ['memory_off', 'memory_wiped_each_episode', 'random'])
     """
-    for name, value in (("num_tasks", num_tasks), ("episodes", episodes), ("horizon", horizon)):
-        require_positive(name, value)
-    loaded, family = load_with_family(controller, family)
+    num_tasks, seed = whole_number("num_tasks", num_tasks), whole_number("seed", seed, 0, most=MAX_SEED)
+    episodes = None if episodes is None else whole_number("episodes", episodes)
+    horizon = None if horizon is None else whole_number("horizon", horizon)
+    shift_at = None if shift_at is None else whole_number("shift_at", shift_at, 0)
     place = choose_device(device)
+    engine = choose_engine(physics, place)
+    loaded, family = load_with_family(controller, family)
     return evaluate_adaptation(
         deepcopy(loaded.policy).to(place),
         family,
@@ -59,7 +63,7 @@ def evaluate(
         seed=seed,
         sample=sample,
         shift_at=shift_at,
-        engine=choose_engine(physics, place),
+        engine=engine,
     )
 
 

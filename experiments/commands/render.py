@@ -11,6 +11,7 @@ from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import check_writable
 from limbshift.agents.controller import Controller
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.given import whole_number
 from limbshift.envs.physics import EngineName
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import Device, RenderConfig
@@ -49,13 +50,14 @@ def render(
     >>> import limbshift
     >>> path = limbshift.render("ReacherGoal", out="reacher.mp4", num_tasks=2)  # doctest: +SKIP
     """
+    choose_engine(physics, choose_device(device))
     config = RenderConfig(
         str(controller),
         split,
-        num_tasks,
-        seed=seed,
-        episodes=episodes,
-        horizon=horizon,
+        whole_number("num_tasks", num_tasks),
+        seed=whole_number("seed", seed, 0),
+        episodes=None if episodes is None else whole_number("episodes", episodes),
+        horizon=None if horizon is None else whole_number("horizon", horizon),
         out=Path(out),
         device=device,
         physics=physics,
