@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -17,10 +17,12 @@ from limbshift.agents.atomic_write import replacing
 from limbshift.agents.errors import ControllerError
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.agents.safe_tensors import read_tensors
+from limbshift.envs.given import choice, numbers
 from limbshift.envs.physics import EngineName
 from limbshift.envs.schema import Checked, Count, Name, Seed, Total, Weight, make, shortened
 
 Array = TypeVar("Array", np.ndarray, Tensor)
+OnNan = Literal["raise", "hold"]
 
 FORMAT = "limbshift-controller-2"
 IN_ROBOT_UNITS = "limbshift-controller-1"
@@ -77,28 +79,35 @@ class Controller:
         return f"<Controller of {card.family}, variant {card.variant}: {card.steps:,} env steps of training, {trials}>"
 
     def to(self, device: torch.device | str) -> Self:
-        """Moves the network to a device, where it acts from now on; a new trial begins in each robot."""
-        self.policy.to(device)
+        """Moves the network to a device, where it acts from now on; a new trial begins in each robot.
+
+        Raises ControllerError for a device that this machine's PyTorch does not have.
+        """
+        try:
+            self.policy.to(torch.device(device))
+        except (AssertionError, RuntimeError, TypeError) as error:  # each kind of device fails in its own way
+            raise ControllerError(f"device is {device!r}, expected one that this machine's PyTorch has") from error
         self.action_low, self.action_high = self.action_low.to(device), self.action_high.to(device)
-        self.reset(len(self._previous_action))
+        self.reset(self._num_robots)
         return self
 
     def reset(self, robots: int | np.ndarray | Tensor) -> None:
         """Begins new trials: in so many robots, or in those that an (N,) bool mask picks, where the others go on."""
         if isinstance(robots, int | np.integer):
+            if isinstance(robots, bool) or robots < 1:
+                raise ControllerError(f"number of robots is {robots}, expected a whole number of at least 1")
             self._actor = PolicyActor(self.policy, int(robots))
             self._previous_action = torch.zeros(int(robots), self.policy.spec.action_dim, device=self._device)
             return
-        mask = torch.as_tensor(robots).to(self._device)
-        expected = (len(self._previous_action),)
-        if mask.dtype != torch.bool or tuple(mask.shape) != expected:
-            raise ControllerError(
-                f"reset was given {mask.dtype} of shape {tuple(mask.shape)}, expected a number or bools of {expected}"
-            )
+        picked = robots.cpu().numpy() if isinstance(robots, Tensor) else np.asarray(robots)
+        if picked.dtype != np.bool_ or picked.shape != (self._num_robots,):
+            found, expected = f"{picked.dtype} of shape {picked.shape}", f"bools of {(self._num_robots,)}"
+            raise ControllerError(f"reset was given {found}, expected a number or {expected}")
+        mask = torch.tensor(picked, device=self._device)
         self._actor.reset(mask)
         self._previous_action = self._previous_action.masked_fill(mask.unsqueeze(-1), 0.0)
 
-    def act(self, obs: Array, previous_reward: Array | None, boundary: Array) -> Array:
+    def act(self, obs: Array, previous_reward: Array | None, boundary: Array, *, on_nan: OnNan = "raise") -> Array:
         """Returns the mean action, (N, A) float32 in the robot's own units and within its range.
 
         numpy or torch in, the same out, on the device of obs.
@@ -107,18 +116,38 @@ class Controller:
         previous_reward: (N,) raw reward of the step before, 0 on a trial's first; None for a
             controller trained with its reward hidden.
         boundary: (N,) 1 on the first step of each episode, else 0.
+        on_nan: what to do where a robot is told something that is no finite number: "raise" a
+            ControllerError, or "hold" its last action (the middle of the range, if there was none)
+            and leave its memory as it was, while the others go on.
         """
         spec = self.policy.spec
+        hold = choice("on_nan", on_nan, get_args(OnNan)) == "hold"
         if spec.task_dim:
             raise ControllerError("this controller observes its task: it is an oracle to compare with, not to deploy")
-        num_envs = len(self._previous_action)
-        parts = [
-            self._checked("obs", obs, (num_envs, spec.obs_dim)),
-            self._previous_action,
-            self._checked_reward(previous_reward, num_envs).unsqueeze(-1),
-            self._checked("boundary", boundary, (num_envs,)).unsqueeze(-1),
-        ]
-        share = self._actor(torch.cat(parts, dim=-1)).clamp(-1, 1)
+        num_envs = self._num_robots
+        told = torch.cat(
+            [
+                self._checked("obs", obs, (num_envs, spec.obs_dim)),
+                self._checked_reward(previous_reward, num_envs).unsqueeze(-1),
+                self._checked("boundary", boundary, (num_envs,), kinds="iufb").unsqueeze(-1),
+            ],
+            dim=-1,
+        )
+        lost = ~told.isfinite().all(dim=-1)
+        if not hold and lost.any():
+            found = told[lost][0]
+            raise ControllerError(
+                f"robot {int(lost.nonzero()[0])} is told {found[~found.isfinite()][0]:g}, expected finite numbers, or"
+                ' on_nan="hold" to repeat its last action'
+            )
+        sensed, rest = told.masked_fill(lost.unsqueeze(-1), 0.0).split([spec.obs_dim, 2], dim=-1)
+        before = self._actor.state
+        share = self._actor(torch.cat([sensed, self._previous_action, rest], dim=-1)).clamp(-1, 1)
+        if lost.any():
+            kept = lost.unsqueeze(-1)
+            parts = zip(before, self._actor.state, strict=True)
+            self._actor.state = tuple(torch.where(kept, old, new) for old, new in parts)
+            share = torch.where(kept, self._previous_action, share)
         self._previous_action = share
         action = (self.action_high + self.action_low) / 2 + (self.action_high - self.action_low) / 2 * share
         return action.to(obs.device) if isinstance(obs, Tensor) else action.cpu().numpy()
@@ -148,6 +177,10 @@ class Controller:
         return cls(policy, card, low, action_high=high)
 
     @property
+    def _num_robots(self) -> int:
+        return len(self._previous_action)
+
+    @property
     def _device(self) -> torch.device:
         return self.policy.log_std.device
 
@@ -163,11 +196,15 @@ class Controller:
             )
         return self._checked("previous_reward", previous_reward, (num_envs,))
 
-    def _checked(self, name: str, value: Array, shape: tuple[int, ...]) -> Tensor:
-        tensor = torch.as_tensor(value).to(self._device, torch.float32)
-        if tuple(tensor.shape) != shape:
-            raise ControllerError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
-        return tensor
+    def _checked(self, name: str, value: Array, shape: tuple[int, ...], *, kinds: str = "iuf") -> Tensor:
+        if not isinstance(value, Tensor):
+            array = numbers(name, value, shape, error=ControllerError, kinds=kinds, finite=False)
+            return torch.from_numpy(array).to(self._device, torch.float32)
+        if value.is_complex() or (value.dtype == torch.bool and "b" not in kinds):
+            raise ControllerError(f"dtype of {name} is {value.dtype}, expected real numbers")
+        if tuple(value.shape) != shape:
+            raise ControllerError(f"shape of {name} is {tuple(value.shape)}, expected {shape}")
+        return value.detach().to(self._device, torch.float32)
 
 
 def _about(text: str, path: Path) -> tuple[PolicySpec, ControllerCard]:

@@ -77,10 +77,9 @@ def longest_delay(parameter: TaskParameter) -> int:
             " expected choices that are whole numbers"
         )
     for choice in parameter.choices:
-        if choice < 0 or not float(choice).is_integer():
+        if not float(choice).is_integer():
             raise TaskError(
-                f"task parameter {parameter.name} delays actions by {choice:g} control steps,"
-                " expected a whole number from 0 on"
+                f"task parameter {parameter.name} delays actions by {choice:g} control steps, expected a whole number"
             )
     return int(max(parameter.choices))
 
@@ -104,7 +103,7 @@ class Hardware:
             elif isinstance(parameter.effect, SensorError):
                 self._errors.append((parameter.effect, task[parameter.name]))
         shape = (longest + 1, len(all_envs), action_dim)
-        self._pending = torch.zeros(shape, dtype=torch.float64, device=all_envs.device)
+        self.pending = torch.zeros(shape, dtype=torch.float64, device=all_envs.device)
         """The last actions, the latest first."""
         self._robots = torch.arange(len(all_envs), device=all_envs.device)
 
@@ -114,14 +113,14 @@ class Hardware:
 
     def begin_episodes(self, mask: Tensor) -> None:
         """Drops the actions of the robots that the (N,) mask picks which have not arrived."""
-        self._pending.masked_fill_(mask.view(1, -1, 1), 0.0)
+        self.pending.masked_fill_(mask.view(1, -1, 1), 0.0)
 
     def arriving(self, action: Tensor) -> Tensor:
         """Returns the (N, A) actions that reach the motors when these are sent."""
         if not self._delays:
             return action
-        self._pending.copy_(torch.cat([action.unsqueeze(0), self._pending[:-1]]))
-        return self._pending[torch.stack(self._delays).sum(dim=0).long(), self._robots]
+        self.pending.copy_(torch.cat([action.unsqueeze(0), self.pending[:-1]]))
+        return self.pending[torch.stack(self._delays).sum(dim=0).long(), self._robots]
 
     def sensed(self, obs: Tensor, task_index: Tensor, step: Tensor) -> Tensor:
         """Returns the (N, obs_dim) that sensors show of obs, at these (N,) steps of these (N,) tasks."""

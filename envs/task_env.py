@@ -2,16 +2,18 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import FamilyError, InputError
 from limbshift.envs.family import Motion, TaskFamily
+from limbshift.envs.given import numbers
 from limbshift.envs.hardware import Hardware
 from limbshift.envs.physics.engine import CPU, Engine
+from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.tasks.parameter import HardwareEffect, Task, TaskError
 from limbshift.envs.tasks.streams import RandomStream
 
@@ -71,14 +73,31 @@ class TaskEnv:
         """The live task values, (N,) by parameter."""
         self._control_timestep = self.robot.control_timestep
         self.action_dim = len(self.action_low)
+        self._bounds = [parameter.bounds_on(self.physics) for parameter in family.parameters]
+        family.task_space.check_on(self._bounds)
         self._hardware: Hardware | None = None
         if any(isinstance(parameter.effect, HardwareEffect) for parameter in family.parameters):
             self._hardware = Hardware(family.parameters, self.task, self.all_envs, action_dim=self.action_dim)
         self.seed(seed)
         self.obs_dim = self.observe().shape[-1]
 
+    def __getstate__(self) -> dict[str, Any]:
+        if not isinstance(self.physics, MujocoPhysics):
+            raise InputError(f"physics of the env to copy is {self.engine.name}, expected mujoco")
+        made = {name: getattr(self, name) for name in ("family", "num_envs", "split", "engine", "_seed")}
+        return {"made": made, "physics": self.physics.saved(), "counts": [live.clone() for live in self._counts()]}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        made = {name.lstrip("_"): value for name, value in state["made"].items()}
+        TaskEnv.__init__(self, **made)
+        assert isinstance(self.physics, MujocoPhysics)
+        self.physics.restore(state["physics"])
+        for live, saved in zip(self._counts(), state["counts"], strict=True):
+            live.copy_(saved)
+
     def seed(self, seed: int) -> None:
         """Starts over with the tasks and initial states of this seed."""
+        self._seed = seed
         name = (self.family.name, self.family.variant, self.split, seed)
         self._task_stream = RandomStream("task", *name)
         self._state_stream = RandomStream("initial state", *name)
@@ -106,7 +125,7 @@ class TaskEnv:
         """Gives the simulations that the (N,) mask picks these tasks, one for each of the N."""
         if len(tasks) != self.num_envs:
             raise TaskError(f"number of tasks is {len(tasks)}, expected {self.num_envs}")
-        given = [self.family.task_space.row(task) for task in tasks]
+        given = [self.family.task_space.row(task, self._bounds) for task in tasks]
         rows = torch.tensor(given, dtype=torch.float64, device=self.device)
         self._advance_index(mask)
         self._give_tasks(rows, mask)
@@ -121,11 +140,14 @@ class TaskEnv:
         model = self.physics.model
         uniform = stream.uniform(self.task_index, count, model.nq + model.nv)
         count += mask
+        self.place(*self.robot.initial_state(uniform), mask)
+
+    def place(self, qpos: Tensor, qvel: Tensor, mask: Tensor) -> None:
+        """Puts the simulations that the (N,) mask picks into (N, nq) and (N, nv) states; no motion so far is left."""
         self.physics.reset(mask)
-        picked = mask.unsqueeze(-1)
-        for name, value in zip(("qpos", "qvel"), self.robot.initial_state(uniform), strict=True):
+        for name, value in (("qpos", qpos), ("qvel", qvel)):
             live = self.physics.state(name)
-            live.copy_(torch.where(picked, value, live))
+            live.copy_(torch.where(mask.unsqueeze(-1), value, live))
         self.family.place_goal(self.physics, self.task, mask)
         self.physics.forward(mask)
         if self._hardware:
@@ -154,21 +176,14 @@ class TaskEnv:
         velocity = (self.robot.position(self.physics) - before).div_(self._control_timestep)
         fallen = self.robot.fallen(self.physics)
         terminated = diverged if fallen is None else fallen | diverged
-        terms = self.family.reward(Motion(self.physics, velocity, action, terminated), self.task)
-        # A term may be a live view of the simulator, and the only term is the sum itself: both are copied.
-        terms = {name: term.clone() for name, term in terms.items()}
+        terms = self._reward_terms(Motion(self.physics, velocity, action, terminated))
         reward = functools.reduce(torch.add, terms.values()).to(self.physics.dtype).masked_fill(diverged, 0.0)
         return TaskStep(reward, terminated, diverged, action, terms)
 
     def check_actions(self, action: object) -> Tensor:
         """Returns (N, A) actions from outside, or raises an ActionError that says what is wrong with them."""
-        array = np.asarray(action)
-        expected = (self.num_envs, self.action_dim)
-        if array.shape != expected:
-            raise ActionError(f"actions have shape {array.shape}, expected {expected}")
-        if not np.isfinite(array).all():
-            raise ActionError(f"actions hold {array[~np.isfinite(array)][0]}, expected finite numbers")
-        return torch.as_tensor(array)
+        array = numbers("actions", action, (self.num_envs, self.action_dim), error=ActionError)
+        return torch.from_numpy(array).to(self.device)
 
     def task_values(self) -> dict[str, np.ndarray]:
         """Returns a copy of the task values, (N,) by parameter."""
@@ -176,6 +191,25 @@ class TaskEnv:
 
     def close(self) -> None:
         self.physics.close()
+
+    def _counts(self) -> list[Tensor]:
+        """Returns what is remembered beside the physics, live: tasks, and which numbers were drawn for them."""
+        counts = [self._values, self.task_index, self._episode, self._restart]
+        return [*counts, self._task_steps, self._hardware.pending] if self._hardware else counts
+
+    def _reward_terms(self, motion: Motion) -> dict[str, Tensor]:
+        """Returns copies of the reward's terms: one may be a live view of the simulator, or be the sum itself."""
+        terms, family = self.family.reward(motion, self.task), self.family.name
+        if not isinstance(terms, Mapping) or not terms:
+            found = "empty" if isinstance(terms, Mapping) else f"a {type(terms).__name__}"
+            raise FamilyError(f"reward of {family} is {found}, expected a mapping from term to tensor")
+        for name, term in terms.items():
+            real = isinstance(term, Tensor) and not term.is_complex() and term.dtype != torch.bool
+            if not real or term.shape != motion.fallen.shape:
+                found = f"{term.dtype} of {tuple(term.shape)}" if isinstance(term, Tensor) else type(term).__name__
+                expected = f"real numbers of {(self.num_envs,)}"
+                raise FamilyError(f"reward term {name!r} of {family} is {found}, expected a tensor of {expected}")
+        return {name: term.clone() for name, term in terms.items()}
 
     def _give_tasks(self, rows: Tensor, mask: Tensor) -> None:
         """Turns the simulations that the (N,) mask picks into the tasks of these (N, P) values."""

@@ -22,7 +22,11 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "experiments" / "controllers").glob("*.md")),
 ]
-PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+PYTHON = [
+    block
+    for page in (README, (ROOT / "docs" / "environments.md").read_text())
+    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+]
 
 ROBOT = """
 <mujoco>
@@ -48,13 +52,13 @@ def beside_a_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("my_robot.xml").write_text(ROBOT)
 
 
-def test_readme_has_python() -> None:
-    assert len(PYTHON) >= 3
+def test_the_pages_have_python() -> None:
+    assert len(PYTHON) >= 5
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=[f"block{number}" for number in range(len(PYTHON))])
 @pytest.mark.usefixtures("beside_a_robot")
-def test_the_readmes_python_runs(block: str) -> None:
+def test_the_pages_python_runs(block: str) -> None:
     exec(block.replace("minutes=10", "steps=1, num_envs=4, horizon=5, hidden_size=8"), {"__name__": "__main__"})
 
 

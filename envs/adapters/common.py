@@ -1,28 +1,27 @@
-"""What the Gymnasium environments share: spaces, the options of a reset, what info holds."""
+"""What the Gymnasium environments share: spaces, frames, checks of their arguments."""
 
-from collections.abc import Mapping
-from copy import deepcopy
-from numbers import Integral
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
-from torch import Tensor
 
-from limbshift.envs.errors import InputError
+from limbshift.envs.adapters.infos import Info
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import FamilyError, InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.task_env import TaskEnv, TaskStep
-from limbshift.envs.tasks.parameter import Task, TaskError
+from limbshift.envs.given import whole_number
+from limbshift.envs.task_env import TaskEnv
 
 if TYPE_CHECKING:
     from limbshift.envs.rendering import TaskRenderer
 
 Floats = NDArray[np.float32]
-Info = dict[str, Any]
 AnyVectorEnv = VectorEnv[Floats, Floats, NDArray[Any]]
 _LARGEST = float(np.finfo(np.float32).max)
 """Observations are finite, and no more is known of them."""
@@ -35,6 +34,9 @@ class Frames:
         self._task_env = tasks
         self._renderer: TaskRenderer | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_renderer": None}  # an OpenGL context cannot be copied
+
     def of(self, sim: int) -> NDArray[np.uint8]:
         """Returns a frame of simulation number sim, (H, W, 3) uint8."""
         from limbshift.envs.rendering import TaskRenderer
@@ -44,56 +46,38 @@ class Frames:
         task = {name: float(values[sim]) for name, values in self._task_env.task.items()}
         return self._renderer.frame(self._task_env.physics, sim, task)
 
+    def of_all(self) -> tuple[NDArray[np.uint8], ...]:
+        """Returns a frame of each simulation."""
+        return tuple(self.of(sim) for sim in range(self._task_env.num_envs))
+
     def close(self) -> None:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
 
 
-def choose_tasks(tasks: TaskEnv, options: Mapping[str, Any] | None, may_keep: bool) -> None:
-    """Gives every simulation the task that the options of a reset ask for, or else its next one."""
-    options = options or {}
-    unknown = [name for name in options if name not in ("task", "keep_task")]
-    if unknown:
-        raise InputError(f"reset option is {unknown[0]!r}, expected task or keep_task")
-    if options.get("keep_task"):
-        if "task" in options:
-            raise InputError("reset options hold both task and keep_task, expected one of them")
-        if not may_keep:
-            raise InputError("reset option keep_task is set at the first reset, expected a task to keep")
-    elif "task" in options:
-        tasks.set_tasks(_task_rows(options["task"], tasks.num_envs), tasks.all_envs)
-    else:
-        tasks.begin_tasks(tasks.all_envs)
+def chosen_family(family: str | TaskFamily, variant: str) -> TaskFamily:
+    """Returns a family by name, by "module:Class" (whose module is imported), or as it is given.
 
-
-def _task_rows(task: object, num_envs: int) -> list[Task]:
-    """Returns a task for each env, from a mapping whose values are numbers or (N,) arrays."""
-    if not isinstance(task, Mapping):
-        raise TaskError(f"task is {task!r}, expected a mapping from parameter to value")
-    columns = {}
-    for name, value in task.items():
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuf":
-            raise TaskError(f"task parameter {name} is {value!r}, expected a number")
-        if array.shape not in ((), (num_envs,)):
-            raise TaskError(f"task parameter {name} has shape {array.shape}, expected () or {(num_envs,)}")
-        columns[name] = np.broadcast_to(array, num_envs)
-    return [{name: float(column[env]) for name, column in columns.items()} for env in range(num_envs)]
-
-
-def reward_terms(step: TaskStep) -> dict[str, Tensor]:
-    """Returns new tensors: the reward's terms, (N,) each, which are 0 with the reward where a simulation diverged."""
-    return {name: value.masked_fill(step.diverged, 0.0) for name, value in step.terms.items()}
-
-
-def final_info(obs: Floats, infos: Info, ended: NDArray[np.bool_]) -> Info:
-    """Returns what info says of episodes that ended, in Gymnasium's form: None for the others' observations."""
-    final_obs = np.full(len(ended), None, dtype=object)
-    for env in np.flatnonzero(ended):
-        final_obs[env] = obs[env]
-    final_info = deepcopy(infos)
-    return {"final_obs": final_obs, "_final_obs": ended.copy(), "final_info": final_info, "_final_info": ended.copy()}
+    >>> chosen_family("limbshift.envs.robots.ant:AntDir", "default")
+    <TaskFamily AntDir, variant default: robot Ant, tasks of heading>
+    """
+    if isinstance(family, TaskFamily):
+        if variant not in ("default", family.variant):
+            raise InputError(f"variant is {variant!r}, expected {family.variant!r} as the family that is given has")
+        return family
+    if not isinstance(family, str):
+        raise FamilyError(f"family is {family!r}, expected a name, 'module:Class', or an object of such a class")
+    if ":" not in family:
+        return make_family(family, variant)
+    module, _, name = family.partition(":")
+    try:
+        kind = getattr(import_module(module), name, None)
+    except ImportError as error:
+        raise FamilyError(f"family {family!r} cannot be imported: {error}") from error
+    if not isinstance(kind, type) or not issubclass(kind, TaskFamily):
+        raise FamilyError(f"family {family!r} is no class of a task family, expected module:Class")
+    return kind() if variant == "default" else kind(variant)
 
 
 def observation_space(obs_dim: int) -> Box[np.float32]:
@@ -129,7 +113,39 @@ def check_render_mode(render_mode: str | None) -> str | None:
     return render_mode
 
 
-def at_least_one(name: str, value: int) -> int:
-    if not isinstance(value, Integral) or value < 1:
-        raise InputError(f"{name} is {value!r}, expected a whole number of at least 1")
-    return int(value)
+def check_seed(seed: object) -> int | None:
+    """Returns the seed as an int; numbers of any size make one."""
+    return None if seed is None else whole_number("seed", seed, 0)
+
+
+def steps_of_episode(family: TaskFamily, horizon: int | None, max_episode_steps: int | None) -> int:
+    """Returns after how many steps an episode is truncated: the horizon, or sooner."""
+    steps = whole_number("horizon", family.horizon if horizon is None else horizon)
+    if max_episode_steps is None:
+        return steps
+    limit = whole_number("max_episode_steps", max_episode_steps)
+    if limit > steps:
+        raise InputError(f"max_episode_steps is {limit}, expected at most the horizon, which is {steps}")
+    return limit
+
+
+def refuse_copied_seed(seed: int | None) -> None:
+    """Raises InputError where gym.make_vec makes several single envs, which would all meet the tasks of one seed."""
+    frame = sys._getframe()
+    while seed is not None and (above := frame.f_back):
+        frame = above
+        code, module = frame.f_code.co_name, frame.f_globals.get("__name__")
+        if (module, code) == ("gymnasium.envs.registration", "create_single_env"):
+            raise InputError(
+                f"seed is {seed} in each env that gym.make_vec copies, expected None: reset(seed={seed}) gives each its"
+                ' own tasks, as vectorization_mode="vector_entry_point" does'
+            )
+
+
+def check_autoreset_mode(mode: object) -> AutoresetMode:
+    """Returns Gymnasium's member, for itself or for its value."""
+    for known in AutoresetMode:
+        if mode in (known, known.value):
+            return known
+    expected = ", ".join(repr(known.value) for known in AutoresetMode)
+    raise InputError(f"autoreset_mode is {mode!r}, expected one of {expected}")

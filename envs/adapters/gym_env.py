@@ -13,19 +13,23 @@ from torch import Tensor
 from limbshift.envs.adapters.common import (
     Floats,
     Frames,
-    Info,
     action_space,
-    at_least_one,
     check_render_mode,
-    choose_tasks,
+    check_seed,
+    chosen_family,
     observation_space,
-    reward_terms,
+    refuse_copied_seed,
+    steps_of_episode,
     with_render_fps,
 )
-from limbshift.envs.catalogue import make_family
+from limbshift.envs.adapters.infos import Info, reward_terms
+from limbshift.envs.adapters.options import choose_tasks
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.given import numbers
 from limbshift.envs.task_env import ActionError, TaskEnv
+
+OF_VECTOR_ENVS = ("num_envs", "vectorization_mode", "autoreset_mode", "flat_info")
 
 
 class TaskFamilyEnv(gym.Env[Floats, Floats]):
@@ -36,17 +40,22 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
 
     An episode is truncated after `horizon` steps (None for the family's own number) and terminated
     where the robot falls or its simulation diverges. After a divergence the observation is finite
-    and the reward 0. The env never resets itself.
+    and the reward 0. The env never resets itself. Gymnasium's `max_episode_steps` can make episodes
+    shorter, but not longer than the horizon.
 
     `reset` draws the next task of the split. Its options are "task", a mapping from parameter to
     value (what is left out is nominal), and "keep_task": True. Two envs of one seed draw the same
     tasks and initial states; with no seed given, here or to `reset`, the system's entropy is drawn.
+    A copy, by `copy.deepcopy` or `pickle`, goes on as the original does.
 
     | info | what |
     |---|---|
     | "task" | the value of each task parameter |
     | "reward_terms" | the terms whose sum is the reward; after a step only |
     | "diverged" | whether the simulation diverged; after a step only |
+
+    Arguments of a vector env alone are taken and ignored: `gym.make` with the spec of a vector env
+    makes one robot of it.
 
     Raises an InputError for an unknown family, variant, split, option or task parameter, and for
     values and actions that cannot be used; Gymnasium's ResetNeeded for a step outside an episode.
@@ -67,12 +76,21 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         variant: str = "default",
         *,
         horizon: int | None = 200,
+        max_episode_steps: int | None = None,
         render_mode: str | None = None,
         seed: int | None = None,
+        **of_vector_env: Any,
     ) -> None:
+        for name in of_vector_env:
+            if name not in OF_VECTOR_ENVS:
+                expected = "split, variant, horizon, max_episode_steps, render_mode or seed"
+                raise InputError(f"argument {name!r} does not exist, expected {expected}")
+        seed = check_seed(seed)
+        if "num_envs" not in of_vector_env:
+            refuse_copied_seed(seed)
         super().reset(seed=seed)
-        self.family = make_family(family, variant)
-        self.horizon = at_least_one("horizon", self.family.horizon if horizon is None else horizon)
+        self.family = chosen_family(family, variant)
+        self.horizon = steps_of_episode(self.family, horizon, max_episode_steps)
         self.render_mode = check_render_mode(render_mode)
         self.task_env = TaskEnv(self.family, 1, split, seed=self.np_random_seed)
         self.observation_space = observation_space(self.task_env.obs_dim)
@@ -85,8 +103,8 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Floats, Info]:
         """Begins an episode; returns the (obs_dim,) observation, and info."""
         if seed is not None:
-            super().reset(seed=seed)
-            self.task_env.seed(seed)
+            super().reset(seed=check_seed(seed))
+            self.task_env.seed(self.np_random_seed)
         choose_tasks(self.task_env, options, may_keep=self._begun)
         self.task_env.begin_episodes(self.task_env.all_envs)
         self._begun = True
@@ -97,9 +115,8 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         """Executes an (action_dim,) action; returns observation, reward, terminated, truncated, and info."""
         if not self._steps_left:
             raise ResetNeeded("step was called outside an episode, expected reset before it")
-        if np.shape(action) != self.action_space.shape:
-            raise ActionError(f"action has shape {np.shape(action)}, expected {self.action_space.shape}")
-        step = self.task_env.step(self.task_env.check_actions(np.array(action)[None]))
+        given = numbers("action", action, (self.task_env.action_dim,), error=ActionError)
+        step = self.task_env.step(torch.from_numpy(given[None]))
         self._steps_left -= 1
         terms = {name: float(values[0]) for name, values in reward_terms(step).items()}
         info: Info = {"task": self._task(), "reward_terms": terms, "diverged": bool(step.diverged)}
@@ -111,18 +128,13 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike) -> Floats:
         """Puts the robot into a state, (nq,) and (nv,) in MuJoCo's units; returns the observation there.
 
-        Nothing of the motion so far is left; the task stays, and with it what shows its goal.
+        Nothing of the motion so far is left, nor actions that have not arrived; the task stays, and
+        with it what shows its goal.
         """
         if not self._begun:
             raise ResetNeeded("set_state was called before reset, expected reset first")
-        physics, every = self.task_env.physics, self.task_env.all_envs
-        given = {"qpos": qpos, "qvel": qvel}
-        checked = {name: _state(name, value, physics.state(name).shape[1]) for name, value in given.items()}
-        physics.reset(every)
-        for name, value in checked.items():
-            physics.state(name).copy_(value)
-        self.family.place_goal(physics, self.task_env.task, every)
-        physics.forward(every)
+        model, every = self.family.robot.model, self.task_env.all_envs
+        self.task_env.place(_state("qpos", qpos, model.nq), _state("qvel", qvel, model.nv), every)
         return self._observe()
 
     def render(self) -> NDArray[np.uint8] | None:
@@ -146,11 +158,9 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
 
 
 def _state(name: str, value: ArrayLike, size: int) -> Tensor:
-    """Returns a state's (size,) part; MuJoCo takes numbers beyond mjMAXVAL for a divergence."""
-    array = np.array(value, dtype=np.float64)
-    if array.shape != (size,):
-        raise InputError(f"{name} has shape {array.shape}, expected {(size,)}")
-    bad = array[~(np.abs(array) <= mujoco.mjMAXVAL)]
+    """Returns a state's part, (1, size) float64; MuJoCo takes numbers beyond mjMAXVAL for a divergence."""
+    array = numbers(name, value, (size,)).astype(np.float64)
+    bad = array[np.abs(array) > mujoco.mjMAXVAL]
     if bad.size:
-        raise InputError(f"{name} holds {bad[0]:g}, expected numbers within {mujoco.mjMAXVAL:g} of zero")
-    return torch.from_numpy(array)
+        raise InputError(f"value in {name} is {bad[0]:g}, expected numbers within {mujoco.mjMAXVAL:g} of zero")
+    return torch.from_numpy(array[None])

@@ -8,9 +8,20 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
-from limbshift.envs.adapters.common import Floats, Info, at_least_one, choose_tasks, final_info, seed_of, set_spaces
-from limbshift.envs.catalogue import make_family
+from limbshift.envs.adapters.common import (
+    Floats,
+    Frames,
+    check_render_mode,
+    check_seed,
+    chosen_family,
+    seed_of,
+    set_spaces,
+    with_render_fps,
+)
+from limbshift.envs.adapters.infos import Info, final_info, flattened
+from limbshift.envs.adapters.options import Options, choose_tasks
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.given import whole_number
 from limbshift.envs.trial_env import TrialEnv
 
 
@@ -29,6 +40,8 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
     | "fallen" | whether the robot fell or its simulation diverged, and began its slot's next episode |
     | "diverged" | whether the simulation diverged |
 
+    `flat_info` names tasks "task/<parameter>", without a mapping inside.
+
     >>> trials = TrialVectorEnv("HalfCheetahVel", num_envs=2, episodes_per_trial=2, horizon=3, seed=0)
     >>> obs, info = trials.reset()
     >>> ends = [trials.step(trials.action_space.sample())[3].all().item() for _ in range(6)]
@@ -36,7 +49,7 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
     ([False, False, False, False, False, True], slice(23, 24, None))
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "autoreset_mode": AutoresetMode.SAME_STEP}
 
     def __init__(
         self,
@@ -48,37 +61,44 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         split: str = "train",
         seed: int | None = None,
         variant: str = "default",
+        render_mode: str | None = None,
+        flat_info: bool = False,
     ) -> None:
-        super().reset(seed=seed)
-        self.family = make_family(family, variant)
-        self.num_envs = at_least_one("num_envs", num_envs)
+        super().reset(seed=check_seed(seed))
+        self.family = chosen_family(family, variant)
+        self.num_envs = whole_number("num_envs", num_envs)
         episodes = self.family.episodes_per_trial if episodes_per_trial is None else episodes_per_trial
-        self.episodes_per_trial = at_least_one("episodes_per_trial", episodes)
-        self.horizon = at_least_one("horizon", self.family.horizon if horizon is None else horizon)
+        self.episodes_per_trial = whole_number("episodes_per_trial", episodes)
+        self.horizon = whole_number("horizon", self.family.horizon if horizon is None else horizon)
+        self.render_mode = check_render_mode(render_mode)
         self.trials = TrialEnv(
             self.family, self.num_envs, self.episodes_per_trial, horizon=self.horizon, split=split, seed=seed_of(self)
         )
         self.layout: dict[str, slice] = self.trials.layout._asdict()
         del self.layout["task"]  # hidden here, always
         set_spaces(self, self.trials.task_env, self.trials.obs_dim)
+        self.autoreset_mode = AutoresetMode.SAME_STEP
+        self.metadata = with_render_fps(self.metadata, self.family)
+        self._flat_info = flat_info
+        self._frames = Frames(self.trials.task_env)
         self._begun = False
 
-    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Floats, Info]:
+    def reset(self, *, seed: int | None = None, options: Options | None = None) -> tuple[Floats, Info]:
         """Begins a trial in each env; options as in `TaskFamilyVectorEnv`."""
         tasks = self.trials.task_env
         if seed is not None:
-            super().reset(seed=seed)
-            tasks.seed(seed)
+            super().reset(seed=check_seed(seed))
+            tasks.seed(seed_of(self))
         choose_tasks(tasks, options, may_keep=self._begun)
         self._begun = True
-        return self.trials.begin_trials().numpy(), {"task": tasks.task_values()}
+        return self.trials.begin_trials().numpy(), self._told({"task": tasks.task_values()})
 
     def step(self, actions: ArrayLike) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
         """Executes (N, action_dim) actions; returns observations, (N,) rewards, terminated, truncated, and info."""
         if not self._begun:
             raise ResetNeeded("step was called before reset, expected reset first")
         tasks = self.trials.task_env
-        step = self.trials.step(self.trials.as_shares(tasks.check_actions(np.array(actions))))
+        step = self.trials.step(self.trials.as_shares(tasks.check_actions(actions)))
         obs = step.obs.numpy()
         infos: Info = {
             "task": tasks.task_values(),
@@ -90,7 +110,19 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
             infos |= final_info(obs, infos, truncated)
             obs = self.trials.reset().numpy()
             infos["task"] = tasks.task_values()
-        return obs, step.reward.numpy(), np.zeros_like(truncated), truncated, infos
+        return obs, step.reward.numpy(), np.zeros_like(truncated), truncated, self._told(infos)
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """Returns a frame of each env, (H, W, 3) uint8; None without a render mode."""
+        if self.render_mode is None:
+            return None
+        if not self._begun:
+            raise ResetNeeded("render was called before reset, expected reset first")
+        return self._frames.of_all()
 
     def close_extras(self, **kwargs: Any) -> None:
+        self._frames.close()
         self.trials.close()
+
+    def _told(self, infos: Info) -> Info:
+        return flattened(infos) if self._flat_info else infos

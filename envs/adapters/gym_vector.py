@@ -12,18 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 from limbshift.envs.adapters.common import (
     Floats,
     Frames,
-    Info,
-    at_least_one,
+    check_autoreset_mode,
     check_render_mode,
-    choose_tasks,
-    final_info,
-    reward_terms,
+    check_seed,
+    chosen_family,
     seed_of,
     set_spaces,
+    steps_of_episode,
     with_render_fps,
 )
-from limbshift.envs.catalogue import make_family
+from limbshift.envs.adapters.infos import Info, final_info, flattened, reward_terms
+from limbshift.envs.adapters.options import Options, choose_tasks, split_mask
+from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.given import whole_number
 from limbshift.envs.task_env import TaskEnv
 
 
@@ -31,10 +33,21 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
     """N robots of a family stepped together, each with its own task; what holds for `TaskFamilyEnv` holds here.
 
     Simulation n takes the tasks n, n + N, n + 2N, ... of the single env's sequence. Values of the
-    option "task" are numbers, for all, or (N,) arrays. An episode that ends begins anew, with the
-    next task, in the same step: `final_obs` and `final_info` tell of the one that ended. Entries of
-    info are (N,) arrays; "task" is the one of the observation, "reward_terms" and "diverged" are
-    the step's.
+    option "task" are numbers, for all, or (N,) arrays. Entries of info are (N,) arrays; "task" is
+    the one of the observation, "reward_terms" and "diverged" are the step's. `flat_info` names them
+    "task/<parameter>" and "reward_terms/<term>", without mappings inside.
+
+    What follows an episode's end is Gymnasium's `autoreset_mode`, given as one of its members or as
+    its value:
+
+    | mode | what the robot does |
+    |---|---|
+    | SAME_STEP, the default | begins anew in the same step; `final_obs`, `final_info` tell of the episode before |
+    | NEXT_STEP | begins anew in the next step, in place of what its action asks for; the reward of that step is 0 |
+    | DISABLED | waits for `reset(options={"reset_mask": ...})`, an (N,) array of bools |
+
+    Gymnasium's wrappers of observations want NEXT_STEP or DISABLED, and its `RecordVideo` films the
+    last frame of an episode under these alone.
 
     >>> envs = TaskFamilyVectorEnv("HalfCheetahVel", num_envs=2, seed=0)
     >>> obs, info = envs.reset(options={"task": {"target_velocity": [0.5, 2.0]}})
@@ -53,67 +66,93 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         *,
         variant: str = "default",
         horizon: int | None = 200,
+        max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
+        flat_info: bool = False,
         seed: int | None = None,
     ) -> None:
-        super().reset(seed=seed)
-        self.family = make_family(family, variant)
-        self.num_envs = at_least_one("num_envs", num_envs)
-        self.horizon = at_least_one("horizon", self.family.horizon if horizon is None else horizon)
+        super().reset(seed=check_seed(seed))
+        self.family = chosen_family(family, variant)
+        self.num_envs = whole_number("num_envs", num_envs)
+        self.horizon = steps_of_episode(self.family, horizon, max_episode_steps)
+        self.autoreset_mode = check_autoreset_mode(autoreset_mode)
         self.render_mode = check_render_mode(render_mode)
         self.task_env = TaskEnv(self.family, self.num_envs, split, seed=seed_of(self))
         set_spaces(self, self.task_env, self.task_env.obs_dim)
-        self.metadata = with_render_fps(self.metadata, self.family)
+        self.metadata = {**with_render_fps(self.metadata, self.family), "autoreset_mode": self.autoreset_mode}
+        self._flat_info = flat_info
         self._frames = Frames(self.task_env)
-        self._steps: NDArray[np.int64] | None = None
-        """(N,) steps since each episode began; None before the first."""
-
-    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Floats, Info]:
-        """Begins an episode in each env; returns (N, obs_dim) observations, and info."""
-        if seed is not None:
-            super().reset(seed=seed)
-            self.task_env.seed(seed)
-        choose_tasks(self.task_env, options, may_keep=self._steps is not None)
-        self.task_env.begin_episodes(self.task_env.all_envs)
+        self._begun = False
         self._steps = np.zeros(self.num_envs, dtype=np.int64)
-        return self.task_env.observe().numpy(), {"task": self.task_env.task_values()}
+        """(N,) steps since each episode began."""
+        self._ended = np.zeros(self.num_envs, dtype=np.bool_)
+        """(N,) whose episode is over and has not been followed by another."""
+
+    def reset(self, *, seed: int | None = None, options: Options | None = None) -> tuple[Floats, Info]:
+        """Begins an episode in each env, or in those that the option "reset_mask" picks.
+
+        options: of all envs, or a list with those of each. Returns (N, obs_dim) observations, and info.
+        """
+        options, mask = split_mask(options, self.num_envs)
+        if mask is not None and seed is not None:
+            raise InputError(f"seed is {seed} beside the reset option reset_mask, expected None: a seed is of all envs")
+        if mask is not None and not self._begun:
+            raise InputError("reset option reset_mask is set at the first reset, expected all envs to begin")
+        if seed is not None:
+            super().reset(seed=check_seed(seed))
+            self.task_env.seed(seed_of(self))
+        self._begin(np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask, options)
+        self._begun = True
+        infos: Info = {"task": self.task_env.task_values()} | ({} if mask is None else {"_task": mask})
+        return self.task_env.observe().numpy(), self._told(infos)
 
     def step(self, actions: ArrayLike) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
         """Executes (N, action_dim) actions; returns observations, (N,) rewards, terminated, truncated, and info."""
-        if self._steps is None:
+        if not self._begun:
             raise ResetNeeded("step was called before reset, expected reset first")
-        step = self.task_env.step(self.task_env.check_actions(np.array(actions)))
+        begins = self._ended
+        if self.autoreset_mode is AutoresetMode.DISABLED and begins.any():
+            over = np.flatnonzero(begins).tolist()
+            raise ResetNeeded(f"step was called where episodes of envs {over} are over, expected reset of those first")
+        step = self.task_env.step(self.task_env.check_actions(actions))
         self._steps += 1
+        reward, terminated, diverged = step.reward.numpy(), step.terminated.numpy().copy(), step.diverged.numpy().copy()
         terms = {name: values.numpy() for name, values in reward_terms(step).items()}
-        infos: Info = {
-            "task": self.task_env.task_values(),
-            "reward_terms": terms,
-            "diverged": step.diverged.numpy().copy(),
-        }
-        terminated, truncated = step.terminated.numpy().copy(), self._steps >= self.horizon
-        ended = terminated | truncated
-        if ended.any():
-            infos |= final_info(self.task_env.observe().numpy(), infos, ended)
-            self._begin(ended)
+        infos: Info = {"task": {}, "reward_terms": terms, "diverged": diverged}
+        if begins.any():
+            self._begin(begins)
+            for told in (reward, terminated, diverged, *terms.values()):
+                told[begins] = 0
+            infos |= {"_reward_terms": ~begins, "_diverged": ~begins}
+        infos["task"] = self.task_env.task_values()
+        truncated = self._steps >= self.horizon
+        self._ended = terminated | truncated
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and self._ended.any():
+            infos |= final_info(self.task_env.observe().numpy(), infos, self._ended)
+            self._begin(self._ended)
             infos["task"] = self.task_env.task_values()
-        return self.task_env.observe().numpy(), step.reward.numpy(), terminated, truncated, infos
+        return self.task_env.observe().numpy(), reward, terminated, truncated, self._told(infos)
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Returns a frame of each env, (H, W, 3) uint8; None without a render mode."""
         if self.render_mode is None:
             return None
-        if self._steps is None:
+        if not self._begun:
             raise ResetNeeded("render was called before reset, expected reset first")
-        return tuple(self._frames.of(sim) for sim in range(self.num_envs))
+        return self._frames.of_all()
 
     def close_extras(self, **kwargs: Any) -> None:
         self._frames.close()
         self.task_env.close()
 
-    def _begin(self, ended: NDArray[np.bool_]) -> None:
-        """Begins a new task and episode in the envs that ended."""
-        assert self._steps is not None
-        mask = torch.from_numpy(ended)
-        self.task_env.begin_tasks(mask)
+    def _begin(self, begins: NDArray[np.bool_], options: Options | None = None) -> None:
+        """Begins a new episode in the envs that the mask picks, on the tasks that options ask for, or the next ones."""
+        mask = torch.from_numpy(begins)
+        choose_tasks(self.task_env, options, may_keep=self._begun, begins=mask)
         self.task_env.begin_episodes(mask)
-        self._steps[ended] = 0
+        self._steps[begins] = 0
+        self._ended = self._ended & ~begins
+
+    def _told(self, infos: Info) -> Info:
+        return flattened(infos) if self._flat_info else infos

@@ -1,6 +1,6 @@
 """Task families and trials as Stable-Baselines3's vector environment; its word for num_envs is n_envs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -12,6 +12,10 @@ from stable_baselines3.common.vec_env import VecEnv
 from limbshift.envs.adapters.common import Floats
 from limbshift.envs.adapters.gym_trials import TrialVectorEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
+from limbshift.envs.adapters.infos import info_of
+from limbshift.envs.errors import InputError
+from limbshift.envs.given import numbers
+from limbshift.envs.task_env import ActionError
 
 Indices = int | Iterable[int] | None
 Step = tuple[Floats, Floats, NDArray[np.bool_], list[dict[str, Any]]]
@@ -24,7 +28,12 @@ class SB3VecEnv(VecEnv):
     where ours does, with `terminal_observation` and, at a time limit, `TimeLimit.truncated`. In
     trials a fall is no end: what Stable-Baselines3 calls done would make a recurrent policy forget.
     Actions are in [-1, 1], the ends of the robot's own range, as Stable-Baselines3's noise supposes.
-    Infos hold nothing else: a dictionary for each env and step would cost more than the physics.
+    At an episode's end its info holds what our vector env's `final_info` does, of each env, and
+    `reset_infos` what is told of its first step: "task" and so on. Infos of other steps are empty: a
+    dictionary for each env and step would cost more than the physics.
+
+    `set_options` takes the options of our vector envs' reset, for all envs or a list with those of
+    each, such as {"task": {"torso_mass": 2.0}}; they are used once, by the next reset.
     """
 
     def __init__(self, env: TaskFamilyVectorEnv | TrialVectorEnv) -> None:
@@ -33,25 +42,44 @@ class SB3VecEnv(VecEnv):
         assert isinstance(bounds, Box)
         self._middle, self._half_range = (bounds.high + bounds.low) / 2, (bounds.high - bounds.low) / 2
         super().__init__(env.num_envs, env.single_observation_space, Box(-1.0, 1.0, bounds.shape, np.float32))
+        self.metadata = {**self.metadata, "render_fps": env.metadata["render_fps"]}
 
     def reset(self) -> Floats:
-        """Returns (N, obs_dim) float32; with the seed that `seed` gave, where it did since the last reset."""
-        obs, _ = self.env.reset(seed=self._seeds[0])
+        """Returns (N, obs_dim) float32; with the seed and the options that were given since the last reset."""
+        obs, infos = self.env.reset(seed=self._seeds[0], options=self._options if any(self._options) else None)
+        self.reset_infos = [info_of(infos, number) for number in range(self.num_envs)]
         self._reset_seeds()
+        self._reset_options()
         return obs
 
+    def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
+        """Sets the options of the next reset; those that cannot be used are refused by that."""
+        if isinstance(options, list) and len(options) != self.num_envs:
+            raise InputError(f"number of options is {len(options)}, expected {self.num_envs}, or one for all")
+        super().set_options(options)
+
     def step_async(self, actions: NDArray[Any]) -> None:
-        self._actions = self._middle + self._half_range * actions
+        given = numbers("actions", actions, (self.num_envs, *self._middle.shape), error=ActionError)
+        self._actions = self._middle + self._half_range * given
 
     def step_wait(self) -> Step:
         """Returns observations, (N,) float32 rewards, (N,) dones, and a dictionary for each env."""
         obs, reward, terminated, truncated, infos = self.env.step(self._actions)
         done = terminated | truncated
         told: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        for number in np.flatnonzero(done):
-            told[number]["terminal_observation"] = infos["final_obs"][number]
-            told[number]["TimeLimit.truncated"] = bool(truncated[number] and not terminated[number])
+        final, begun = infos.get("final_info", {}), {name: infos[name] for name in infos if name.startswith("task")}
+        for number in np.flatnonzero(done).tolist():
+            told[number] = {
+                **info_of(final, number),
+                "terminal_observation": infos["final_obs"][number],
+                "TimeLimit.truncated": bool(truncated[number] and not terminated[number]),
+            }
+            self.reset_infos[number] = info_of(begun, number)
         return obs, reward.astype(np.float32), done, told
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """Returns a frame of each env, (H, W, 3) uint8; None without a render mode."""
+        return self.env.render() or [None] * self.num_envs
 
     def close(self) -> None:
         self.env.close()

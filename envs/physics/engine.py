@@ -1,12 +1,13 @@
 """The choice of a simulator."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import mujoco
 import torch
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.given import choice
 from limbshift.envs.physics import EngineName
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.physics.protocol import Physics
@@ -40,7 +41,7 @@ class Engine(NamedTuple):
 
         Raises InputError where MuJoCo Warp is missing or cannot run the model.
         """
-        if self.name == "mujoco":
+        if choice("physics", self.name, get_args(EngineName)) == "mujoco":
             return MujocoPhysics(
                 model, num_sims, model_fields, computed_fields=computed_fields, num_threads=self.num_threads
             )

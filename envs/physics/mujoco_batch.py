@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
 import mujoco
@@ -18,6 +18,11 @@ from limbshift.envs.physics.protocol import CONTACT_FORCES
 
 _DIVERGENCE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
 """The kinds of warning, of position, velocity and acceleration, after which MuJoCo resets a simulation."""
+STATE = (
+    *("time", "qpos", "qvel", "act", "history", "qacc_warmstart", "ctrl", "qfrc_applied", "xfrc_applied", "eq_active"),
+    *("mocap_pos", "mocap_quat", "userdata", "plugin_state", "plastic"),
+)
+"""What MuJoCo's integration state, mjSTATE_INTEGRATION, consists of."""
 
 
 class MujocoPhysics:
@@ -112,8 +117,25 @@ class MujocoPhysics:
         mujoco.mj_forward(model, data)
         return model, data
 
+    def saved(self) -> dict[str, Tensor]:
+        """Returns a copy of all that makes the simulations go on as they do."""
+        return {name: live.clone() for name, live in self._all_live().items()}
+
+    def restore(self, saved: Mapping[str, Tensor]) -> None:
+        """Puts as many simulations of the same model into what `saved` returned."""
+        live = self._all_live()
+        for name in self._model_fields:
+            live[name].copy_(saved[name])
+        if self._model_fields:
+            self._batch.set_const()
+        for name in (*STATE, *self._computed_fields):  # which set_const computes anew, from the states of now
+            live[name].copy_(saved[name])
+
     def close(self) -> None:
         self._states.clear()
+
+    def _all_live(self) -> dict[str, Tensor]:
+        return {**{name: self.state(name) for name in STATE}, **self._model_fields, **self._computed_fields}
 
     def _compute_contact_forces(self, sims: Iterable[int]) -> None:
         """Fills in the forces of these simulations' contacts, where they are asked for.

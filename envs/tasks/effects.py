@@ -10,6 +10,7 @@ from torch import Tensor
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.tasks.bounds import NOT_NEGATIVE, POSITIVE, Bounds
 from limbshift.envs.tasks.parameter import ModelEffect, StateEffect
 
 
@@ -50,6 +51,7 @@ class ScaleBodyMass(ModelEffect):
     """
 
     body: str
+    bounds: ClassVar[Bounds] = POSITIVE
     model_fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
@@ -71,6 +73,7 @@ class ScaleAllMass(ModelEffect):
     """
 
     nominal: float
+    bounds: ClassVar[Bounds] = POSITIVE
     model_fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
@@ -93,6 +96,7 @@ class ScaleElement(ModelEffect):
     name: str
     column: int | None = None
     """None for the whole row."""
+    bounds: ClassVar[Bounds] = POSITIVE
 
     @property
     def model_fields(self) -> tuple[str, ...]:
@@ -115,6 +119,7 @@ class ScaleLimbMass(ModelEffect):
     """
 
     root: str
+    bounds: ClassVar[Bounds] = POSITIVE
     model_fields: ClassVar[tuple[str, ...]] = ("body_mass", "body_inertia")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
@@ -133,15 +138,14 @@ class ScaleLimbMass(ModelEffect):
 
 @dataclass(frozen=True)
 class ScaleCapsuleLength(ModelEffect):
-    """Multiplies the length of a body that is one capsule from its joint on; its radius and its mass stay.
-
-    What hangs on it moves along.
+    """Lengthens a body that is one capsule from its joint on, and moves what hangs on it; radius and mass stay.
 
     >>> ScaleCapsuleLength("pole").body
     'pole'
     """
 
     body: str
+    bounds: ClassVar[Bounds] = POSITIVE
     model_fields: ClassVar[tuple[str, ...]] = ("geom_size", "geom_pos", "body_ipos", "body_inertia", "body_pos")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
@@ -191,6 +195,10 @@ class AddMass(ModelEffect):
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         physics.model_field("body_mass")[:, find(physics, "body", self.body).id] += torch.where(mask, values, 0.0)
 
+    def bounds_on(self, physics: Physics) -> Bounds:
+        mass = float(physics.model.body_mass[find(physics, "body", self.body).id])
+        return Bounds(0.0 - mass, strict=mass > 0)  # a place for a load has no mass of its own, and may stay without
+
     def shown_on(self, physics: Physics) -> tuple[int, ...]:
         return (int(find(physics, "body", self.body).id),)
 
@@ -220,6 +228,7 @@ class ScaleDamping(ModelEffect):
     ('dof_damping',)
     """
 
+    bounds: ClassVar[Bounds] = NOT_NEGATIVE
     model_fields: ClassVar[tuple[str, ...]] = ("dof_damping",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
@@ -234,6 +243,7 @@ class ScaleFriction(ModelEffect):
     ('geom_friction',)
     """
 
+    bounds: ClassVar[Bounds] = POSITIVE
     model_fields: ClassVar[tuple[str, ...]] = ("geom_friction",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
@@ -248,6 +258,7 @@ class Slope(ModelEffect):
     ('opt.gravity',)
     """
 
+    bounds: ClassVar[Bounds] = Bounds(-90.0, 90.0)
     model_fields: ClassVar[tuple[str, ...]] = ("opt.gravity",)
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
@@ -265,6 +276,7 @@ class ScaleFluid(ModelEffect):
     ('opt.density', 'opt.viscosity')
     """
 
+    bounds: ClassVar[Bounds] = NOT_NEGATIVE
     model_fields: ClassVar[tuple[str, ...]] = ("opt.density", "opt.viscosity")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:

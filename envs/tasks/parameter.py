@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from itertools import chain
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from limbshift.envs.errors import InputError
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.tasks.bounds import ANY, NOT_NEGATIVE, Bounds
 
 Task = Mapping[str, float]
 """One task: a flat mapping from parameter name to value."""
@@ -47,6 +49,9 @@ class ModelEffect(ABC):
     ('body_mass', 'body_inertia')
     """
 
+    bounds: ClassVar[Bounds] = ANY
+    """What values it may be given on any robot."""
+
     @property
     @abstractmethod
     def model_fields(self) -> tuple[str, ...]:
@@ -55,6 +60,10 @@ class ModelEffect(ABC):
     @abstractmethod
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         """Edits the simulations that the (N,) bool mask picks, by the (N,) values."""
+
+    def bounds_on(self, physics: Physics) -> Bounds:
+        """Returns what values it may be given on this robot; by default those that it may on any."""
+        return self.bounds
 
     def shown_on(self, physics: Physics) -> tuple[int, ...]:
         """Returns the ids of the bodies whose colour shows the value in videos; by default none."""
@@ -69,6 +78,9 @@ class StateEffect(ABC):
     'StateEffect'
     """
 
+    bounds: ClassVar[Bounds] = ANY
+    """What values it may be given."""
+
     @abstractmethod
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         """Writes the (N,) values into the states of the simulations that the (N,) bool mask picks."""
@@ -81,6 +93,9 @@ class HardwareEffect:
     >>> DelayActions.__base__.__name__
     'HardwareEffect'
     """
+
+    bounds: ClassVar[Bounds] = NOT_NEGATIVE
+    """What values it may be given."""
 
 
 Effect = ModelEffect | StateEffect | HardwareEffect
@@ -126,7 +141,7 @@ class TaskParameter:
     extrapolation: tuple[tuple[float, float], ...] = ()
     """Intervals outside [low, high] that training never draws from."""
     positive: bool = False
-    """Whether physics forbids values of zero and below."""
+    """Whether values of zero and below are forbidden, where its effect allows them."""
     kind: Kind = "scalar"
     """What its values are, and so how `encode` tells them to a learner."""
     effect: Effect | None = None
@@ -140,8 +155,7 @@ class TaskParameter:
         for low, high in ((self.low, self.high), *self.extrapolation):
             if not low <= high:
                 raise TaskError(f"task parameter {self.name} ranges from {low:g} to {high:g}, expected the lower first")
-            if (self.positive or self.scale == "log") and low <= 0:
-                raise TaskError(f"task parameter {self.name} ranges from {low:g}, expected a number above 0")
+        self.check_range(self.bounds)
         if self.choices and self.extrapolation:
             raise TaskError(f"task parameter {self.name} has choices and extrapolation, expected one of the two")
         if self.kind == "category" and not self.choices:
@@ -149,14 +163,34 @@ class TaskParameter:
         if self.kind == "angle" and self.unit != "deg":
             raise TaskError(f"task parameter {self.name} is an angle in {self.unit or 'no unit'}, expected deg")
 
-    def check(self, value: float) -> float:
-        """Returns the value, or raises a TaskError that says why it is not allowed."""
+    @property
+    def bounds(self) -> Bounds:
+        """What values it may be given: those of its effect; a goal, which has none, may be any number."""
+        return self._at_least_mine(self.effect.bounds if self.effect else ANY)
+
+    def bounds_on(self, physics: Physics) -> Bounds:
+        """What values it may be given on a robot."""
+        effect = self.effect
+        return self._at_least_mine(effect.bounds_on(physics)) if isinstance(effect, ModelEffect) else self.bounds
+
+    def check_range(self, bounds: Bounds) -> None:
+        """Raises a TaskError unless all values that training and extrapolation draw lie within the bounds."""
+        for value in (self.low, self.high, *chain(*self.extrapolation), *self.choices):
+            if not bounds.allows(value):
+                expected = bounds.expected(value)
+                raise TaskError(f"task parameter {self.name} may be {value:g}, expected {expected}")
+
+    def check(self, value: float, bounds: Bounds | None = None) -> float:
+        """Returns the value, or raises a TaskError that says why it is not allowed.
+
+        bounds: those of its effect on a robot, where it is known; by default those on any.
+        """
+        bounds = bounds or self.bounds
         if not math.isfinite(value):
             raise TaskError(f"task parameter {self.name} is {value}, expected a finite number")
-        if self.positive and value <= 0:
-            raise TaskError(f"task parameter {self.name} is {value:g}, expected a number above 0")
-        if self.choices and value not in self.choices:
-            expected = " or ".join(f"{choice:g}" for choice in self.choices)
+        allowed = value in self.choices if self.choices else bounds.allows(value)
+        if not allowed:
+            expected = " or ".join(f"{choice:g}" for choice in self.choices) or bounds.expected(value)
             raise TaskError(f"task parameter {self.name} is {value:g}, expected {expected}")
         return float(value)
 
@@ -211,6 +245,9 @@ class TaskParameter:
         if self.kind == "category":
             return (values.unsqueeze(-1) == self._choices.like(values)).to(values.dtype)
         return self.to_unit(values).unsqueeze(-1)
+
+    def _at_least_mine(self, bounds: Bounds) -> Bounds:
+        return Bounds(0.0, bounds.high, strict=True) if self.positive or self.scale == "log" else bounds
 
     @cached_property
     def _choices(self) -> DeviceArray:

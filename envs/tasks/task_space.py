@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, product
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.schema import shortened
+from limbshift.envs.tasks.bounds import Bounds
 from limbshift.envs.tasks.parameter import Task, TaskError, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
 
@@ -107,8 +108,11 @@ class TaskSpace:
             raise TaskError(f"number of training tasks is {count}, expected at most {len(distinct)}: there are no more")
         return replace(self, listed_tasks={**self.listed_tasks, "train": distinct})
 
-    def row(self, task: Task) -> list[float]:
-        """Returns a task's values in the parameters' order; what the task leaves out is nominal."""
+    def row(self, task: Task, bounds: Sequence[Bounds] | None = None) -> list[float]:
+        """Returns a task's values in the parameters' order; what the task leaves out is nominal.
+
+        bounds: those of each parameter on a robot, where it is known; by default those on any.
+        """
         if not isinstance(task, Mapping):
             raise TaskError(f"task is {shortened(task)}, expected a mapping of parameters' names to values")
         unknown = [name for name in task if name not in self.names]
@@ -118,7 +122,19 @@ class TaskSpace:
         for name, value in task.items():
             if not isinstance(value, numbers.Real):
                 raise TaskError(f"task parameter {name} is {shortened(value)}, expected a number")
-        return [parameter.check(task.get(parameter.name, parameter.nominal)) for parameter in self.parameters]
+        allowed = bounds or [parameter.bounds for parameter in self.parameters]
+        return [
+            parameter.check(task.get(parameter.name, parameter.nominal), within)
+            for parameter, within in zip(self.parameters, allowed, strict=True)
+        ]
+
+    def check_on(self, bounds: Sequence[Bounds]) -> None:
+        """Raises a TaskError unless a robot allows all tasks, by the bounds that each parameter has on it."""
+        for parameter, within in zip(self.parameters, bounds, strict=True):
+            parameter.check_range(within)
+        for row in chain.from_iterable(self.listed_tasks.values()):
+            for parameter, value, within in zip(self.parameters, row, bounds, strict=True):
+                parameter.check(value, within)
 
     @property
     def encoding_dim(self) -> int:

@@ -50,6 +50,7 @@ def render(
     >>> import limbshift
     >>> path = limbshift.render("ReacherGoal", out="reacher.mp4", num_tasks=2)  # doctest: +SKIP
     """
+    choose_engine(physics, choose_device(device))
     config = RenderConfig(
         str(controller),
         split,

@@ -24,6 +24,8 @@ def find_controller(name: str | Path) -> Path:
 
     Raises ControllerError where there is no such run directory, and no such shipped controller.
     """
+    if not isinstance(name, str | Path):
+        raise ControllerError(f"controller is {name!r}, expected a name, a path or a loaded one")
     path = Path(name)
     if path.is_dir():
         if not (path / CONTROLLER).is_file():
@@ -69,6 +71,8 @@ def load_with_family(
     A family of the user's own is given, or loaded from `family_file`, "FILE.py:Class". A robot of
     the user's own is the one beside the controller's file.
     """
+    if family is not None and not isinstance(family, TaskFamily):
+        raise ControllerError(f"family is {family!r}, expected an object of a TaskFamily")
     controller = name if isinstance(name, Controller) else Controller.load(find_controller(name))
     card = controller.card
     if family is None and family_file:

@@ -6,7 +6,7 @@ import os
 import stat
 from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from limbshift.agents.controller import Controller, ControllerCard
 from limbshift.agents.errors import ControllerError
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
 
 CARD = ControllerCard("HalfCheetahLimbs", "default", episodes_per_trial=2, horizon=4)
@@ -126,7 +127,7 @@ def test_some_robots_begin_a_new_trial_while_others_go_on() -> None:
     assert torch.equal(actions[1], undisturbed.act(obs, reward, inside)[1])
     controller.reset(np.array([True, True]))
     assert torch.equal(controller.act(obs, reward, inside), make_controller_after_reset(2).act(obs, reward, inside))
-    with pytest.raises(ControllerError, match=r"reset was given torch\.float32 of shape \(3,\), expected a number or"):
+    with pytest.raises(ControllerError, match=r"reset was given float32 of shape \(3,\), expected a number or"):
         controller.reset(torch.zeros(3))
 
 
@@ -173,12 +174,97 @@ def test_a_saved_controller_has_the_mode_that_the_umask_leaves(tmp_path: Path) -
 def test_wrong_inputs_are_named() -> None:
     controller = make_controller()
     obs, one = torch.zeros(1, 17), torch.zeros(1)
-    with pytest.raises(ControllerError, match=r"obs has shape \(2, 17\), expected \(1, 17\)"):
+    with pytest.raises(ControllerError, match=r"shape of obs is \(2, 17\), expected \(1, 17\)"):
         controller.act(torch.zeros(2, 17), one, one)
     with pytest.raises(ControllerError, match="previous_reward is None, expected shape"):
         controller.act(obs, None, one)
     with pytest.raises(ControllerError, match="was trained without"):
         make_controller(sees_reward=False).act(obs, one, one)
+
+
+@pytest.mark.parametrize(
+    ("obs", "message"),
+    [
+        (np.zeros((1, 16)), "shape of obs is (1, 16), expected (1, 17)"),
+        ([["a"] * 17], "dtype of obs is <U1, expected real numbers"),
+        (np.full((1, 17), None), "dtype of obs is object, expected real numbers"),
+        (np.zeros((1, 17), dtype=np.complex64), "dtype of obs is complex64, expected real numbers"),
+        (torch.zeros(1, 17, dtype=torch.complex64), "dtype of obs is torch.complex64, expected real numbers"),
+        (torch.zeros(1, 17, dtype=torch.bool), "dtype of obs is torch.bool, expected real numbers"),
+        (
+            np.full((1, 17), 1e300),
+            'robot 0 is told inf, expected finite numbers, or on_nan="hold" to repeat its last action',
+        ),
+    ],
+)
+def test_wrong_observations_are_named(obs: Any, message: str) -> None:
+    one = np.zeros(1)
+    with pytest.raises(ControllerError) as caught:
+        make_controller().act(obs, one, one)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("robots", [-1, 0, True])
+def test_wrong_numbers_of_robots_are_named(robots: int) -> None:
+    expected = f"number of robots is {robots}, expected a whole number of at least 1"
+    with pytest.raises(ControllerError, match=f"^{expected}$"):
+        make_controller().reset(robots)
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:99", "cpu:x", 3.5])
+def test_a_device_that_is_not_there_is_named(device: Any) -> None:
+    with pytest.raises(ControllerError, match=rf"^device is {device!r}, expected one that this machine's PyTorch has$"):
+        make_controller().to(device)
+
+
+def test_numbers_of_all_kinds_and_strides_are_taken() -> None:
+    """The observations are whole numbers, so that all kinds hold the same; views of reversed arrays are no harder."""
+    whole = np.arange(-17, 17).reshape(2, 17)
+    kinds: list[Any] = [
+        *(whole.astype(kind) for kind in ("f2", "f4", "f8", "i1", "i8")),
+        np.ascontiguousarray(whole[::-1, ::-1])[::-1, ::-1],
+        whole.tolist(),
+        torch.from_numpy(whole).to(torch.bfloat16),
+        torch.from_numpy(whole),
+    ]
+    actions = []
+    for obs in kinds:
+        controller = make_controller()
+        controller.reset(2)
+        actions.append(np.asarray(controller.act(obs, np.zeros(2), np.ones(2, dtype=np.bool_))))
+    for action in actions[1:]:
+        np.testing.assert_array_equal(action, actions[0])
+
+
+@pytest.mark.parametrize("cell", get_args(RecurrentCell))
+def test_a_robot_whose_sensors_fail_holds_its_last_action_and_the_others_go_on(cell: RecurrentCell) -> None:
+    """Robot 1 is told nan in its second step of three; it then goes on as a robot that never had that step."""
+    obs = np.random.default_rng(0).normal(size=(3, 2, 17))
+    failing, sound, skipping = make_controller(cell=cell), make_controller(cell=cell), make_controller(cell=cell)
+    for each in (failing, sound, skipping):
+        each.reset(2)
+    first = failing.act(obs[0], np.zeros(2), np.ones(2))
+    for each in (sound, skipping):
+        each.act(obs[0], np.zeros(2), np.ones(2))
+    broken = obs[1].copy()
+    broken[1, 3] = np.nan
+    with pytest.raises(ControllerError, match=r"^robot 1 is told nan, expected finite numbers, or on_nan"):
+        failing.act(broken, np.zeros(2), np.zeros(2))
+    held = failing.act(broken, np.zeros(2), np.zeros(2), on_nan="hold")
+    np.testing.assert_array_equal(held[1], first[1])
+    np.testing.assert_array_equal(held[0], sound.act(obs[1], np.zeros(2), np.zeros(2))[0])
+    later = failing.act(obs[2], np.zeros(2), np.zeros(2), on_nan="hold")
+    np.testing.assert_array_equal(later[0], sound.act(obs[2], np.zeros(2), np.zeros(2))[0])
+    np.testing.assert_array_equal(later[1], skipping.act(obs[2], np.zeros(2), np.zeros(2))[1])
+
+
+def test_without_a_last_action_the_middle_of_the_range_is_held() -> None:
+    controller = Controller(make_controller().policy, CARD, -torch.ones(6), action_high=torch.full((6,), 3.0))
+    lost = np.full((1, 17), np.inf)
+    assert controller.act(lost, np.zeros(1), np.ones(1), on_nan="hold").tolist() == [[1.0] * 6]
+    assert controller.act(np.zeros((1, 17)), np.array([np.nan]), np.ones(1), on_nan="hold").tolist() == [[1.0] * 6]
+    with pytest.raises(InputError, match=r"^on_nan is 'skip', expected one of raise, hold$"):
+        controller.act(lost, np.zeros(1), np.ones(1), on_nan="skip")  # type: ignore[arg-type]
 
 
 def test_memory_is_wiped_as_asked() -> None:

@@ -1,6 +1,8 @@
 """Tasks stepped together: control steps worked by hand, and what each number is drawn from."""
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.catalogue import families, make_family
-from limbshift.envs.family import TaskFamily
+from limbshift.envs.errors import FamilyError
+from limbshift.envs.family import Motion, TaskFamily
 from limbshift.envs.task_env import ActionError, TaskEnv
 from limbshift.envs.tasks.parameter import TaskError
 from tests.envs.sled import Sledding
@@ -252,10 +255,19 @@ def test_a_refused_task_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("action", "message"),
     [
-        (np.zeros((2, 2)), "actions have shape (2, 2), expected (2, 1)"),
-        (np.zeros(2), "actions have shape (2,), expected (2, 1)"),
-        (np.array([[0.0], [math.nan]]), "actions hold nan, expected finite numbers"),
-        (torch.tensor([[-math.inf], [0.0]]), "actions hold -inf, expected finite numbers"),
+        (np.zeros((2, 2)), "shape of actions is (2, 2), expected (2, 1)"),
+        (np.zeros(2), "shape of actions is (2,), expected (2, 1)"),
+        (np.array([[0.0], [math.nan]]), "value in actions is nan, expected finite numbers"),
+        (torch.tensor([[-math.inf], [0.0]]), "value in actions is -inf, expected finite numbers"),
+        (np.array([[0.0], [1e4000 * np.longdouble(10) ** 400]]), "value in actions is inf, expected finite numbers"),
+        ([[0.0], [None]], "dtype of actions is object, expected real numbers"),
+        ([["left"], ["right"]], "dtype of actions is <U5, expected real numbers"),
+        ([[True], [False]], "dtype of actions is bool, expected real numbers"),
+        ([[1j], [0.0]], "dtype of actions is complex128, expected real numbers"),
+        (torch.tensor([[1j], [0.0]]), "dtype of actions is complex64, expected real numbers"),
+        ([[0.0], [0.0, 1.0]], "value of actions is [[0.0], [0.0, 1.0]], expected numbers of shape (2, 1)"),
+        (None, "dtype of actions is object, expected real numbers"),
+        ({"left": 1}, "dtype of actions is object, expected real numbers"),
     ],
 )
 def test_actions_from_outside_are_checked(action: object, message: str) -> None:
@@ -264,7 +276,68 @@ def test_actions_from_outside_are_checked(action: object, message: str) -> None:
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("action", [[[1], [0]], np.array([[1.0], [0.0]]), torch.tensor([[1.0], [0.0]])])
+@pytest.mark.parametrize(
+    "action",
+    [
+        [[1], [0]],
+        ((np.float16(1.0),), (0.0,)),
+        torch.tensor([[1.0], [0.0]], requires_grad=True),
+        *(np.array([[1.0], [0.0]]).astype(kind) for kind in ("f2", "f4", "f8", "g", "i1", "u2", "u4", "u8")),
+        *(torch.tensor([[1.0], [0.0]]).to(kind) for kind in (torch.bfloat16, torch.float16, torch.int32)),
+        np.array([[0.0], [1.0]])[::-1],
+    ],
+    ids=lambda action: f"{type(action).__name__} {getattr(action, 'dtype', '')}",
+)
 def test_actions_from_outside_may_be_of_any_kind(action: object) -> None:
     env = placed(Sledding(), (0.0, 0.0), (0.0, 0.0))
     assert env.step(env.check_actions(action)).action.tolist() == [[1.0], [0.0]]
+
+
+class Paid(Sledding):
+    """A sled whose reward is whatever the test says, given its place, (N,) m."""
+
+    def __init__(self, terms: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.terms = terms
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """terms"""
+        paid: dict[str, Tensor] = self.terms(motion.physics.state("qpos")[:, 0])
+        return paid
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        (
+            lambda place: {"run": place, "stay": place.unsqueeze(-1)},
+            "reward term 'stay' of Paid is torch.float64 of (3, 1), expected a tensor of real numbers of (3,)",
+        ),
+        (
+            lambda place: {"run": place.mean()},
+            "reward term 'run' of Paid is torch.float64 of (), expected a tensor of real numbers of (3,)",
+        ),
+        (
+            lambda place: {"run": place > 0, "stay": place < 0},
+            "reward term 'run' of Paid is torch.bool of (3,), expected a tensor of real numbers of (3,)",
+        ),
+        (
+            lambda place: {"run": place.numpy()},
+            "reward term 'run' of Paid is ndarray, expected a tensor of real numbers of (3,)",
+        ),
+        (lambda place: {"run": 1.0}, "reward term 'run' of Paid is float, expected a tensor of real numbers of (3,)"),
+        (lambda place: place, "reward of Paid is a Tensor, expected a mapping from term to tensor"),
+        (lambda place: {}, "reward of Paid is empty, expected a mapping from term to tensor"),
+        (lambda place: None, "reward of Paid is a NoneType, expected a mapping from term to tensor"),
+    ],
+)
+def test_a_reward_that_is_not_one_number_for_each_robot_is_named(terms: Callable[[Tensor], Any], message: str) -> None:
+    env = started(Paid(terms), 3)
+    with pytest.raises(FamilyError) as caught:
+        env.step(torch.zeros(3, 1))
+    assert str(caught.value) == message
+
+
+def test_whole_numbers_are_paid() -> None:
+    env = started(Paid(lambda place: {"run": torch.tensor([1, 2, 3])}), 3)
+    assert env.step(torch.zeros(3, 1)).reward.tolist() == [1.0, 2.0, 3.0]

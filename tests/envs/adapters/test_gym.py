@@ -1,6 +1,5 @@
 """Task families and trials as Gymnasium environments."""
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,11 @@ from limbshift.envs.adapters.gym_env import TaskFamilyEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.adapters.make import make_trials
 from limbshift.envs.catalogue import families, register_envs
-from limbshift.envs.errors import InputError, RenderingError
+from limbshift.envs.errors import InputError
 from limbshift.envs.robots.half_cheetah import HalfCheetahDir
 from limbshift.envs.task_env import ActionError
 from limbshift.envs.tasks.parameter import TaskError
+from tests.envs.adapters.opengl import opengl_works
 from tests.envs.sled import Sledding
 
 Array = NDArray[Any]
@@ -58,19 +58,6 @@ def play(env: Any, steps: int, seed: int) -> list[Any]:
         if told[-1][2] is True:
             break
     return told
-
-
-@functools.cache
-def opengl_works() -> bool:
-    env = cheetah(render_mode="rgb_array")
-    env.reset()
-    try:
-        env.render()
-    except RenderingError:
-        return False
-    finally:
-        env.close()
-    return True
 
 
 # Every family
@@ -432,9 +419,9 @@ def test_a_divergence_leaves_the_neighbours_alone(kind: str) -> None:
 @pytest.mark.parametrize(
     ("action", "message"),
     [
-        (np.zeros(5), r"action has shape \(5,\), expected \(6,\)"),
-        (np.zeros((1, 6)), r"action has shape \(1, 6\), expected \(6,\)"),
-        (np.array([0, 0, np.nan, 0, 0, 0]), "actions hold nan, expected finite numbers"),
+        (np.zeros(5), r"shape of action is \(5,\), expected \(6,\)"),
+        (np.zeros((1, 6)), r"shape of action is \(1, 6\), expected \(6,\)"),
+        (np.array([0, 0, np.nan, 0, 0, 0]), "value in action is nan, expected finite numbers"),
     ],
 )
 def test_wrong_actions_are_refused(action: Array, message: str) -> None:
@@ -447,7 +434,7 @@ def test_wrong_actions_are_refused(action: Array, message: str) -> None:
 def test_wrong_actions_of_vector_envs_are_refused() -> None:
     env = TaskFamilyVectorEnv("HalfCheetahDir", 2)
     env.reset()
-    with pytest.raises(ActionError, match=r"^actions have shape \(6,\), expected \(2, 6\)$"):
+    with pytest.raises(ActionError, match=r"^shape of actions is \(6,\), expected \(2, 6\)$"):
         env.step(np.zeros(6))
 
 
@@ -515,9 +502,9 @@ def test_wrong_render_modes_and_trials_of_nothing_are_refused() -> None:
 @pytest.mark.parametrize(
     ("qpos", "qvel", "message"),
     [
-        (np.zeros(8), np.zeros(9), r"qpos has shape \(8,\), expected \(9,\)"),
-        (np.zeros(9), np.full(9, np.nan), r"qvel holds nan, expected numbers within 1e\+10 of zero"),
-        (np.full(9, 1e11), np.zeros(9), r"qpos holds 1e\+11, expected numbers within 1e\+10 of zero"),
+        (np.zeros(8), np.zeros(9), r"shape of qpos is \(8,\), expected \(9,\)"),
+        (np.zeros(9), np.full(9, np.nan), r"value in qvel is nan, expected finite numbers"),
+        (np.full(9, 1e11), np.zeros(9), r"value in qpos is 1e\+11, expected numbers within 1e\+10 of zero"),
     ],
 )
 def test_wrong_states_are_refused_and_change_nothing(qpos: Array, qvel: Array, message: str) -> None:
@@ -545,6 +532,19 @@ def test_set_state_forgets_the_motion_so_far() -> None:
         tired.step(action)
         for name in ("time", "qpos", "qvel"):
             assert rested.task_env.physics.state(name).equal(tired.task_env.physics.state(name))
+
+
+def test_set_state_drops_actions_that_have_not_arrived() -> None:
+    """Three pushes are on their way to the motors, three steps late: none of them moves the robot that is set anew."""
+    pushed, fresh = (TaskFamilyEnv("HalfCheetahHardware", seed=0) for _ in range(2))
+    for env in (pushed, fresh):
+        env.reset(options={"task": {"action_delay": 3.0}})
+    for _ in range(3):
+        pushed.step(np.ones(6))
+    place = [0, -0.1, 0, 0, 0, 0, 0, 0, 0], np.zeros(9)
+    np.testing.assert_array_equal(pushed.set_state(*place), fresh.set_state(*place))
+    for _ in range(3):
+        np.testing.assert_array_equal(pushed.step(np.zeros(6))[0], fresh.step(np.zeros(6))[0])
 
 
 def test_set_state_leaves_a_goal_where_it_is() -> None:

@@ -246,8 +246,8 @@ def test_values_outside_the_training_range_are_not_refused() -> None:
     ("settings", "message"),
     [
         ({"low": 2.0, "high": 1.0}, "task parameter mass ranges from 2 to 1, expected the lower first"),
-        ({"low": 0.0, "high": 1.0, "positive": True}, "task parameter mass ranges from 0, expected a number above 0"),
-        ({"low": -1.0, "high": 1.0, "scale": "log"}, "task parameter mass ranges from -1, expected a number above 0"),
+        ({"low": 0.0, "high": 1.0, "positive": True}, "task parameter mass may be 0, expected a number above 0"),
+        ({"low": -1.0, "high": 1.0, "scale": "log"}, "task parameter mass may be -1, expected a number above 0"),
         ({"low": 1.0, "high": 2.0, "extrapolation": ((3.0, 2.5),)}, "ranges from 3 to 2.5, expected the lower first"),
         ({"low": 0.0, "high": 1.0, "kind": "category"}, "mass is a category without choices, expected some"),
         ({"low": 0.0, "high": 1.0, "kind": "angle", "unit": "rad"}, "mass is an angle in rad, expected deg"),

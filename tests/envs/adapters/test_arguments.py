@@ -1,0 +1,152 @@
+"""What the envs are told: other kinds of numbers are taken, and what cannot be used is refused in one line."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from limbshift.envs.adapters.gym_env import TaskFamilyEnv
+from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
+from limbshift.envs.adapters.make import make_sb3, make_trials
+from limbshift.envs.errors import InputError
+from tests.envs.sled import Sledding
+
+DIR, VEL = "limbshift/HalfCheetahDir-v0", "limbshift/HalfCheetahVel-v0"
+MAKERS: dict[str, Callable[..., Any]] = {
+    "single": lambda **told: TaskFamilyEnv(**told),
+    "make": lambda **told: gym.make(DIR, **told),
+    "make_vec": lambda **told: gym.make_vec(DIR, num_envs=2, **told),
+    "trials": lambda **told: make_trials(**{"num_envs": 2, **told}),
+    "sb3": lambda **told: make_sb3(**{"num_envs": 2, **told}),
+}
+every_maker = pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
+
+
+@every_maker
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"seed": -1}, "seed is -1, expected a whole number of at least 0"),
+        ({"seed": 1.5}, "seed is 1.5, expected a whole number of at least 0"),
+        ({"seed": "0"}, "seed is '0', expected a whole number of at least 0"),
+        ({"seed": True}, "seed is True, expected a whole number of at least 0"),
+        ({"horizon": "9"}, "horizon is '9', expected a whole number of at least 1"),
+        ({"horizon": True}, "horizon is True, expected a whole number of at least 1"),
+        ({"split": "Train"}, "split is 'Train', expected one of train, heldout"),
+        ({"split": 3}, "split is 3, expected one of train, heldout"),
+        ({"render_mode": "rgb"}, "render_mode is 'rgb', expected 'rgb_array' or None"),
+        ({"family": 3}, "family is 3, expected a name, 'module:Class', or an object of such a class"),
+        ({"family": Sledding}, "family is <class 'tests.envs.sled.Sledding'>, expected a name, 'module:Class', or an"),
+        ({"family": Sledding("free"), "variant": "x"}, "variant is 'x', expected 'free' as the family that is given"),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:.*render_mode='rgb'")
+def test_values_that_cannot_be_used_are_refused(maker: Callable[..., Any], told: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        maker(**{"family": "HalfCheetahDir", **told})
+    assert str(caught.value).startswith(message)
+
+
+def test_names_that_do_not_exist_are_refused_in_one_line() -> None:
+    message = (
+        "argument 'horizn' does not exist, expected split, variant, horizon, max_episode_steps, render_mode or seed"
+    )
+    with pytest.raises(InputError, match=f"^{message}$"):
+        gym.make(DIR, horizn=9)
+
+
+def test_numbers_of_numpy_are_the_same_numbers() -> None:
+    """A task is drawn by its seed's digits: those of NumPy's kind must be no others."""
+    numbers: Any = np.array([2, 3, 9, 7, 4], dtype=np.int32)
+    two, three, nine, seven, other = numbers
+    plain = TaskFamilyVectorEnv("HalfCheetahVel", 2, horizon=9, seed=7)
+    numpys = TaskFamilyVectorEnv("HalfCheetahVel", two, horizon=nine, seed=seven)
+    np.testing.assert_array_equal(plain.reset()[0], numpys.reset()[0])
+    np.testing.assert_array_equal(plain.reset(seed=4)[0], numpys.reset(seed=other)[0])
+    trials = make_trials("HalfCheetahVel", two, three, horizon=nine, seed=seven)
+    again = make_trials("HalfCheetahVel", 2, 3, horizon=9, seed=7)
+    np.testing.assert_array_equal(trials.reset()[0], again.reset()[0])
+    assert isinstance(trials.horizon, int)
+    large = TaskFamilyEnv("HalfCheetahVel", seed=10**20)
+    assert large.reset()[1] == TaskFamilyEnv("HalfCheetahVel", seed=10**20).reset()[1]
+
+
+def test_tasks_may_be_tensors_and_numbers_of_any_kind() -> None:
+    env = TaskFamilyVectorEnv("HalfCheetahVel", 2)
+    for given in (torch.tensor([1.0, 2.0]), np.array([1, 2], dtype=np.uint8), [1, 2.0], (1, np.float16(2))):
+        assert env.reset(options={"task": {"target_velocity": given}})[1]["task"]["target_velocity"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (3, "reset options are 3, expected a mapping, or a list of 2"),
+        ([{}], r"reset options are \[{}\], expected a mapping, or a list of 2"),
+        ({"keep_task": 1}, "reset option keep_task is 1, expected True or False"),
+        ({"task": {"target_velocity": [[1.0], [1.0, 2.0]]}}, ".*target_velocity is .*, expected a number"),
+        ({"task": {"target_velocity": None}}, "task parameter target_velocity is None, expected a number"),
+    ],
+)
+def test_wrong_options_are_refused(options: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        TaskFamilyVectorEnv("HalfCheetahVel", 2).reset(options=options)
+
+
+# The length of episodes
+
+
+def steps_until_the_end(env: Any) -> int:
+    env.reset(seed=0)
+    for step in range(1, 300):
+        if np.all(env.step(np.zeros(env.action_space.shape, dtype=np.float32))[3]):
+            return step
+    raise AssertionError
+
+
+@pytest.mark.parametrize("mode", ["single", "sync", "vector_entry_point"])
+def test_gymnasiums_time_limit_ends_episodes(mode: str) -> None:
+    if mode == "single":
+        env: Any = gym.make(DIR, max_episode_steps=7)
+    else:
+        env = gym.make_vec(DIR, num_envs=2, vectorization_mode=mode, max_episode_steps=7)
+    assert steps_until_the_end(env) == 7
+    env.close()
+
+
+def test_a_time_limit_beyond_the_horizon_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^max_episode_steps is 500, expected at most the horizon, which is 200$"):
+        gym.make_vec(DIR, num_envs=2, max_episode_steps=500)
+    assert steps_until_the_end(TaskFamilyEnv("HalfCheetahDir", horizon=12, max_episode_steps=11)) == 11
+    with pytest.raises(InputError, match=r"^max_episode_steps is 0, expected a whole number of at least 1$"):
+        TaskFamilyEnv("HalfCheetahDir", max_episode_steps=0)
+
+
+# Copies made by Gymnasium
+
+
+def first_speeds(mode: str, **told: Any) -> list[float]:
+    env: Any = gym.make_vec(VEL, num_envs=3, vectorization_mode=mode, **told)
+    try:
+        speeds: list[float] = env.reset(seed=None if "seed" in told else 4)[1]["task"]["target_velocity"].tolist()
+    finally:
+        env.close()
+    return speeds
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_seed_for_each_of_gymnasiums_copies_is_refused(mode: str) -> None:
+    """All of them would meet the same tasks, side by side."""
+    with pytest.raises(
+        InputError, match=r"^seed is 0 in each env that gym\.make_vec copies, expected None: reset\(seed"
+    ):
+        first_speeds(mode, seed=0)
+    assert len(set(first_speeds(mode))) == 3
+    assert len(set(first_speeds("vector_entry_point", seed=0))) == 3
+
+
+def test_a_seed_for_a_single_env_is_taken() -> None:
+    assert gym.make(VEL, seed=4).reset()[1] == TaskFamilyEnv("HalfCheetahVel", seed=4).reset()[1]
