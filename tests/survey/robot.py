@@ -1,0 +1,92 @@
+"""One robot through all that is promised of robots of one's own: `python -m tests.survey.robot FILE` prints JSON."""
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from limbshift.envs.errors import InputError, RunFailure
+from limbshift.envs.mjcf.families import KINDS, MjcfFamily
+from limbshift.envs.rendering import TaskRenderer
+from limbshift.envs.robots.mjcf_robot import MjcfRobot
+from limbshift.envs.task_env import TaskEnv
+from limbshift.meta.rl2.build import make_trainer
+from tests.envs.framing import box_share
+
+SECONDS = 2.0
+"""Of training on each family."""
+STEPS = 50
+"""Over which a parameter must show in the motion."""
+
+
+def survey(path: Path) -> dict[str, Any]:
+    """Returns what came of a robot: why it is refused, or the share of the frame that it fills and its families."""
+    try:
+        robot = MjcfRobot.from_xml(path, allow_outside=True)
+    except (InputError, RunFailure) as error:
+        return {"refused": str(error)}
+    families: dict[str, Any] = {}
+    for kind in KINDS:
+        try:
+            families[kind] = try_family(MjcfFamily(kind, robot))
+        except (InputError, RunFailure) as error:
+            families[kind] = {"refused": str(error)}
+    return {"travels": robot.travels, "frame": filmed(robot), "families": families}
+
+
+def try_family(family: MjcfFamily) -> dict[str, Any]:
+    """Returns which parameters leave no trace in the motion, and what came of some training."""
+    without = inert_parameters(family)
+    trainer = make_trainer(family, num_envs=8, horizon=50, hidden_size=32)
+    begun, iterations = time.perf_counter(), [trainer.iterate(0.0)]
+    while time.perf_counter() - begun < SECONDS:
+        iterations.append(trainer.iterate(0.0))
+    trainer.env.close()
+    numbers = [value for each in iterations for value in (*each.episode_returns, *each.losses.values())]
+    return {
+        "parameters": len(family.parameters),
+        "inert": without,
+        "finite": all(map(math.isfinite, numbers)),
+        "falls": min(1.0, iterations[0].terminations),
+    }
+
+
+def inert_parameters(family: MjcfFamily) -> list[str]:
+    """Returns the parameters of which the motion is the same, bit for bit, at the end of the range as nominally."""
+    ends = [parameter.low if parameter.nominal != parameter.low else parameter.high for parameter in family.parameters]
+    tasks = [{}, *({parameter.name: end} for parameter, end in zip(family.parameters, ends, strict=True))]
+    env = TaskEnv(family, len(tasks))
+    env.set_tasks(tasks, env.all_envs)
+    env.begin_episodes(env.all_envs)
+    for name in ("qpos", "qvel"):
+        live = env.physics.state(name)
+        live.copy_(live[:1].expand_as(live).clone())
+    env.physics.forward(env.all_envs)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(STEPS):
+        env.step((2 * torch.rand(1, env.action_dim, generator=generator) - 1).expand(len(tasks), -1))
+    qpos = env.physics.state("qpos").clone()
+    env.close()
+    same = (qpos == qpos[:1]).all(dim=-1)[1:].tolist()
+    return [parameter.name for parameter, inert in zip(family.parameters, same, strict=True) if inert]
+
+
+def filmed(robot: MjcfRobot) -> float:
+    """Returns the share of the frame that the robot fills, in the larger of width and height."""
+    family = MjcfFamily("Payload", robot)
+    env = TaskEnv(family, 1)
+    env.begin_tasks(env.all_envs)
+    env.begin_episodes(env.all_envs)
+    renderer = TaskRenderer(family)
+    share = box_share(renderer, env.physics, robot)
+    renderer.close()
+    env.close()
+    return share
+
+
+if __name__ == "__main__":
+    print(json.dumps(survey(Path(sys.argv[1]))))
