@@ -126,6 +126,9 @@ class TaskEnv:
         for name, value in zip(("qpos", "qvel"), self.robot.initial_state(uniform), strict=True):
             live = self.physics.state(name)
             live.copy_(torch.where(picked, value, live))
+        if self.robot.start_act is not None:
+            live = self.physics.state("act")
+            live.copy_(torch.where(picked, self.robot.start_act.like(live), live))
         self.family.place_goal(self.physics, self.task, mask)
         self.physics.forward(mask)
         if self._hardware:

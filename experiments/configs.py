@@ -9,6 +9,7 @@ import tyro
 
 from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
+from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.physics import EngineName
 from limbshift.meta.rl2.config import PPOConfig
 
@@ -32,6 +33,12 @@ class TrainConfig:
     Motors and Wiring."""
     robot: Path | None = None
     """MJCF file of your own robot."""
+    fall_height: FallLimit = None
+    """With --robot: it has fallen below this share of its starting height above the ground (none: never); by default
+    0.5, and none where nothing pulls it down."""
+    fall_tilt: FallLimit = None
+    """With --robot: it has fallen when tilted by more than these degrees from its start (none: never); by default 60,
+    and none where nothing pulls it down."""
     family_file: str | None = None
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     variant: str = "default"

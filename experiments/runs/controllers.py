@@ -6,7 +6,8 @@ from pathlib import Path
 from limbshift.agents.controller import Controller, ControllerCard, ControllerError
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.robots.mjcf_robot import KINDS, MjcfFamily, MjcfRobot
+from limbshift.envs.mjcf.families import KINDS, MjcfFamily
+from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, robot_file
 from limbshift.experiments.runs.families import load_family
 

@@ -3,8 +3,9 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from limbshift.envs.mjcf.families import MjcfFamily
 from limbshift.envs.physics.models import gymnasium_xml
-from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
+from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 
 CRAWLER = """

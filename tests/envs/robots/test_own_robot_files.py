@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from limbshift.envs.errors import InputError
-from limbshift.envs.physics.mjcf import MjcfSource, same_models
+from limbshift.envs.mjcf.source import MjcfSource, same_models
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.experiments.cli import main
 from limbshift.experiments.runs.directory import robot_file

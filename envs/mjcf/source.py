@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.mjcf.size_limits import check_written_sizes
 
 MAIN = "robot.xml"
 """The MJCF file in an archive."""
@@ -61,14 +62,16 @@ class MjcfSource:
                 archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
     def spec(self) -> mujoco.MjSpec:
-        """Returns the robot, ready to be compiled; ValueError where MuJoCo cannot read it."""
+        """Returns the robot, ready to be compiled; ValueError where MuJoCo cannot read it, or where it is too large."""
         models = {name: text for name, text in self.files.items() if name.endswith(".xml") and name != MAIN}
         assets = {name: content for name, content in self.files.items() if not name.endswith(".xml")}
+        for text in (self.files[MAIN], *models.values()):
+            check_written_sizes(text)
         return mujoco.MjSpec.from_string(self.files[MAIN].decode(), include=models, assets=assets)
 
 
 def read_spec(path: Path) -> mujoco.MjSpec:
-    """Reads an MJCF file; RobotError where there is none, ValueError where MuJoCo cannot read it."""
+    """Reads an MJCF file; RobotError where there is none, ValueError where MuJoCo cannot read it or it is too large."""
     if not path.exists():
         raise RobotError(f"robot {path} does not exist, expected an MJCF file")
     if path.is_dir():
@@ -83,6 +86,7 @@ def read_spec(path: Path) -> mujoco.MjSpec:
         raise RobotError(f"robot {path} cannot be read: {error.strerror}, expected an MJCF file") from error
     if not content.strip():
         raise RobotError(f"robot {path} is empty, expected an MJCF file")
+    check_written_sizes(content, path.parent)
     return mujoco.MjSpec.from_file(str(path))
 
 

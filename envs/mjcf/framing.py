@@ -1,0 +1,83 @@
+"""Where films of a robot look, and from how far, so that it fills half of the frame."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from limbshift.envs.mjcf.extent import geoms_of, reach
+from limbshift.envs.mjcf.kinematics import Mechanism
+
+AZIMUTH, ELEVATION = 90.0, -20.0
+"""Of the camera, degrees: it looks along +y, and somewhat down."""
+SHARE = 0.5
+"""Of the frame's width or height that the robot fills at its start, whichever is more."""
+ASPECT = 4 / 3
+"""The frame's width over its height."""
+_FORWARD = np.array([0.0, math.cos(math.radians(ELEVATION)), math.sin(math.radians(ELEVATION))])
+_RIGHT = np.array([1.0, 0.0, 0.0])
+_UP = np.cross(_RIGHT, _FORWARD)
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What a film is of, and where its camera stands."""
+
+    bodies: tuple[int, ...]
+    root: int
+    travels: bool
+    """Whether the camera follows."""
+    center: NDArray[np.float64]
+    """(3,) the middle of the robot as it starts, m."""
+    offset: NDArray[np.float64]
+    """(3,) from the root's centre of mass to there, m."""
+    height: float
+    """Of the robot as it starts, m."""
+    distance: float
+    """Of the camera from the middle, m."""
+
+    @classmethod
+    def of(cls, model: mujoco.MjModel, data: mujoco.MjData, robot: Mechanism) -> Self:
+        """Returns how to film a robot, as it stands in the data."""
+        geoms = geoms_of(model, robot.shown, drawn=True)
+        mass_center = data.subtree_com[robot.root].copy()
+        center, height, distance = mass_center, float(model.stat.extent), 2.5 * float(model.stat.extent)
+        if geoms:
+            axes = np.stack([_RIGHT, _UP, _FORWARD])
+            high = reach(model, data, geoms, directions=axes).max(axis=0)
+            low = -reach(model, data, geoms, directions=-axes).max(axis=0)
+            center = (high + low) / 2 @ axes
+            vertical = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
+            height = float(reach(model, data, geoms, directions=vertical).max(axis=0).sum())
+            distance = _distance(model, data, geoms, center=center)
+        return cls(
+            robot.shown, robot.root, bool(robot.hidden), center, center - mass_center, height=height, distance=distance
+        )
+
+    @property
+    def camera(self) -> Mapping[str, float]:
+        """The camera as `Robot.camera` has it."""
+        return {"distance": self.distance, "azimuth": AZIMUTH, "elevation": ELEVATION}
+
+    def lookat(self, data: mujoco.MjData) -> NDArray[np.float64]:
+        """Returns the (3,) point to look at."""
+        point: NDArray[np.float64] = data.subtree_com[self.root] + self.offset if self.travels else self.center.copy()
+        return point
+
+
+def _distance(model: mujoco.MjModel, data: mujoco.MjData, geoms: list[int], *, center: NDArray[np.float64]) -> float:
+    """Returns how far from the centre a camera sees the geoms within its share of the frame, m.
+
+    Each of the four planes through the camera that bound the share lets a geom pass that reaches, from the
+    centre, no farther along the plane's normal than the plane lies from there: distance * slope.
+    """
+    slope = SHARE * math.tan(math.radians(model.vis.global_.fovy / 2))
+    slopes = np.array([slope, slope, slope * ASPECT, slope * ASPECT])
+    normals = np.stack([_UP, -_UP, _RIGHT, -_RIGHT]) - slopes[:, None] * _FORWARD
+    lengths = np.linalg.norm(normals, axis=1)
+    farthest = reach(model, data, geoms, directions=normals / lengths[:, None]).max(axis=0) * lengths
+    return float(((farthest - normals @ center) / slopes).max())
