@@ -75,12 +75,8 @@ def ground_below(model: mujoco.MjModel, data: mujoco.MjData, point: NDArray[np.f
     >>> ground_below(model, data, np.array([0.5, 0.0, 0.0])), ground_below(model, data, np.array([1.5, 0.0, 0.0]))
     (-1.9, None)
     """
-    heights = [
-        float(point[2]) - distance
-        for geom in _grounds(model)
-        if (distance := _below(model, data, geom, point)) is not None
-    ]
-    return max(heights, default=None)
+    distances = [_below(model, data, geom, point=point) for geom in _grounds(model)]
+    return max((float(point[2]) - distance for distance in distances if distance is not None), default=None)
 
 
 def _grounds(model: mujoco.MjModel) -> list[int]:

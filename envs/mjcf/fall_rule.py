@@ -18,7 +18,7 @@ class FallRule:
     >>> FallRule.of(0.3, "none", stands_on_ground=True)
     FallRule(height=0.3, tilt=None)
     >>> print(FallRule(0.5, 60.0))
-    when its centre of mass is below 50 % of its starting height or it is tilted by more than 60 degrees
+    falls when its centre of mass is below 50 % of its starting height or it is tilted by more than 60 degrees
     """
 
     height: float | None
@@ -50,7 +50,7 @@ class FallRule:
         low = f"its centre of mass is below {100 * self.height:g} % of its starting height" if self.height else ""
         tilted = f"it is tilted by more than {self.tilt:g} degrees" if self.tilt else ""
         reasons = " or ".join(reason for reason in (low, tilted) if reason)
-        return f"when {reasons}" if reasons else "never"
+        return f"falls when {reasons}" if reasons else "never falls"
 
 
 def _limit(name: str, value: float | Literal["none"], largest: float) -> float | None:

@@ -155,7 +155,7 @@ def check_stands(family: TaskFamily) -> None:
     step = env.step(action)
     env.close()
     if step.terminated.all():
-        reason = "its simulation diverges" if step.diverged.all() else f"it falls {robot.fall_rule}"
+        reason = "its simulation diverges" if step.diverged.all() else f"it {robot.fall_rule}"
         raise RobotError(
             f"robot {robot.name} has fallen after its first step, whatever it does ({reason}):"
             " expected one that stands at its start, or other limits: fall_height, fall_tilt"
@@ -168,7 +168,7 @@ def about(family: TaskFamily) -> list[str]:
         return []
     robot = family.robot
     root = robot.model.body(robot.root).name
-    lines = [f"Robot {robot.name}: its root is {root}; it falls {robot.fall_rule}"]
+    lines = [f"Robot {robot.name}: its root is {root}; it {robot.fall_rule}"]
     if isinstance(family, MjcfFamily) and family.left_out:
         lines.append(f"Left out of {family.name}, as it cannot change them: {', '.join(family.left_out)}")
     return lines

@@ -84,7 +84,7 @@ class MjcfRobot(Robot):
         self.camera = self.framing.camera
         self.start_act = DeviceArray(model.key_act[0]) if model.nkey and model.na else None
         self._noise = DeviceArray(position_noise(model))
-        self._seen = DeviceArray([address for address in range(model.nq) if address not in mechanism.hidden])
+        self._seen = DeviceArray(np.setdiff1d(np.arange(model.nq), mechanism.hidden))
         self._set_fall_rule(data, fall_height, fall_tilt)
         low, high = model.actuator_ctrlrange.T.copy()
         middle = action_middle(model, low, high)

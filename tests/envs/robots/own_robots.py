@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.mjcf.families import MjcfFamily
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
@@ -25,6 +26,13 @@ CRAWLER = """
   <keyframe><key qpos="0 0 0.35 1 0 0 0 0.3" ctrl="0.5"/></keyframe>
 </mujoco>
 """
+
+
+def written(folder: Path, mjcf: str, **fall: FallLimit) -> MjcfRobot:
+    """The robot of an MJCF text."""
+    path = folder / "robot.xml"
+    path.write_text(mjcf)
+    return MjcfRobot.from_xml(path, **fall)
 
 
 def suite_xml(name: str) -> Path:
