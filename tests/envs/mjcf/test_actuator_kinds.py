@@ -189,4 +189,4 @@ def test_the_friction_of_pairs_is_scaled(tmp_path: Path) -> None:
     physics.step(50)  # until its contacts have settled
     before = physics.state("qvel")[:, 0].clone()
     physics.step(50)
-    assert (before - physics.state("qvel")[:, 0]).tolist() == pytest.approx([0.3924, 0.1962], abs=0.01)
+    assert (before - physics.state("qvel")[:, 0]).tolist() == pytest.approx([0.3924, 0.1962], rel=0.1)
