@@ -47,13 +47,9 @@ class Framing:
         mass_center = data.subtree_com[robot.root].copy()
         center, height, distance = mass_center, float(model.stat.extent), 2.5 * float(model.stat.extent)
         if geoms:
-            axes = np.stack([_RIGHT, _UP, _FORWARD])
-            high = reach(model, data, geoms, directions=axes).max(axis=0)
-            low = -reach(model, data, geoms, directions=-axes).max(axis=0)
-            center = (high + low) / 2 @ axes
             vertical = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
             height = float(reach(model, data, geoms, directions=vertical).max(axis=0).sum())
-            distance = _distance(model, data, geoms, center=center)
+            center, distance = _stand(model, data, geoms)
         return cls(
             robot.shown, robot.root, bool(robot.hidden), center, center - mass_center, height=height, distance=distance
         )
@@ -69,15 +65,22 @@ class Framing:
         return point
 
 
-def _distance(model: mujoco.MjModel, data: mujoco.MjData, geoms: list[int], *, center: NDArray[np.float64]) -> float:
-    """Returns how far from the centre a camera sees the geoms within its share of the frame, m.
+def _stand(model: mujoco.MjModel, data: mujoco.MjData, geoms: list[int]) -> tuple[NDArray[np.float64], float]:
+    """Returns the (3,) point that a camera looks at, and from how far, so that the geoms fill its share of the frame.
 
-    Each of the four planes through the camera that bound the share lets a geom pass that reaches, from the
-    centre, no farther along the plane's normal than the plane lies from there: distance * slope.
+    The share is bounded by four planes through the camera. Seen from the point, a plane lies distance * slope
+    along its normal, and lets the geoms pass that reach no farther; in the point that is returned, geoms reach as
+    far up as down, and as far to the left as to the right.
     """
+    axes = np.stack([_RIGHT, _UP, _FORWARD])
+    high = reach(model, data, geoms, directions=axes).max(axis=0)
+    low = -reach(model, data, geoms, directions=-axes).max(axis=0)
+    middle: NDArray[np.float64] = (high + low) / 2 @ axes
     slope = SHARE * math.tan(math.radians(model.vis.global_.fovy / 2))
-    slopes = np.array([slope, slope, slope * ASPECT, slope * ASPECT])
-    normals = np.stack([_UP, -_UP, _RIGHT, -_RIGHT]) - slopes[:, None] * _FORWARD
+    slopes = np.array([slope * ASPECT, slope * ASPECT, slope, slope])
+    normals = np.stack([_RIGHT, -_RIGHT, _UP, -_UP]) - slopes[:, None] * _FORWARD
     lengths = np.linalg.norm(normals, axis=1)
     farthest = reach(model, data, geoms, directions=normals / lengths[:, None]).max(axis=0) * lengths
-    return float(((farthest - normals @ center) / slopes).max())
+    right, left, up, down = farthest - normals @ middle
+    middle += (right - left) / 2 * _RIGHT + (up - down) / 2 * _UP
+    return middle, float(max((right + left) / 2 / slopes[0], (up + down) / 2 / slopes[2]))
