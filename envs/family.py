@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.errors import FamilyError
+from limbshift.envs.mjcf.framing import Framing
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.models import load_model
 from limbshift.envs.physics.protocol import Physics
@@ -49,6 +50,10 @@ class Robot(ABC):
     """Replaces the XML's integrator."""
     camera: Mapping[str, float] = {}
     """distance (m), azimuth and elevation (degrees) of the camera that follows the robot."""
+    framing: Framing | None = None
+    """What films are of; None for the body that owns the first joint, and what hangs on it."""
+    start_act: DeviceArray | None = None
+    """Activations at its start, (na,); None for zeros."""
     computed_fields: ClassVar[tuple[str, ...]] = ()
     """Names of the computed fields that it reads."""
 

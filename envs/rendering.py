@@ -30,6 +30,8 @@ _SKY, _HORIZON = np.array((0.40, 0.60, 0.85)), np.array((0.86, 0.91, 0.96))
 _FLOOR_TILES = np.array(((0.57, 0.65, 0.71), (0.82, 0.87, 0.90)))
 _FLOOR_HALF_SIZE = 40.0
 """Metres of floor drawn around the camera, an even number: the pattern repeats every 2 m."""
+_LEVEL = 0.99
+"""Cosine of the angle to the horizontal up to which a plane is a floor."""
 _SUN = np.array((0.33, 0.42, -0.85))
 """Where the light shines, a unit vector: aslant, so that shadows tell heights."""
 _SUN_DISTANCE = 2.0
@@ -85,8 +87,7 @@ class TaskRenderer:
         """Colours the bodies that a parameter changes where one cannot see it, and the rest of the robot neutrally."""
         effects = [(p, p.effect) for p in self.family.parameters if isinstance(p.effect, ModelEffect)]
         if effects:
-            root_of = model.body_rootid
-            robot = root_of[model.geom_bodyid] == root_of[model.jnt_bodyid[0]]  # and not what lies about
+            robot = np.isin(model.geom_bodyid, self._camera.bodies)  # and not what lies about
             model.geom_matid[robot] = -1  # a material would hide the colour
             model.geom_rgba[robot, :3] = NEUTRAL
         for parameter, effect in effects:
@@ -127,21 +128,26 @@ class _Camera:
     """Follows a robot that travels, and rises with its leaps; stands still over one that is fixed to the ground."""
 
     def __init__(self, robot: Robot) -> None:
-        model = robot.model
+        model, self._framing = robot.model, robot.framing
         self._root = int(model.jnt_bodyid[0])
         travel = (int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_SLIDE))
         self.follows = bool(np.isin(model.jnt_type[model.jnt_bodyid == self._root], travel).any())
         self._start = np.array(model.body_pos[self._root])
         self.height = float(self._start[2])
-        """Of the robot's root as it stands, m."""
+        """Of the robot's root as it stands, m; marks are drawn that far above what is looked at."""
+        self.bodies = np.flatnonzero(model.body_rootid == model.body_rootid[self._root])
+        """Of the robot."""
+        if self._framing:
+            self.follows, self.height = self._framing.travels, self._framing.height
+            self.bodies = np.array(self._framing.bodies)
         self.view = mujoco.MjvCamera()
         for name, value in robot.camera.items():
             setattr(self.view, name, value)
 
     def aim(self, data: mujoco.MjData) -> NDArray[np.float64]:
         """Returns the (3,) point looked at: under the centre of mass, which sways less than any one body."""
-        lookat = self._start.copy()
-        if self.follows:
+        lookat = self._framing.lookat(data) if self._framing else self._start.copy()
+        if self.follows and not self._framing:
             lookat[:2] = data.subtree_com[self._root, :2]
             lookat[2] = max(self.height / 2, data.subtree_com[self._root, 2] - self.height / 2)
         self.view.lookat = lookat
@@ -223,7 +229,7 @@ def _light(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.float6
 
 def _lay_floor(model: mujoco.MjModel, data: mujoco.MjData, lookat: NDArray[np.float64]) -> None:
     """Lays checkered squares of 1 m as far as the eye reaches: for contacts the floor has no end either."""
-    floor = model.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE)
+    floor = (model.geom_type == int(mujoco.mjtGeom.mjGEOM_PLANE)) & (data.geom_xmat[:, 8] > _LEVEL)  # walls stay
     model.geom_size[floor] = _FLOOR_HALF_SIZE, _FLOOR_HALF_SIZE, 1.0
     data.geom_xpos[floor, :2] += 2 * np.round(lookat[:2] / 2)
     model.geom_rgba[floor] = 1.0

@@ -148,6 +148,9 @@ class TaskEnv:
         for name, value in (("qpos", qpos), ("qvel", qvel)):
             live = self.physics.state(name)
             live.copy_(torch.where(mask.unsqueeze(-1), value, live))
+        if self.robot.start_act is not None:
+            live = self.physics.state("act")
+            live.copy_(torch.where(mask.unsqueeze(-1), self.robot.start_act.like(live), live))
         self.family.place_goal(self.physics, self.task, mask)
         self.physics.forward(mask)
         if self._hardware:

@@ -9,6 +9,7 @@ from annotated_types import MinLen
 
 from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
+from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.physics import EngineName
 from limbshift.envs.schema import (
     ANY_SEQUENCE,
@@ -46,6 +47,14 @@ class TrainConfig(Checked):
     Motors and Wiring."""
     robot: FilePath | None = None
     """MJCF file of your own robot."""
+    fall_height: FallLimit = None
+    """With --robot: it has fallen below this share of its starting height above the ground (none: never); by default
+    0.5, and none where nothing pulls it down."""
+    fall_tilt: FallLimit = None
+    """With --robot: it has fallen when tilted by more than these degrees from its start (none: never); by default 60,
+    and none where nothing pulls it down."""
+    allow_outside: bool = False
+    """With --robot: let it refer to meshes, textures and other files outside its directory."""
     family_file: str | None = None
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     variant: str = "default"

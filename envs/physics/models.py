@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 
@@ -55,12 +56,24 @@ def give_sky(spec: mujoco.MjSpec) -> None:
     """Adds a sky, which videos show, where a model has none."""
     if not any(texture.type == mujoco.mjtTexture.mjTEXTURE_SKYBOX for texture in spec.textures):
         spec.add_texture(
-            name="sky",
+            name=free_name("sky", [texture.name or Path(texture.file).stem for texture in spec.textures]),
             type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
             builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
             width=100,
             height=600,
         )
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """Returns the name, numbered if it is taken.
+
+    >>> free_name("sky", ["ground"]), free_name("sky", ["sky", "sky_2"])
+    ('sky', 'sky_3')
+    """
+    candidate, number = wanted, 2
+    while candidate in taken:
+        candidate, number = f"{wanted}_{number}", number + 1
+    return candidate
 
 
 def gymnasium_xml(name: str) -> Path:

@@ -1,8 +1,6 @@
-"""Any robot that comes as an MJCF file, and the families that every such robot has."""
+"""Any robot that comes as an MJCF file."""
 
-import difflib
-import math
-from collections.abc import Mapping
+import json
 from functools import cached_property
 from pathlib import Path
 
@@ -12,117 +10,154 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from limbshift.envs.errors import FamilyError
-from limbshift.envs.family import Motion, Robot, TaskFamily
-from limbshift.envs.physics.compile_robot import (
-    compile_robot,
-    has_travelling_joint,
-    heaviest_child_of_the_world,
-    travel_addresses,
-)
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import Robot
+from limbshift.envs.mjcf.compile_robot import CONTROL_SECONDS, compile_robot
+from limbshift.envs.mjcf.extent import ground_below
+from limbshift.envs.mjcf.fall_rule import FallLimit, FallRule
+from limbshift.envs.mjcf.framing import Framing
+from limbshift.envs.mjcf.kinematics import Mechanism, at_start, floats
+from limbshift.envs.mjcf.source import MjcfSource, RobotError, same_models
 from limbshift.envs.physics.device_array import DeviceArray
-from limbshift.envs.physics.mjcf import MjcfSource, RobotError, same_models
-from limbshift.envs.physics.models import MESSAGES
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.tasks.common import dead_motor, factor, friction, mass_factors, motor_sign, slope
-from limbshift.envs.tasks.effects import AddMass
-from limbshift.envs.tasks.motor_effects import ScaleActuators
-from limbshift.envs.tasks.parameter import TaskParameter
-from limbshift.envs.tasks.rewards import control_cost
 
-CONTROL_SECONDS = 0.02
-"""Time between two actions, to the nearest whole number of the model's time steps."""
 RESET_NOISE = 0.01
 """Half width of the initial joint positions (m, rad) and of all velocities (m/s, rad/s)."""
-CONTROL_WEIGHT = 0.05
-"""Cost of a squared action."""
-LOWEST_SHARE = 0.5
-"""A robot has fallen where its root is below this share of its initial height."""
-MIN_UPRIGHT_COSINE = math.cos(math.radians(60.0))
-"""A robot has fallen where its root is tilted by more than this from how it starts."""
+MAX_NOISE = 0.05
+"""The most that the noise of a position may be, as a share of its joint's range."""
+DEAD_SHARE = 0.05
+"""A control that starts closer to an end of its range, as a share of that, is 0 amid the range and not there."""
+FALL_RULE = "fall_rule.json"
+"""In the archive of a robot: when it has fallen."""
 
 
 class MjcfRobot(Robot):
-    """A compiled model; its root is the heaviest body that can move against the world, or is fixed to it.
+    """A compiled model, of which the robot is what its actuators move; all else stands or lies about.
 
     | Observation | what |
     |---|---|
-    | all joint positions | without the root's place along x and y |
+    | all joint positions | without the root's place along x and y, where it can travel |
     | all joint velocities | |
 
     | Action | what | bounds |
     |---|---|---|
     | each actuator | its control: 0 as in the first keyframe, or else amid its range; ±1 the ends | [-1, 1] |
 
-    It starts in its first keyframe if it has one. A robot whose root moves has fallen where that is
-    lower than half of its initial height or tilted by 60 degrees; one with a fixed base cannot fall.
+    It starts in its first keyframe if it has one; where that names no controls, servos hold its pose.
+    A control that starts at an end of its range is 0 amid it, so that no half of its actions does the same.
+    By default, a robot whose root can move along x has fallen where its centre of mass, as part of the root,
+    is at less than half of its initial height above the ground, or the root is tilted by 60 degrees; one that
+    nothing pulls down has not, and one that cannot travel along x cannot fall.
 
     >>> from limbshift.envs.physics.models import gymnasium_xml
     >>> robot = MjcfRobot.from_xml(gymnasium_xml("ant.xml"))
     >>> robot.name, robot.travels, len(robot.action_bounds()[0])
     ('ant', True, 8)
-    >>> MjcfFamily("Motors", robot).nominal
-    {'motor_strength': 1.0, 'dead_motor': 0.0}
+    >>> robot.fall_rule
+    FallRule(height=0.5, tilt=60.0)
     """
 
     computed_fields = ("xpos", "xmat")
 
-    def __init__(self, model: mujoco.MjModel, name: str, source: MjcfSource | None = None) -> None:
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        name: str,
+        source: MjcfSource | None = None,
+        *,
+        fall_height: FallLimit = None,
+        fall_tilt: FallLimit = None,
+    ) -> None:
         self.name = name
         self.compiled = model
         self._source = source
         self.frame_skip = max(1, round(CONTROL_SECONDS / model.opt.timestep))
-        data = mujoco.MjData(model)
-        if model.nkey:
-            mujoco.mj_resetDataKeyframe(model, data, 0)
-        mujoco.mj_forward(model, data)
-        self.root = heaviest_child_of_the_world(model)
-        self.travels = has_travelling_joint(model, self.root)
-        self.camera = {"distance": 2.5 * float(model.stat.extent), "azimuth": 90.0, "elevation": -20.0}
+        data = at_start(model)
+        mechanism = Mechanism.of(model, data)
+        if mechanism is None:
+            raise RobotError(f"robot {name} has no actuator that moves anything, expected one")
+        self.mechanism = mechanism
+        self.root = mechanism.root
+        self.travels = bool(mechanism.hidden)
+        self.framing = Framing.of(model, data, mechanism)
+        self.camera = self.framing.camera
+        self.start_act = DeviceArray(model.key_act[0]) if model.nkey and model.na else None
         self._noise = DeviceArray(position_noise(model))
-        hidden = travel_addresses(model, self.root)
-        self._seen = DeviceArray([address for address in range(model.nq) if address not in hidden])
-        self._height = float(data.xpos[self.root, 2])
-        self._up = DeviceArray(data.xmat[self.root, 6:])
+        self._seen = DeviceArray(np.setdiff1d(np.arange(model.nq), mechanism.hidden))
+        self._set_fall_rule(data, fall_height, fall_tilt)
         low, high = model.actuator_ctrlrange.T.copy()
-        middle = model.key_ctrl[0].clip(low, high) if model.nkey else (low + high) / 2
+        middle = action_middle(model, low, high)
         self._middle, self._below, self._above = (DeviceArray(part) for part in (middle, middle - low, high - middle))
 
+    def _set_fall_rule(self, data: mujoco.MjData, height: FallLimit, tilt: FallLimit) -> None:
+        """Decides when the robot has fallen, from how it stands at the start."""
+        if not self.travels:
+            given = [(name, limit) for name, limit in (("fall_height", height), ("fall_tilt", tilt)) if limit]
+            for name, limit in given:
+                if limit != "none":
+                    raise InputError(f"{name} is {limit}, expected none: {self.name} does not travel, and cannot fall")
+            self.fall_rule = FallRule(None, None)
+            return
+        model, root = self.compiled, self.root
+        center = data.subtree_com[root]
+        ground = ground_below(model, data, center)
+        floating = floats(model, self.mechanism.bodies)
+        self.fall_rule = FallRule.of(height, tilt, stands_on_ground=ground is not None, floats=floating)
+        self._center = DeviceArray(data.xmat[root].reshape(3, 3).T @ (center - data.xpos[root]))
+        self._up = DeviceArray(data.xmat[root, 6:])
+        share = self.fall_rule.height
+        self._lowest = None if share is None or ground is None else ground + share * float(center[2] - ground)
+
     @classmethod
-    def from_xml(cls, path: Path) -> "MjcfRobot":
-        """Returns the robot of an MJCF file; one that travels is given a ground plane where it has none.
+    def from_xml(
+        cls, path: Path, *, fall_height: FallLimit = None, fall_tilt: FallLimit = None, allow_outside: bool = False
+    ) -> "MjcfRobot":
+        """Returns the robot of an MJCF file; one that travels is given a ground plane where it has no ground.
+
+        fall_height: share of the starting height of its centre of mass above the ground below which it has fallen;
+            "none" for never.
+        fall_tilt: degrees of tilt from its start beyond which it has fallen; "none" for never.
+        allow_outside: whether the file may refer to others outside its directory.
 
         Raises RobotError where there is no such file, or where it is no robot that could be trained.
         """
-        model = compile_robot(path)
-        return cls(model, path.stem, MjcfSource.of(path))
+        source = MjcfSource.of(path, allow_outside)  # before MuJoCo reads what the file refers to
+        return cls(compile_robot(path), path.stem, source, fall_height=fall_height, fall_tilt=fall_tilt)
 
     @classmethod
     def load(cls, path: Path, name: str) -> "MjcfRobot":
-        """Returns a robot as `save` wrote it, or as older versions did: a compiled model, of one version of MuJoCo."""
-        if path.suffix != ".mjb":
-            source = MjcfSource.read(path)
-            return cls(compile_robot(path, source), name, source)
-        try:
-            with MESSAGES.expecting(""):  # the error says all that is to be said
-                return cls(mujoco.MjModel.from_binary_path(str(path)), name)
-        except ValueError as error:
+        """Returns a robot as `save` wrote it; RobotError where the file is none of those."""
+        if path.suffix == ".mjb":
             raise RobotError(
-                f"{path} is no model that MuJoCo {mujoco.__version__} compiled, and no other version can read one:"
-                f" {' '.join(str(error).split())}"
-            ) from error
+                f"{path} is a compiled model, which MuJoCo would read unchecked: expected {path.stem}.zip, as today's"
+                " trainings keep their robot"
+            )
+        files = dict(MjcfSource.read(path).files)
+        height, tilt = _read_fall_rule(path, files.pop(FALL_RULE, None))
+        source = MjcfSource(files)
+        return cls(compile_robot(path, source), name, source, fall_height=height, fall_tilt=tilt)
 
     @cached_property
     def start(self) -> DeviceArray:
         return DeviceArray(self.model.key_qpos[0] if self.model.nkey else self.model.qpos0)
 
     def save(self, path: Path) -> None:
-        """Writes the MJCF file with its meshes and textures, as an archive for any version of MuJoCo."""
+        """Writes the MJCF file with its meshes and textures, as an archive for any version of MuJoCo.
+
+        The archive tells, too, when the robot has fallen.
+        """
         if self._source is None or not same_models(compile_robot(path, self._source), self.compiled):
             raise RobotError(
                 f"robot {self.name} cannot be kept: not all of its files were found, expected an MJCF file"
             )
-        self._source.write(path)
+        rule = {"fall_height": self.fall_rule.height or "none", "fall_tilt": self.fall_rule.tilt or "none"}
+        MjcfSource({**self._source.files, FALL_RULE: json.dumps(rule).encode()}).write(path)
+
+    def same_as(self, other: "MjcfRobot") -> bool:
+        """Returns whether another robot is made of the same files, or where these are not known is the same model."""
+        if self._source and other._source:
+            return self._source == other._source
+        return same_models(self.compiled, other.compiled)
 
     @cached_property
     def model(self) -> mujoco.MjModel:
@@ -148,11 +183,16 @@ class MjcfRobot(Robot):
         return self.start.like(qpos) + self._noise.like(qpos) * qpos, RESET_NOISE * qvel
 
     def fallen(self, physics: Physics) -> Tensor | None:
-        if not self.travels:
+        if self.fall_rule == FallRule(None, None):
             return None
-        low = physics.computed_field("xpos")[:, self.root, 2] < LOWEST_SHARE * self._height
-        up = physics.computed_field("xmat").flatten(2)[:, self.root, 6:]
-        return low | (up @ self._up.like(up) < MIN_UPRIGHT_COSINE)
+        up = physics.computed_field("xmat").flatten(2)[:, self.root, 6:]  # where the world's up is, in the root's frame
+        fallen = torch.zeros_like(up[:, 0], dtype=torch.bool)
+        if self._lowest is not None:
+            height = physics.computed_field("xpos")[:, self.root, 2] + up @ self._center.like(up)
+            fallen |= height < self._lowest
+        if self.fall_rule.min_cosine is not None:
+            fallen |= up @ self._up.like(up) < self.fall_rule.min_cosine
+        return fallen
 
     def pose_error(self, physics: Physics) -> Tensor:
         """Returns the (N,) mean distance of the joints from where they start, rad or m."""
@@ -169,92 +209,28 @@ def position_noise(model: mujoco.MjModel) -> NDArray[np.float64]:
             noise[address : address + 7] = 0.0
         elif kind == int(mujoco.mjtJoint.mjJNT_BALL):
             noise[address : address + 4] = 0.0
+        elif model.jnt_limited[joint]:
+            low, high = model.jnt_range[joint]
+            noise[address] = min(RESET_NOISE, MAX_NOISE * (high - low))
     return noise
 
 
-class MjcfFamily(TaskFamily):
-    """One of the families that every robot has, over its named bodies and actuators."""
-
-    gamma = 0.99
-
-    def __init__(self, kind: str, robot: MjcfRobot) -> None:
-        if kind not in KINDS:
-            nearest = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.3)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"expected one of {', '.join(KINDS)}"
-            raise FamilyError(f"a robot of one's own has no family {kind!r}: {hint}")
-        self.name = kind
-        self.robot: MjcfRobot = robot
-        self.parameters = KINDS[kind](robot)
-        super().__init__()
-
-    @property
-    def description(self) -> str:
-        changes = (KINDS[self.name].__doc__ or "").rstrip(".")
-        return f"{'Run along +x' if self.robot.travels else 'Hold the starting pose'}: {changes}."
-
-    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """v_x - 0.05 * sum(a^2); with a fixed base: -mean(|q - q_start|) - 0.05 * sum(a^2)"""
-        cost = control_cost(motion.action, CONTROL_WEIGHT)
-        if self.robot.travels:
-            return {"run": motion.velocity, "control": cost}
-        return {"pose": -self.robot.pose_error(motion.physics), "control": cost}
+def action_middle(model: mujoco.MjModel, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the (nu,) controls of action 0: the keyframe's but for those at an end of their range."""
+    middle = (low + high) / 2
+    if not model.nkey:
+        return middle
+    start = model.key_ctrl[0].clip(low, high)
+    near_end = np.minimum(start - low, high - start) < DEAD_SHARE * (high - low)
+    return np.where(near_end, middle, start)
 
 
-def limbs(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
-    """Each body up to 2.25 times heavier or lighter."""
-    model = robot.model
-    bodies = [model.body(number).name for number in range(1, model.nbody) if model.body_mass[number] > 0]
-    return mass_factors(bodies, widest=2, extrapolation=3)
-
-
-def payload(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
-    """A load of up to half of the robot's mass, on its root or, with a fixed base, on its last body."""
-    model = robot.model
-    body = model.body(robot.root if robot.travels else model.nbody - 1).name
-    most = 0.5 * float(model.body_subtreemass[robot.root])
-    load = TaskParameter(
-        "payload",
-        0.0,
-        most,
-        f"mass of a load on {body}",
-        unit="kg",
-        nominal=0.0,
-        extrapolation=((most, 1.5 * most),),
-        effect=AddMass(body),
-    )
-    return (load,)
-
-
-def ground(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
-    """Slippery or rough ground, uphill or downhill."""
-    return (friction(0.4, 2.0, (0.2, 0.4), (2.0, 4.0)), slope(10.0, (-15.0, -10.0), (10.0, 15.0)))
-
-
-def motors(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
-    """Weak or strong motors, of which one may be dead."""
-    names = actuators(robot)
-    strength = factor(
-        "motor_strength",
-        0.5,
-        1.5,
-        description="factor on the force of all motors",
-        effect=ScaleActuators(names),
-        extrapolation=((0.25, 0.5), (1.5, 2.0)),
-    )
-    return (strength, dead_motor(names))
-
-
-def wiring(robot: MjcfRobot) -> tuple[TaskParameter, ...]:
-    """Motors of which any may be wired the wrong way round."""
-    return tuple(
-        motor_sign(name, f"how {name} is wired", ScaleActuators((name,), reversing=True)) for name in actuators(robot)
-    )
-
-
-def actuators(robot: MjcfRobot) -> tuple[str, ...]:
-    """Returns the names of a robot's actuators, in order."""
-    return tuple(robot.model.actuator(number).name for number in range(robot.model.nu))
-
-
-KINDS = {"Limbs": limbs, "Payload": payload, "Ground": ground, "Motors": motors, "Wiring": wiring}
-"""The families of every robot."""
+def _read_fall_rule(path: Path, content: bytes | None) -> tuple[FallLimit, FallLimit]:
+    """Returns the limits that an archive holds; the defaults where it is older than they are."""
+    if content is None:
+        return None, None
+    try:
+        rule = json.loads(content)
+        return rule["fall_height"], rule["fall_tilt"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RobotError(f"{path} holds a broken {FALL_RULE}, expected an archive of a robot") from error

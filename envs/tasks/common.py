@@ -7,6 +7,7 @@ from limbshift.envs.tasks.effects import AddMass, ScaleBodyMass, ScaleDamping, S
 from limbshift.envs.tasks.motor_effects import KillMotor, ScaleMotors
 from limbshift.envs.tasks.parameter import Caption, Effect, TaskParameter
 
+ANY_MOTOR = KillMotor()
 DIRECTION = TaskParameter(
     "direction", -1.0, 1.0, "which way to run: 1 forward, -1 backward", choices=(-1.0, 1.0), mark="arrow"
 )
@@ -137,8 +138,8 @@ def motor_lives(groups: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[TaskPara
     )
 
 
-def dead_motor(motors: Sequence[str]) -> TaskParameter:
-    """Returns which one of all the robot's motors, in order, is dead, if any.
+def dead_motor(motors: Sequence[str], effect: KillMotor = ANY_MOTOR) -> TaskParameter:
+    """Returns which one of these motors is dead, if any: by default all the robot's, in order.
 
     >>> dead_motor(("hip", "knee")).description
     'which motor is dead: 0 none, 1 hip, 2 knee'
@@ -152,7 +153,7 @@ def dead_motor(motors: Sequence[str]) -> TaskParameter:
         nominal=0.0,
         choices=numbers,
         kind="category",
-        effect=KillMotor(),
+        effect=effect,
     )
 
 

@@ -239,15 +239,19 @@ class ScaleDamping(ModelEffect):
 class ScaleFriction(ModelEffect):
     """Multiplies the sliding friction of all geoms and of the ground: a contact takes the larger of its two.
 
+    That of pairs of geoms whose contact the model describes is multiplied too.
+
     >>> ScaleFriction().model_fields
-    ('geom_friction',)
+    ('geom_friction', 'pair_friction')
     """
 
     bounds: ClassVar[Bounds] = POSITIVE
-    model_fields: ClassVar[tuple[str, ...]] = ("geom_friction",)
+    model_fields: ClassVar[tuple[str, ...]] = ("geom_friction", "pair_friction")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
-        physics.model_field("geom_friction")[:, :, 0] *= as_factor(mask, values).unsqueeze(-1)
+        factor = as_factor(mask, values).unsqueeze(-1)
+        physics.model_field("geom_friction")[:, :, 0] *= factor
+        physics.model_field("pair_friction")[:, :, :2] *= factor.unsqueeze(-1)  # along both tangents
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from limbshift.agents import RecurrentCell
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.mjcf.fall_rule import FallLimit
+from limbshift.envs.mjcf.families import MjcfFamily, about, check_stands
 from limbshift.envs.physics import EngineName
-from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
+from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.experiments.configs import Device, TrainConfig, WandbMode
 from limbshift.experiments.runs.budget import budget_spent, name_spent_budget
 from limbshift.experiments.runs.devices import choose_device
@@ -62,6 +64,9 @@ def train(
     family: str | TaskFamily = "",
     *,
     robot: str | Path | None = None,
+    fall_height: FallLimit = None,
+    fall_tilt: FallLimit = None,
+    allow_outside: bool = False,
     family_file: str | None = None,
     variant: str = "default",
     minutes: float | None = None,
@@ -94,6 +99,9 @@ def train(
         family: a task family's name, or a family of the caller's own as an object.
         robot: MJCF file of a robot of the caller's own; `family` is then Limbs (the default),
             Payload, Ground, Motors or Wiring.
+        allow_outside: with robot, whether it may refer to files outside its directory.
+        fall_height, fall_tilt: with robot, the share of its starting height and the degrees of tilt beyond
+            which it has fallen; "none" for never.
         family_file: a family of the caller's own as "FILE.py:Class" or "module:Class".
         variant: variant of the family.
         minutes, steps: the budget, in minutes of training or env steps over all simulations; 10
@@ -149,6 +157,8 @@ def run_training(
     """
     console = console or make_console()
     family = family or chosen_family(config)
+    if not config.resume:
+        check_stands(family)
     device = choose_device(config.device)
     config = resolved(config, family, device)
     run_dir = config.run_dir or free_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
@@ -159,12 +169,16 @@ def run_training(
             console.print(text, highlight=False, soft_wrap=True)
             return TrainingOutcome(run, finished=True)
         family = family.with_train_tasks(config.train_tasks)
+        for line in about(family):
+            console.print(line, highlight=False, soft_wrap=True)
         session = Session.begin(config, family, device, run=run, console=console, state=state)
         return TrainingOutcome(run, session.train())
 
 
 def chosen_family(config: TrainConfig) -> TaskFamily:
     """Returns the family asked for, of the user's own file or robot where there is one."""
+    if not config.robot and (config.fall_height or config.fall_tilt):
+        raise InputError("fall_height and fall_tilt are for robots of one's own, expected robot beside them")
     if config.family_file:
         if config.robot:
             raise InputError(f"robot is {config.robot}, expected none beside family_file, whose class has its own")
@@ -179,7 +193,12 @@ def chosen_family(config: TrainConfig) -> TaskFamily:
     if config.resume and config.run_dir:
         robot = MjcfRobot.load(robot_file(config.run_dir), config.robot.stem)
     else:
-        robot = MjcfRobot.from_xml(config.robot)
+        robot = MjcfRobot.from_xml(
+            config.robot,
+            fall_height=config.fall_height,
+            fall_tilt=config.fall_tilt,
+            allow_outside=config.allow_outside,
+        )
     return MjcfFamily(config.family or OWN_DEFAULT, robot)
 
 

@@ -7,7 +7,8 @@ from limbshift.agents.controller import Controller, ControllerCard
 from limbshift.agents.errors import ControllerError
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.robots.mjcf_robot import KINDS, MjcfFamily, MjcfRobot
+from limbshift.envs.mjcf.families import KINDS, MjcfFamily
+from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, robot_file
 from limbshift.experiments.runs.families import load_family
 

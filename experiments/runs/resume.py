@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.schema import make
 from limbshift.experiments.configs import TrainConfig
-from limbshift.experiments.runs.directory import CONFIG, RunError, read_json, require_checkpoint
+from limbshift.experiments.runs.directory import CONFIG, RunError, read_json, require_checkpoint, robot_file
 from limbshift.meta.rl2.config import PPOConfig
 
 BUDGET = ("minutes", "steps")
@@ -38,6 +39,9 @@ def resumed_config(given: Mapping[str, Any]) -> TrainConfig:
         reference = f"--family-file {saved.family_file}"
         raise RunError(f"run {run} trains on a family of a file, whose code is run: expected it anew, as {reference}")
     begun_with = flattened(vars(saved))
+    if given.get("robot") and robot_file(run).is_file():
+        check_robot(given["robot"], run)
+        given = {**given, "robot": saved.robot}  # the same, wherever it lies now
     changes = {name: value for name, value in given.items() if name in CHANGEABLE}
     for name, value in flattened(given).items():
         if name not in (*CHANGEABLE, "run_dir", "resume") and not same(value, begun_with[name]):
@@ -46,6 +50,12 @@ def resumed_config(given: Mapping[str, Any]) -> TrainConfig:
     if changes.keys() & set(BUDGET):
         changes = dict.fromkeys(BUDGET) | changes
     return dataclasses.replace(saved, **changes, run_dir=run, resume=True)
+
+
+def check_robot(path: Path, run: Path) -> None:
+    """Raises RunError where the file that is given is not the robot that a run keeps."""
+    if not MjcfRobot.from_xml(path).same_as(MjcfRobot.load(robot_file(run), path.stem)):
+        raise RunError(f"robot {path} differs from the one that {run} was begun with, expected the same, or none")
 
 
 def read_config(run: Path) -> TrainConfig:

@@ -14,7 +14,7 @@ from limbshift.agents.controller import Controller, ControllerCard
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
-from limbshift.envs.physics.mjcf import MAIN, MjcfSource
+from limbshift.envs.mjcf.source import MAIN, MjcfSource
 from limbshift.experiments.cli import parse
 from limbshift.experiments.comparison.training_run import read_run
 from limbshift.experiments.configs import TrainConfig

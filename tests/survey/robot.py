@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.mjcf.families import KINDS, MjcfFamily
-from limbshift.envs.rendering import TaskRenderer
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.meta.rl2.build import make_trainer
-from tests.envs.framing import box_share
+from tests.envs.film import HEIGHT, WIDTH, Film
 
 SECONDS = 2.0
 """Of training on each family."""
@@ -76,16 +76,11 @@ def inert_parameters(family: MjcfFamily) -> list[str]:
 
 
 def filmed(robot: MjcfRobot) -> float:
-    """Returns the share of the frame that the robot fills, in the larger of width and height."""
-    family = MjcfFamily("Payload", robot)
-    env = TaskEnv(family, 1)
-    env.begin_tasks(env.all_envs)
-    env.begin_episodes(env.all_envs)
-    renderer = TaskRenderer(family)
-    share = box_share(renderer, env.physics, robot)
-    renderer.close()
-    env.close()
-    return share
+    """Returns the share of the frame that the robot fills as it starts, in the larger of width and height."""
+    film = Film(robot)
+    rows, columns = np.nonzero(film.seen())
+    film.close()
+    return max((np.ptp(places) + 1) / size for places, size in ((rows, HEIGHT), (columns, WIDTH))) if len(rows) else 0.0
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from limbshift.envs.mjcf.fall_rule import FallLimit
+from limbshift.envs.mjcf.families import MjcfFamily
 from limbshift.envs.physics.models import gymnasium_xml
-from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
+from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 
 CRAWLER = """
@@ -24,6 +26,13 @@ CRAWLER = """
   <keyframe><key qpos="0 0 0.35 1 0 0 0 0.3" ctrl="0.5"/></keyframe>
 </mujoco>
 """
+
+
+def written(folder: Path, mjcf: str, *, fall_height: FallLimit = None, fall_tilt: FallLimit = None) -> MjcfRobot:
+    """The robot of an MJCF text."""
+    path = folder / "robot.xml"
+    path.write_text(mjcf)
+    return MjcfRobot.from_xml(path, fall_height=fall_height, fall_tilt=fall_tilt)
 
 
 def suite_xml(name: str) -> Path:

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from limbshift.envs.family import Motion, TaskFamily
+from limbshift.envs.mjcf.families import MjcfFamily
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
+from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from tests.envs.robots.equation import Equation, equation_of
 from tests.envs.robots.own_robots import FIXED, TRAVELLERS

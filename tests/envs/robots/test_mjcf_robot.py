@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from limbshift.envs.errors import InputError
-from limbshift.envs.robots.mjcf_robot import KINDS, MjcfFamily, MjcfRobot
+from limbshift.envs.mjcf.families import KINDS, MjcfFamily
+from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.experiments.cli import main
 from limbshift.experiments.commands.evaluate import evaluate

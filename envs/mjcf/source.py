@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.mjcf.size_limits import check_written_sizes
 
 MAIN = "robot.xml"
 """The MJCF file in an archive."""
@@ -45,6 +46,7 @@ class MjcfSource:
         Raises RobotError where it refers to files outside its directory, unless those are allowed: a stranger's
         file could have any of the user's put into the run.
         """
+        read_mjcf(path)
         joiner = _Joiner(path, allow_outside)
         joiner.files[MAIN] = joiner.joined(path)
         return cls(joiner.files)
@@ -72,14 +74,22 @@ class MjcfSource:
                 archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
     def spec(self) -> mujoco.MjSpec:
-        """Returns the robot, ready to be compiled; ValueError where MuJoCo cannot read it."""
+        """Returns the robot, ready to be compiled; ValueError where MuJoCo cannot read it, or where it is too large."""
         models = {name: text for name, text in self.files.items() if name.endswith(".xml") and name != MAIN}
         assets = {name: content for name, content in self.files.items() if not name.endswith(".xml")}
+        for text in (self.files[MAIN], *models.values()):
+            check_written_sizes(text)
         return mujoco.MjSpec.from_string(self.files[MAIN].decode(), include=models, assets=assets)
 
 
 def read_spec(path: Path) -> mujoco.MjSpec:
-    """Reads an MJCF file; RobotError where there is none, ValueError where MuJoCo cannot read it."""
+    """Reads an MJCF file; RobotError where there is none, ValueError where MuJoCo cannot read it or it is too large."""
+    check_written_sizes(read_mjcf(path), path.parent)
+    return mujoco.MjSpec.from_file(str(path))
+
+
+def read_mjcf(path: Path) -> bytes:
+    """Returns the text of an MJCF file; RobotError where there is none."""
     if not path.exists():
         raise RobotError(f"robot {path} does not exist, expected an MJCF file")
     if path.is_dir():
@@ -94,7 +104,7 @@ def read_spec(path: Path) -> mujoco.MjSpec:
         raise RobotError(f"robot {path} cannot be read: {error.strerror}, expected an MJCF file") from error
     if not content.strip():
         raise RobotError(f"robot {path} is empty, expected an MJCF file")
-    return mujoco.MjSpec.from_file(str(path))
+    return content
 
 
 def same_models(one: mujoco.MjModel, other: mujoco.MjModel) -> bool:

@@ -1,0 +1,99 @@
+"""Bounds on what an MJCF file may ask for: MuJoCo would take all memory, or hours, before it says no."""
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+import mujoco
+
+from limbshift.envs.errors import InputError
+
+MAX_BYTES = 2**31
+"""Of a model and of one simulation of it."""
+MAX_COPIES = 100_000
+"""Of what stands in nested `replicate` elements."""
+MAX_DEPTH = 20
+"""Of files that include each other."""
+_UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
+_WITH_USER_DATA = ("body", "jnt", "geom", "site", "cam", "tendon", "actuator", "sensor")
+_LARGEST: Mapping[tuple[str, tuple[str, ...]], int] = {
+    ("hfield", ("nrow", "ncol")): 10**7,
+    ("texture", ("width", "height")): 10**8,
+    ("composite", ("count",)): 10**6,
+    ("flexcomp", ("count",)): 10**6,
+    ("user", ("dim",)): 10**6,
+    ("size", ("nuserdata",)): 10**6,
+    ("size", ("njmax",)): 10**6,
+    ("size", ("nconmax",)): 10**6,
+    ("size", ("nstack",)): 10**8,
+    ("size", ("nkey",)): 10**5,
+} | {
+    ("size", (f"nuser_{kind}",)): 10**4
+    for kind in ["body", "jnt", "geom", "site", "cam", "tendon", "actuator", "sensor"]
+}
+"""By element and attributes: the largest product of the numbers in them."""
+
+
+class SizeError(InputError):
+    """A model that is too large to be compiled."""
+
+
+def check_written_sizes(text: bytes, folder: Path | None = None, depth: int = 0) -> None:
+    """Raises SizeError where an MJCF file asks for too much, by itself or by what it includes from the folder.
+
+    What cannot be read is left to MuJoCo, which says what is wrong with it; so are files that include themselves.
+
+    >>> check_written_sizes(b'<mujoco><size nuserdata="2000000000"/></mujoco>')
+    Traceback (most recent call last):
+        ...
+    limbshift.envs.mjcf.size_limits.SizeError: nuserdata of size is 2000000000, expected at most 1000000
+    """
+    try:
+        # Comments that MuJoCo takes may not be XML: those with two hyphens in them.
+        root = ElementTree.fromstring(re.sub(rb"<!--.*?-->", b"", text, flags=re.DOTALL))
+    except ElementTree.ParseError:
+        return
+    if depth < MAX_DEPTH:
+        _check(root, folder, copies=1, depth=depth)
+
+
+def _check(element: ElementTree.Element, folder: Path | None, *, copies: int, depth: int) -> None:
+    for (tag, attributes), largest in _LARGEST.items():
+        if element.tag == tag:
+            numbers = [number for name in attributes for number in _numbers(element.get(name, ""))]
+            if numbers and math.prod(numbers) > largest:
+                value = " x ".join(f"{number:.0f}" for number in numbers)
+                raise SizeError(f"{' x '.join(attributes)} of {tag} is {value}, expected at most {largest}")
+    if element.tag == "size" and _bytes(memory := element.get("memory", "")) > MAX_BYTES:
+        raise SizeError(f"memory of size is {memory}, expected at most {MAX_BYTES // 2**30}G")
+    if element.tag == "replicate":
+        copies *= max(1, int(math.prod(_numbers(element.get("count", "1")))))
+        if copies > MAX_COPIES:
+            raise SizeError(f"count of replicate makes {copies} copies, expected at most {MAX_COPIES}")
+    if element.tag == "include" and folder and (path := folder / element.get("file", "")).is_file():
+        check_written_sizes(path.read_bytes(), path.parent, depth + 1)
+    for child in element:
+        _check(child, folder, copies=copies, depth=depth)
+
+
+def _numbers(text: str) -> list[float]:
+    """Returns the numbers in an attribute; none where one of them is not a number, of which MuJoCo tells."""
+    try:
+        return [float(word) for word in text.split()]
+    except ValueError:
+        return []
+
+
+def _bytes(text: str) -> float:
+    """Returns a size as MuJoCo writes it, such as 10M, in bytes."""
+    found = re.fullmatch(r"\s*(\d+)\s*([KMGTPE]?)\s*", text.upper())
+    return float(found[1]) * 1024.0 ** _UNITS[found[2]] if found else 0.0
+
+
+def check_compiled_size(model: mujoco.MjModel) -> None:
+    """Raises SizeError where a model or one simulation of it takes too much memory."""
+    size = max(mujoco.mj_sizeModel(model), model.narena + model.nbuffer)
+    if size > MAX_BYTES:
+        raise SizeError(f"the model takes {size / 2**30:.1f} GiB, expected at most {MAX_BYTES / 2**30:.0f}")
