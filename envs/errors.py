@@ -21,5 +21,9 @@ class CapacityError(RunFailure):
     """More contacts or constraints than a simulator on a GPU has room for: what it computed is wrong."""
 
 
+class RewardError(RunFailure):
+    """A reward that is no finite number: nothing can be learnt from it."""
+
+
 class RenderingError(RunFailure):
     """No frames on this machine: it lacks a working OpenGL library."""

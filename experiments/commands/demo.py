@@ -10,7 +10,7 @@ from limbshift.experiments.commands.train import run_training
 from limbshift.experiments.configs import DemoConfig, TrainConfig
 from limbshift.experiments.figures.plots import plot_adaptation
 from limbshift.experiments.figures.tables import print_adaptation
-from limbshift.experiments.runs.directory import CONTROLLER, VIDEO, free_directory, write_json
+from limbshift.experiments.runs.directory import CONTROLLER, VIDEO, make_directory, write_json
 from limbshift.experiments.runs.loggers import METRICS_FILE
 from limbshift.meta.evaluation.adaptation import Adaptation
 
@@ -21,7 +21,7 @@ EPISODES, HORIZON = 2, 100
 def run_demo(config: DemoConfig, console: Console | None = None) -> Path:
     """Runs the command. Returns the directory of the results."""
     console = console or Console()
-    run = config.out or free_directory(Path("runs/demo"))
+    run = config.out or make_directory(Path("runs/demo"))
     console.print("A cheetah is to run forward or backward, and is not told which: it must find out from rewards.")
     training = TrainConfig(
         family=FAMILY, minutes=config.minutes, run_dir=run, episodes=EPISODES, horizon=HORIZON, wandb=config.wandb
