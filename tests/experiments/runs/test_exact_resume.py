@@ -116,7 +116,8 @@ def test_what_is_due_is_kept(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    options = begin(killed, "HalfCheetahLimbsDir", 600)[4:]
+    quick = ["--ppo.update-epochs", "1", "--ppo.num-minibatches", "2"]
+    options = begin(killed, "HalfCheetahLimbsDir", 300, *quick)[4:]
     program = [sys.executable, "-m", "tests.experiments.runs.killer"]
     root = Path(__file__).parents[3]
     torn = [
