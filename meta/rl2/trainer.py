@@ -201,13 +201,13 @@ class Trainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on where `state_dict` was taken; raises InputError for a state that this trainer cannot go on from."""
-        state = {"annealed": 0.0, **state}  # checkpoints of the first release hold none
         self.check(state)
         self._take(state)
 
     def check(self, state: dict[str, Any]) -> None:
         """Raises InputError unless all of a state fits this trainer, and is what a training can have come to."""
         own = self.state_dict()
+        state = {"annealed": 0.0, **state}  # checkpoints of the first release hold none
         checked_apart = {"optimizer", "generator"}
         check_like({**state, **dict.fromkeys(checked_apart & state.keys(), 0)}, {
             **own, **dict.fromkeys(checked_apart, 0)
@@ -235,7 +235,7 @@ class Trainer:
         self.scaler.moments.copy_(state["scaler"]["moments"])
         self.env.task_env.task_index.copy_(state["task_index"])
         self.progress = Progress(*state["progress"])
-        self.annealed = state["annealed"]
+        self.annealed = state.get("annealed", 0.0)
         if len(state["generator"]) == GENERATOR_BYTES[self.generator.device.type]:
             self.generator.set_state(state["generator"])
         else:  # saved on another kind of device, whose generators are not this one's

@@ -89,7 +89,7 @@ def test_a_run_killed_twice_and_stopped_once_is_the_run_itself(
     with interrupts_at(2):
         assert main(resumed(broken)) == 0
     assert not list(broken.glob(".checkpoint-*"))
-    assert read_metrics(broken / "metrics.jsonl")[-1]["step"] < 9 * TRIAL_STEPS
+    assert len(read_metrics(broken / "metrics.jsonl")) < 2 * 9
     assert main(resumed(broken)) == 0
     assert_the_same_run(straight, broken)
     steps = [row["step"] for row in read_metrics(broken / "metrics.jsonl")]
