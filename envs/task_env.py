@@ -161,7 +161,7 @@ class TaskEnv:
         reward = functools.reduce(torch.add, terms.values()).to(self.physics.dtype).masked_fill(diverged, 0.0)
         # To look at what MuJoCo Warp gives may be to wait for a GPU: there the caller does, when it reads anyway.
         if self.engine.name == "mujoco" and not math.isfinite(reward.sum()) and not reward.isfinite().all():
-            raise self._bad_reward(terms, ~reward.isfinite())
+            raise self._bad_reward({"the action": action.sum(dim=-1), **terms}, ~reward.isfinite())
         return TaskStep(reward, terminated, diverged, action, terms)
 
     def check_actions(self, action: object) -> Tensor:
