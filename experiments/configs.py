@@ -158,7 +158,7 @@ class EvaluateConfig:
 class RenderConfig:
     """Make a captioned video of whole trials on several tasks side by side."""
 
-    controller: tyro.conf.Positional[ControllerArgument]
+    controller: tyro.conf.Positional[ControllerArgument] = ""
     """A run directory, a .safetensors file, or the name of a shipped controller."""
     split: str = "heldout"
     """Which tasks: train, heldout or extrapolation."""
@@ -176,10 +176,14 @@ class RenderConfig:
     """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
     physics: EngineName = "mujoco"
     """Simulator; it need not be the one that the controller was trained on."""
+    dump: Path | None = None
+    """Show instead how a simulation diverged while training: a file diverged-STEPS.safetensors of a run directory."""
     family_file: str | None = None
     """The family of your own that the controller was trained on: FILE.py:Class or module:Class. Its code is run."""
 
     def __post_init__(self) -> None:
+        if not (self.controller or self.dump):
+            raise InputError("CONTROLLER is missing: see limbshift render --help")
         require_positive("tasks", self.num_tasks)
         for name in ("episodes", "horizon"):
             require_positive(name, getattr(self, name))

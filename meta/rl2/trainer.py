@@ -230,7 +230,8 @@ class Trainer:
         self.ppo.task_head.load_state_dict(state["task_head"])
         own = self.ppo.optimizer.state_dict()["param_groups"][0]
         group = {**own, "lr": state["optimizer"]["param_groups"][0]["lr"]}
-        self.ppo.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": [group]})
+        moments = copy.deepcopy(state["optimizer"]["state"])  # which the optimiser would take for its own
+        self.ppo.optimizer.load_state_dict({"state": moments, "param_groups": [group]})
         self.scaler.count = state["scaler"]["count"]
         self.scaler.moments.copy_(state["scaler"]["moments"])
         self.env.task_env.task_index.copy_(state["task_index"])
