@@ -35,11 +35,14 @@ class PolicyActor:
         wipe: MemoryWipe = MemoryWipe.NEVER,
         *,
         generator: torch.Generator | None = None,
+        rows: tuple[int, int] | None = None,
     ) -> None:
+        """rows: of how many robots' noise theirs is a part, (first, all): part by part they act as all at once do."""
         self.policy = policy
         self.wipe = wipe
         self.generator = generator
         """On the policy's device, to sample actions; None for the mean action."""
+        self.rows = rows or (0, num_envs)
         self.state = policy.initial_state(num_envs)
 
     def reset(self, mask: Tensor) -> None:
@@ -55,7 +58,9 @@ class PolicyActor:
         actions = self.policy.actions(features)
         if self.generator is None:
             return actions.mean.to(device)
-        noise = torch.randn(actions.mean.shape, generator=self.generator, device=actions.mean.device)
+        first, total = self.rows
+        noise = torch.randn(total, self.policy.spec.action_dim, generator=self.generator, device=actions.mean.device)
+        noise = part_of(noise, first, len(obs))
         return (actions.mean + noise * actions.log_std.exp()).to(device)
 
     def _wipe(self, obs: Tensor) -> Tensor:
@@ -70,3 +75,13 @@ class PolicyActor:
         obs[:, boundary] = obs[:, boundary].masked_fill(wiped, 1.0)
         self.reset(wiped)
         return obs
+
+
+def part_of(drawn: Tensor, first: int, count: int) -> Tensor:
+    """Returns so many rows of (N, A) from the first on, and zeros where there are no more.
+
+    >>> part_of(torch.tensor([[1.0], [2.0], [3.0]]), 2, 2).tolist()
+    [[3.0], [0.0]]
+    """
+    rows = drawn[first : first + count]
+    return torch.nn.functional.pad(rows, (0, 0, 0, count - len(rows)))

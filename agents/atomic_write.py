@@ -1,6 +1,7 @@
 """Files are replaced whole, or not at all."""
 
 import os
+import re
 import secrets
 import stat
 import tempfile
@@ -14,6 +15,9 @@ from limbshift.envs.schema import shortened
 MAX_NAME_BYTES = 200
 """Of a file's name: most systems take 255, and temporary files beside it have longer names."""
 
+_TEMPORARY = re.compile(r"\..+-[0-9a-f]{16}(\.\w+)?")
+"""The names that `replacing` gives to files that are being written."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -21,7 +25,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     As with `open`, a new file has the mode that the umask leaves, and one that is replaced keeps its own.
 
-    Missing folders are made. Where the block fails, what was at `path` stays as it is.
+    Missing folders are made. Where the block fails, what was at `path` stays as it is. When the new file is there, it
+    is on the disk: neither a killed process nor a failing power supply leaves half of it.
 
     >>> folder = Path(tempfile.mkdtemp())
     >>> with replacing(folder / "result.txt") as temporary:
@@ -36,9 +41,35 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(mode)  # some libraries put a file of their own in this one's place
+        flush_to_disk(temporary)
         temporary.replace(path)
+        flush_to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Waits until what was written to a file, or what was named in a folder, would outlast a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what `replacing` left in a folder where its process was killed; for a folder that nobody writes to.
+
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / f".result-{'0' * 16}.txt").touch()
+    >>> (folder / ".result.txt").touch()
+    >>> remove_leftovers(folder)
+    >>> [path.name for path in folder.iterdir()]
+    ['.result.txt']
+    """
+    for path in folder.iterdir():
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink()
 
 
 def check_writable(path: Path) -> None:

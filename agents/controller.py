@@ -14,9 +14,9 @@ from torch import Tensor
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import replacing
-from limbshift.agents.errors import ControllerError
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.agents.safe_tensors import read_tensors
+from limbshift.envs.errors import ControllerError
 from limbshift.envs.given import choice, numbers
 from limbshift.envs.physics import EngineName
 from limbshift.envs.schema import Checked, Count, Name, Seed, Total, Weight, make, shortened

@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from limbshift.agents.errors import ControllerError
+from limbshift.envs.errors import ControllerError
 
 MAX_HEADER_BYTES = 2**20
 """Of the JSON at a file's beginning; a controller's has some 3,000."""

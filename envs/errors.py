@@ -9,6 +9,10 @@ class FamilyError(InputError):
     """A task family or a variant that does not exist."""
 
 
+class ControllerError(InputError):
+    """A file that holds no controller, or a controller used for what it was not trained for."""
+
+
 class RunFailure(RuntimeError):
     """Something that failed through no fault in the caller's values; its one line says what."""
 
@@ -19,6 +23,10 @@ class SimulationError(RunFailure):
 
 class CapacityError(RunFailure):
     """More contacts or constraints than a simulator on a GPU has room for: what it computed is wrong."""
+
+
+class RewardError(RunFailure):
+    """A reward that is no finite number: nothing can be learnt from it."""
 
 
 class RenderingError(RunFailure):

@@ -1,6 +1,7 @@
 """N tasks of one family, stepped together; episodes and tasks begin when the caller says so."""
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from limbshift.envs.errors import FamilyError, InputError
+from limbshift.envs.errors import FamilyError, InputError, RewardError
 from limbshift.envs.family import Motion, TaskFamily
 from limbshift.envs.given import numbers
 from limbshift.envs.hardware import Hardware
@@ -168,7 +169,7 @@ class TaskEnv:
         return self.family.task_space.encode(self._values).to(torch.float32)
 
     def step(self, action: Tensor) -> TaskStep:
-        """Executes (N, A) actions for one control step."""
+        """Executes (N, A) actions for one control step; with MuJoCo, RewardError names a reward that is not finite."""
         action = action.clamp(self.action_low, self.action_high)
         before = self.robot.position(self.physics).clone()
         arriving = self._hardware.arriving(action) if self._hardware else action
@@ -181,6 +182,9 @@ class TaskEnv:
         terminated = diverged if fallen is None else fallen | diverged
         terms = self._reward_terms(Motion(self.physics, velocity, action, terminated))
         reward = functools.reduce(torch.add, terms.values()).to(self.physics.dtype).masked_fill(diverged, 0.0)
+        # To look at what MuJoCo Warp gives may be to wait for a GPU: there the caller does, when it reads anyway.
+        if self.engine.name == "mujoco" and not math.isfinite(reward.sum()) and not reward.isfinite().all():
+            raise self._bad_reward({"the action": action.sum(dim=-1), **terms}, ~reward.isfinite())
         return TaskStep(reward, terminated, diverged, action, terms)
 
     def check_actions(self, action: object) -> Tensor:
@@ -194,6 +198,25 @@ class TaskEnv:
 
     def close(self) -> None:
         self.physics.close()
+
+    def check_rewards(self, reward: Tensor) -> None:
+        """Raises RewardError where one of (T, N) rewards is not finite; to be called when the host waits anyway."""
+        if (at_fault := ~reward.isfinite().all(dim=0)).any():
+            raise self._bad_reward({"a term": reward.sum(dim=0)}, at_fault)
+
+    def _bad_reward(self, terms: Mapping[str, Tensor], at_fault: Tensor) -> RewardError:
+        """Returns an error that names the first term, (N,), that is not finite in the first simulation of a mask."""
+        sim = int(at_fault.nonzero()[0])
+        values = {name: float(term[sim]) for name, term in terms.items()}
+        name, value = next(
+            ((name, value) for name, value in values.items() if not math.isfinite(value)),
+            ("the sum of its terms", sum(values.values())),
+        )
+        task = ", ".join(f"{parameter} {float(each[sim]):.4g}" for parameter, each in self.task.items())
+        return RewardError(
+            f"reward of {self.family.name}, variant {self.family.variant}: {name} is {value}, expected a finite number;"
+            f" the task is {task}"
+        )
 
     def _counts(self) -> list[Tensor]:
         """Returns what is remembered beside the physics, live: tasks, and which numbers were drawn for them."""

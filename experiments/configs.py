@@ -157,7 +157,7 @@ class EvaluateConfig(Checked):
 class RenderConfig(Checked):
     """Make a captioned video of whole trials on several tasks side by side."""
 
-    controller: tyro.conf.Positional[ControllerArgument]
+    controller: tyro.conf.Positional[ControllerArgument] = ""
     """A run directory, a .safetensors file, or the name of a shipped controller."""
     split: str = "heldout"
     """Which tasks: train, heldout or extrapolation."""
@@ -175,8 +175,15 @@ class RenderConfig(Checked):
     """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
     physics: EngineName = "mujoco"
     """Simulator; it need not be the one that the controller was trained on."""
+    dump: Path | None = None
+    """Show instead how a simulation diverged while training: a file diverged-STEPS.safetensors of a run directory."""
     family_file: str | None = None
     """The family of your own that the controller was trained on: FILE.py:Class or module:Class. Its code is run."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.controller or self.dump):
+            raise InputError("CONTROLLER is missing: see limbshift render --help")
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+def test_promises_are_shown_by_tests_that_exist() -> None:
+    promised = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "reliability.md").read_text())
+    assert len(promised) > 20
+    for path, name in promised:
+        assert f"\ndef {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+
+
 @pytest.mark.parametrize("name", shipped_names())
 def test_returns_of_shipped_controllers_are_those_of_their_cards(name: str) -> None:
     (row,) = re.findall(rf"^\| `{name}` \| \d.*$", README, flags=re.MULTILINE)

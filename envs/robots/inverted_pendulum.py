@@ -9,7 +9,8 @@ from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import factor, motor_signs
-from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleCapsuleLength
+from limbshift.envs.tasks.effects import ScaleBodyMass
+from limbshift.envs.tasks.length_effects import ScaleCapsuleLength
 from limbshift.envs.tasks.motor_effects import ScaleMotors
 from limbshift.envs.tasks.parameter import Caption
 from limbshift.envs.tasks.rewards import alive

@@ -11,7 +11,8 @@ from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import factor, hidden_place, mass_factor
-from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleCapsuleLength, SetJoint
+from limbshift.envs.tasks.effects import ScaleBodyMass, SetJoint
+from limbshift.envs.tasks.length_effects import ScaleCapsuleLength
 from limbshift.envs.tasks.parameter import TaskParameter
 from limbshift.envs.tasks.rewards import control_cost
 

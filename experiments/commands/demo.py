@@ -11,7 +11,7 @@ from limbshift.experiments.commands.train import run_training
 from limbshift.experiments.configs import DemoConfig, TrainConfig
 from limbshift.experiments.figures.plots import plot_adaptation
 from limbshift.experiments.figures.tables import print_adaptation
-from limbshift.experiments.runs.directory import CONTROLLER, VIDEO, free_directory, write_json
+from limbshift.experiments.runs.directory import CONTROLLER, VIDEO, make_directory, write_json
 from limbshift.experiments.runs.loggers import METRICS_FILE
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.adaptation import Adaptation
@@ -23,7 +23,7 @@ EPISODES, HORIZON = 2, 100
 def run_demo(config: DemoConfig, console: Console | None = None) -> Path:
     """Runs the command. Returns the directory of the results."""
     console = console or make_console()
-    run = config.out or free_directory(Path("runs/demo"))
+    run = config.out or make_directory(Path("runs/demo"))
     check_names(run)
     console.print("A cheetah is to run forward or backward, and is not told which: it must find out from rewards.")
     training = TrainConfig(

@@ -15,9 +15,11 @@ from limbshift.envs.physics import EngineName
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import Device, RenderConfig
 from limbshift.experiments.figures.video import record_trials
-from limbshift.experiments.runs.controllers import load_with_family
+from limbshift.experiments.runs.controllers import family_of_card, load_with_family
 from limbshift.experiments.runs.devices import choose_device, choose_engine
+from limbshift.experiments.runs.families import load_family
 from limbshift.experiments.terminal import make_console
+from limbshift.meta.diverged_trial import DivergedTrial
 
 
 def render(
@@ -72,6 +74,9 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
     """Runs the command."""
     console = console or make_console()
     check_writable(config.out)
+    if config.dump:
+        console.print(film_divergence(config.dump, config), highlight=False, soft_wrap=True)
+        return
     controller, family = load_with_family(config.controller, family_file=config.family_file)
     device, returns = choose_device(config.device), film(controller, family, config)
     for trial in returns:
@@ -99,3 +104,18 @@ def film(controller: Controller, family: TaskFamily, config: RenderConfig) -> ND
         return record_trials(PolicyActor(policy, config.num_tasks), env, config.out)
     finally:
         env.close()
+
+
+def film_divergence(path: Path, config: RenderConfig) -> str:
+    """Writes the video of a trial up to where its simulation diverged, on the simulator of then, and tells of it."""
+    trial = DivergedTrial.load(path)
+    card, actions = trial.card, trial.actions
+    family = load_family(config.family_file, card.variant) if config.family_file else family_of_card(card, path)
+    env = trial.env(family, choose_engine("warp" if card.physics == "warp" else "mujoco", choose_device(config.device)))
+    steps = iter(actions.unsqueeze(1))
+    try:
+        record_trials(lambda obs: next(steps), env, config.out, num_steps=len(actions))
+    finally:
+        env.close()
+    task = ", ".join(f"{name} {value:.4g}" for name, value in trial.task.items())
+    return f"video in {config.out}: {family.name} diverges at step {len(actions)} of the trial; the task is {task}"

@@ -20,17 +20,15 @@ from limbshift.envs.mjcf.families import MjcfFamily, about, check_stands
 from limbshift.envs.physics import EngineName
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.experiments.configs import Device, TrainConfig, WandbMode
-from limbshift.experiments.runs.budget import budget_spent, name_spent_budget
+from limbshift.experiments.runs.budget import name_spent_budget
 from limbshift.experiments.runs.devices import choose_device
-from limbshift.experiments.runs.directory import CHECKPOINT, free_directory, open_run, robot_file
+from limbshift.experiments.runs.directory import make_directory, open_run, robot_file
 from limbshift.experiments.runs.families import absolute_reference, named_family
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
 from limbshift.experiments.terminal import make_console
-from limbshift.meta.checkpoint import load_checkpoint
 from limbshift.meta.rl2.build import DEFAULT_PPO
 from limbshift.meta.rl2.config import PPOConfig
-from limbshift.meta.rl2.trainer import Progress
 
 OWN_DEFAULT = "Limbs"
 """The family of a robot of the user's own, unless another is named."""
@@ -93,7 +91,7 @@ def train(
     video_minutes: float = 10.0,
     ppo: PPOConfig = DEFAULT_PPO,
 ) -> Path:
-    """Meta-trains a controller and returns the run directory. Ctrl-C saves and returns early.
+    """Meta-trains a controller and returns the run directory. Ctrl-C saves, and then raises KeyboardInterrupt.
 
     Args:
         family: a task family's name, or a family of the caller's own as an object.
@@ -141,11 +139,18 @@ def train(
     settings = {name: value for name, value in given.items() if name != "family"}
     settings |= {name: Path(path) for name, path in (("robot", robot), ("run_dir", run_dir)) if path}
     if isinstance(family, str):
-        return run_training(config_of(settings | ({"family": family} if family else {}))).run_dir
+        return _run_dir(run_training(config_of(settings | ({"family": family} if family else {}))))
     if given.get("variant", family.variant) != family.variant:
         raise InputError(f"variant is {variant}, expected {family.variant} as the family that is given has")
     settings |= {"family": family.name, "variant": family.variant, "family_file": None}
-    return run_training(config_of(settings), family).run_dir
+    return _run_dir(run_training(config_of(settings), family))
+
+
+def _run_dir(outcome: TrainingOutcome) -> Path:
+    """Returns the directory; raises KeyboardInterrupt where the user interrupted, so that the caller's loop ends."""
+    if not outcome.finished:
+        raise KeyboardInterrupt(f"interrupted; saved in {outcome.run_dir}")
+    return outcome.run_dir
 
 
 def run_training(
@@ -161,17 +166,16 @@ def run_training(
         check_stands(family)
     device = choose_device(config.device)
     config = resolved(config, family, device)
-    run_dir = config.run_dir or free_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
+    run_dir = config.run_dir or make_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
     with open_run(run_dir, config.resume) as run:
-        state = load_checkpoint(run / CHECKPOINT) if config.resume else None
-        if state and budget_spent(config, progress := Progress(*state["progress"])) >= 1:
-            text = f"Nothing to train in {run}: {name_spent_budget(config, progress)}."
+        family = family.with_train_tasks(config.train_tasks)
+        session = Session(config, family, device, run=run, console=console)
+        if session.budget_spent >= 1:
+            text = f"Nothing to train in {run}: {name_spent_budget(config, session.trainer.progress)}."
             console.print(text, highlight=False, soft_wrap=True)
             return TrainingOutcome(run, finished=True)
-        family = family.with_train_tasks(config.train_tasks)
         for line in about(family):
             console.print(line, highlight=False, soft_wrap=True)
-        session = Session.begin(config, family, device, run=run, console=console, state=state)
         return TrainingOutcome(run, session.train())
 
 

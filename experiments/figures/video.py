@@ -39,21 +39,24 @@ def record_trials(
     *,
     progress: Callable[[int, int], None] | None = None,
     tile: tuple[int, int] = TILE,
+    num_steps: int | None = None,
 ) -> NDArray[np.float64]:
     """Plays the env's next trial in each of its simulations, and films it: (N, K) returns per trial and episode.
 
     act maps observations, (N, trial_obs_dim) float32, to actions, (N, A), and keeps its own memory,
-    fresh at the start. progress is told frames done and in all. The mp4 file appears whole, or not
+    fresh at the start. progress is told frames done and in all. num_steps: how many of the trial's steps are shown; all
+    by default. The mp4 file appears whole, or not
     at all. Raises RenderingError where frames or the video cannot be made.
     """
     frame_rate = min(1 / env.task_env.robot.control_timestep, MAX_FPS)
+    num_steps = num_steps or env.steps_per_trial
     renderer = TaskRenderer(env.task_env.family, *tile)
     try:
         obs = env.reset()
         page = Page(env, tile, frame_rate)
         scores = [Score() for _ in range(env.num_envs)]
         with replacing(path) as temporary, _Encoder(temporary, page.size, frame_rate) as encoder:
-            for step in range(env.steps_per_trial + 1):
+            for step in range(num_steps + 1):
                 if step:
                     result = env.step(act(obs))
                     obs = result.obs
@@ -61,7 +64,7 @@ def record_trials(
                 pictures = [renderer.frame(env.task_env.physics, sim, task) for sim, task in enumerate(page.tasks)]
                 encoder.write(page.draw(pictures, scores, step - env.horizon * (len(scores[0].returns) - 1)))
                 if progress:
-                    progress(step + 1, env.steps_per_trial + 1)
+                    progress(step + 1, num_steps + 1)
     finally:
         renderer.close()
     return np.array([score.returns for score in scores])

@@ -1,4 +1,6 @@
-"""How much a run trains."""
+"""How much a run trains, and when what it does on the way is due."""
+
+from dataclasses import dataclass
 
 from limbshift.experiments.configs import TrainConfig
 from limbshift.meta.rl2.trainer import Progress
@@ -19,3 +21,24 @@ def name_spent_budget(config: TrainConfig, progress: Progress) -> str:
     if config.steps is not None and progress.steps >= config.steps:
         return f"the budget of {config.steps:,} steps is spent; give a larger --steps to go on"
     return f"the budget of {config.budget_minutes:g} minutes is spent; give a larger --minutes to go on"
+
+
+@dataclass
+class Schedule:
+    """Tells when something is due that is done again and again after so many seconds of training.
+
+    >>> looks = Schedule(period=120.0)
+    >>> [looks.due(now) for now in (119.0, 121.0, 240.0, 241.0)]
+    [False, True, False, True]
+    """
+
+    period: float
+    last: float = 0.0
+    """When it was done last; kept in checkpoints."""
+
+    def due(self, now: float) -> bool:
+        """Returns whether it is time; if so, the next time is a period from now."""
+        if now < self.last + self.period:
+            return False
+        self.last = now
+        return True

@@ -4,8 +4,8 @@ import difflib
 from pathlib import Path
 
 from limbshift.agents.controller import Controller, ControllerCard
-from limbshift.agents.errors import ControllerError
 from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.errors import ControllerError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.mjcf.families import KINDS, MjcfFamily
 from limbshift.envs.robots.mjcf_robot import MjcfRobot

@@ -1,5 +1,6 @@
 """A run's directory: what is in it, who may write to it, and how its JSON is read."""
 
+import errno
 import fcntl
 import json
 import os
@@ -10,8 +11,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from limbshift.agents.atomic_write import check_names, replacing
-from limbshift.envs.errors import InputError
+from limbshift.agents.atomic_write import check_names, remove_leftovers, replacing
+from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.schema import shortened
 
 CONFIG = "config.json"
@@ -24,10 +25,26 @@ COMPILED_ROBOT = "robot.mjb"
 VIDEO = "adaptation.mp4"
 _LOCK = ".lock"
 MAX_JSON_BYTES = 2**26
+_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 class RunError(InputError):
     """A run directory that cannot be used as asked."""
+
+
+class DiskError(RunFailure):
+    """A disk that is full or takes nothing for another reason."""
+
+
+@contextmanager
+def telling_of_the_disk(what: str) -> Iterator[None]:
+    """Turns what an OSError says of a full or broken disk into one line: that `what` could not be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_TROUBLE:
+            raise
+        raise DiskError(f"{what} could not be written: {error.strerror}") from error
 
 
 @contextmanager
@@ -41,12 +58,20 @@ def open_run(path: Path, resume: bool) -> Iterator[Path]:
     if not resume and path.is_dir() and any(entry.name != _LOCK for entry in path.iterdir()):
         raise RunError(f"run directory {path} is not empty, expected a new one, or --resume to go on with it")
     with _locked(path):
-        yield path
+        if resume:
+            remove_leftovers(path)
+        with telling_of_the_disk(f"a file in {path}"):
+            yield path
+
+
+def has_checkpoint(path: Path) -> bool:
+    """Returns whether a directory holds a run that can be resumed."""
+    return any(path.glob(f"{Path(CHECKPOINT).stem}*{Path(CHECKPOINT).suffix}"))
 
 
 def require_checkpoint(path: Path) -> None:
     """Raises RunError unless the directory holds a run that can be resumed."""
-    if not (path / CHECKPOINT).is_file():
+    if not has_checkpoint(path):
         raise RunError(f"run directory {path} holds no {CHECKPOINT}, expected one to resume from")
 
 
@@ -96,10 +121,22 @@ def robot_file(run: Path) -> Path:
     return compiled if compiled.is_file() and not (run / ROBOT).is_file() else run / ROBOT
 
 
-def free_directory(path: Path) -> Path:
-    """Returns the path, numbered if it is taken."""
+def make_directory(path: Path) -> Path:
+    """Makes a directory of this name, numbered if it is taken, which no other process is given too.
+
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "demo"
+    >>> [make_directory(path).name for _ in range(3)]
+    ['demo', 'demo-2', 'demo-3']
+    """
     candidate, number = path, 2
-    while candidate.exists():
-        candidate = path.with_name(f"{path.name}-{number}")
-        number += 1
-    return candidate
+    while True:
+        try:
+            candidate.mkdir(parents=True)
+        except FileExistsError:
+            candidate = path.with_name(f"{path.name}-{number}")
+            number += 1
+        except OSError as error:
+            raise RunError(f"run directory {candidate} cannot be written to: {error.strerror}") from error
+        else:
+            return candidate

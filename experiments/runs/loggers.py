@@ -45,30 +45,65 @@ class MetricsLogger(Protocol):
         """Logs the mp4 at `path`, which may be replaced afterwards."""
         ...
 
+    def flush(self) -> None:
+        """Brings what is logged to where a loss of power does not reach it."""
+        ...
+
     def close(self) -> None:
         """Writes out what is pending; harmless when repeated."""
         ...
 
 
 class JsonlLogger:
-    """One JSON object per line, written through at once; videos stay the files that they are."""
+    """One JSON object per line, written through at once; videos stay the files that they are.
 
-    def __init__(self, path: Path, resume: bool = False) -> None:
-        if resume and path.exists():
-            _drop_half_line(path)
-        self._file = path.open("a" if resume else "w", encoding="utf-8", buffering=1)
+    Where the disk is full, one warning says so, and the rows wait until there is room.
+    """
+
+    def __init__(self, path: Path, resume_at: int | None = None) -> None:
+        """resume_at: the env steps at which a run goes on: later rows of the file are dropped."""
+        if resume_at is not None and path.exists():
+            _drop_rows_after(path, resume_at)
+        self._file = path.open("wb" if resume_at is None else "ab", buffering=0)
+        self._waiting = bytearray()
+        self._warned = False
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         row: dict[str, float | None] = {"step": step}
         for name, value in metrics.items():
             row[name] = float(value) if math.isfinite(value) else None
-        self._file.write(json.dumps(row, allow_nan=False) + "\n")
+        self._waiting += json.dumps(row, allow_nan=False).encode() + b"\n"
+        self._attempt(self._write)
 
     def log_video(self, name: str, path: Path, step: int) -> None:
         """Does nothing: a line of numbers has no place for a video."""
 
+    def flush(self) -> None:
+        self._attempt(self._write_through)
+
     def close(self) -> None:
-        self._file.close()
+        if not self._file.closed:
+            self.flush()
+            self._file.close()
+
+    def _write(self) -> None:
+        while self._waiting:
+            written = os.write(self._file.fileno(), self._waiting)
+            del self._waiting[:written]
+
+    def _write_through(self) -> None:
+        self._write()
+        os.fsync(self._file.fileno())
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except OSError as error:
+            if not self._warned:
+                _log.warning(
+                    "%s could not be written (%s); training goes on, its rows wait", METRICS_FILE, error.strerror
+                )
+            self._warned = True
 
 
 class WandbLogger:
@@ -91,6 +126,9 @@ class WandbLogger:
             run.log({name: wandb.Video(str(path)), STEP_METRIC: step})
 
         self._attempt(send)
+
+    def flush(self) -> None:
+        """Does nothing: W&B keeps a file of its own."""
 
     def close(self) -> None:
         self._attempt(lambda run: run.finish(), "what is not uploaded stays on disk, for `wandb sync`")
@@ -120,31 +158,37 @@ class _Both:
         for logger in self._loggers:
             logger.log_video(name, path, step)
 
+    def flush(self) -> None:
+        for logger in self._loggers:
+            logger.flush()
+
     def close(self) -> None:
         for logger in self._loggers:
             logger.close()
 
 
 def make_logger(
-    run_dir: Path, mode: WandbMode, config: Mapping[str, object], *, name: str, resume: bool = False
+    run_dir: Path, mode: WandbMode, config: Mapping[str, object], *, name: str, resume_at: int | None = None
 ) -> MetricsLogger:
-    """Returns a logger into an existing run directory; with `resume`, both file and W&B run are continued.
+    """Returns a logger into an existing run directory.
 
+    resume_at: the env steps at which both file and W&B run are continued; the file's later rows are dropped.
     `config` and `name` are shown by W&B. Never asks for anything, and prints nothing but one line,
     through `logging`, where W&B fails. Raises OSError where the directory cannot be written to.
     """
-    metrics_file = JsonlLogger(run_dir / METRICS_FILE, resume)
+    metrics_file = JsonlLogger(run_dir / METRICS_FILE, resume_at)
     asked = (os.environ.get("WANDB_MODE") or mode) if mode == "auto" else mode
     if asked == "disabled":
         return metrics_file
+    resume = resume_at is not None
     return _Both(metrics_file, WandbLogger(lambda: _start_run(run_dir, asked, config, name=name, resume=resume)))
 
 
 def read_metrics(path: Path) -> list[dict[str, float | None]]:
     """Returns the rows of a `metrics.jsonl`, in the order written; None stands for a number that was not finite.
 
-    A last line without its end, as an interrupted run leaves it, is passed over. A resumed run
-    repeats the steps since its checkpoint. Raises ValueError where another line is not a row.
+    A last line without its end, as a killed run leaves it, is passed over. Raises ValueError where another line is not
+    a row.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "metrics.jsonl"
@@ -168,10 +212,18 @@ def read_metrics(path: Path) -> list[dict[str, float | None]]:
     return rows
 
 
-def _drop_half_line(path: Path) -> None:
-    """Cuts off what follows the last line end: the line that was being written when a run was killed."""
-    whole = path.read_bytes().rfind(b"\n") + 1
-    os.truncate(path, whole)
+def _drop_rows_after(path: Path, step: int) -> None:
+    """Keeps the rows up to these env steps, which a resumed run does not repeat; a line that is no row goes too."""
+
+    def is_kept(line: bytes) -> bool:
+        try:
+            return bool(json.loads(line)["step"] <= step)
+        except (ValueError, TypeError, KeyError):
+            return False
+
+    lines = path.read_bytes().splitlines(keepends=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"".join(line for line in lines if line.endswith(b"\n") and is_kept(line)))
 
 
 def _start_run(

@@ -6,6 +6,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from limbshift.meta.rl2.trainer import Iteration, Trainer
+
 LINE_SECONDS = 15.0
 """Time between lines where the output is not a terminal."""
 
@@ -26,6 +28,8 @@ class TrainingProgress:
         )
         self._task = self._bar.add_task(name, total=1.0, figures="")
         self._last_line = 0.0
+        self.closed = False
+        """Whether nobody reads the output any more, as after `| head`."""
 
     def __enter__(self) -> "TrainingProgress":
         self._bar.start()
@@ -44,8 +48,38 @@ class TrainingProgress:
         now = time.monotonic()
         if not self.console.is_terminal and (now - self._last_line > LINE_SECONDS or spent >= 1):
             self._last_line = now
-            self.console.print(f"{min(spent, 1.0):4.0%} {figures}", soft_wrap=True, highlight=False)
+            self.note(f"{min(spent, 1.0):4.0%} {figures}")
 
     def note(self, text: str) -> None:
         """Prints a line above the bar."""
-        self.console.print(text, soft_wrap=True, highlight=False)
+        try:
+            self.console.print(text, soft_wrap=True, highlight=False)
+        except (SystemExit, BrokenPipeError):  # rich ends the program, where there is a run to be saved
+            self.closed = True
+
+
+def metrics_of(iteration: Iteration, trainer: Trainer) -> dict[str, float]:
+    """Returns what is logged of a trainer's last iteration, by the names that docs/metrics.md explains."""
+    metrics = {
+        "train/minutes": trainer.progress.seconds / 60,
+        "train/terminations_per_episode": iteration.terminations,
+        "train/divergences": float(iteration.divergences),
+        "train/skipped_minibatches": float(iteration.skipped),
+        "train/action_std": iteration.action_std,
+        "train/reward_scale": iteration.reward_scale,
+        "speed/steps_per_second": trainer.collector.storage.reward.numel() / iteration.seconds,
+        "speed/env_share": iteration.env_seconds / iteration.seconds,
+        "speed/policy_share": iteration.policy_seconds / iteration.seconds,
+        "speed/update_share": iteration.update_seconds / iteration.seconds,
+    }
+    for name in ("learning_rate", "grad_norm", "explained_variance"):
+        if (value := getattr(iteration, name)) is not None:
+            metrics[f"train/{name}"] = value
+    metrics |= by_episode("train/return", iteration.episode_returns)
+    metrics |= by_episode("train/return_with_restarts", iteration.returns_with_restarts)
+    return metrics | {f"loss/{name}": value for name, value in iteration.losses.items()}
+
+
+def by_episode(name: str, returns: list[float]) -> dict[str, float]:
+    """Returns one metric for each episode of the trial."""
+    return {f"{name}_episode_{episode + 1}": value for episode, value in enumerate(returns)}

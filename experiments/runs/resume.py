@@ -1,6 +1,8 @@
 """What a resumed run keeps, and what it may change."""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,25 @@ def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:
     """Returns the configuration as JSON can hold it."""
     paths = {name: str(path) for name in PATHS if (path := getattr(config, name))}
     return {**dataclasses.asdict(config), "run_dir": str(run), **paths}
+
+
+def settings_hash(config: TrainConfig) -> str:
+    """Returns a hash of what a run was begun with and cannot change.
+
+    Settings at their defaults leave it as it is, so that it stays where a later version knows more of them.
+    """
+    own = flattened(vars(config))
+    default = flattened({field.name: _default(field) for field in dataclasses.fields(TrainConfig)})
+    kept = {
+        name: str(value)
+        for name, value in own.items()
+        if name not in (*CHANGEABLE, "run_dir", "resume", "robot") and value != default[name]
+    }
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A run while it is being trained."""
 
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +11,43 @@ from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import replacing
 from limbshift.agents.controller import Controller, ControllerCard
 from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.figures.video import render_policy
-from limbshift.experiments.runs.budget import budget_spent
+from limbshift.experiments.runs.budget import Schedule, budget_spent
 from limbshift.experiments.runs.devices import choose_engine
-from limbshift.experiments.runs.directory import CHECKPOINT, CONFIG, CONTROLLER, ROBOT, VIDEO, write_json
+from limbshift.experiments.runs.directory import (
+    CHECKPOINT,
+    CONFIG,
+    CONTROLLER,
+    ROBOT,
+    VIDEO,
+    DiskError,
+    telling_of_the_disk,
+    write_json,
+)
 from limbshift.experiments.runs.interrupt import graceful_interrupt
-from limbshift.experiments.runs.loggers import MetricsLogger, make_logger
-from limbshift.experiments.runs.progress import TrainingProgress
-from limbshift.experiments.runs.resume import as_json
-from limbshift.meta.checkpoint import save_checkpoint
+from limbshift.experiments.runs.loggers import make_logger
+from limbshift.experiments.runs.progress import TrainingProgress, by_episode, metrics_of
+from limbshift.experiments.runs.resume import as_json, settings_hash
+from limbshift.meta.checkpoint import Checkpoints, save_checkpoint
+from limbshift.meta.diverged_trial import trace_back
 from limbshift.meta.evaluation.trials import play
 from limbshift.meta.rl2.build import make_trainer
-from limbshift.meta.rl2.trainer import Iteration, Trainer
+from limbshift.meta.rl2.trainer import GradientError, Iteration, Trainer
+from limbshift.meta.rl2.trainer_state import check_like
 
 HELDOUT_TASKS = 32
 """Tasks of a look at the held-out split during training."""
 SAVE_SECONDS = 30.0
 """Training time between checkpoints."""
+MAX_DUMPS = 3
+"""Diverged trials that a run keeps."""
+UNSOUND_BATCH = "unsound-batch.pt"
+"""What `Trainer.learn_again` takes, where training stopped for gradients that were not finite."""
 
 
 def trainer_of(config: TrainConfig, family: TaskFamily, device: torch.device) -> Trainer:
@@ -57,84 +72,77 @@ def trainer_of(config: TrainConfig, family: TaskFamily, device: torch.device) ->
     )
 
 
-class Schedule:
-    """Tells when something is due that is done again and again after so many seconds of training."""
-
-    def __init__(self, period: float, now: float) -> None:
-        self._period = period
-        self._next = now + period
-
-    def due(self, now: float) -> bool:
-        """Returns whether it is time; if so, the next time is a period from now."""
-        if now < self._next:
-            return False
-        self._next = now + self._period
-        return True
-
-
-@dataclass
 class Session:
-    """A run while it is being trained."""
+    """A run while it is being trained; with `config.resume` it goes on from the directory's newest checkpoint."""
 
-    config: TrainConfig
-    family: TaskFamily
-    run: Path
-    trainer: Trainer
-    logger: MetricsLogger
-    console: Console
-
-    @classmethod
-    def begin(
-        cls,
-        config: TrainConfig,
-        family: TaskFamily,
-        device: torch.device,
-        *,
-        run: Path,
-        console: Console,
-        state: dict[str, Any] | None = None,
-    ) -> "Session":
-        """Sets a run up; with `state`, the content of its checkpoint, it goes on from there."""
-        trainer = trainer_of(config, family, device)
-        if state is not None:
-            trainer.load_state_dict(state)
-        elif isinstance(family.robot, MjcfRobot):
-            with replacing(run / ROBOT) as temporary:
-                family.robot.save(temporary)
-        write_json(run / CONFIG, as_json(config, run))
-        logger = make_logger(run, config.wandb, as_json(config, run), name=run.name, resume=config.resume)
-        console.print(
-            f"Meta-training on {family.name}: network on {device}, physics on {config.physics}, files in {run}",
-            highlight=False,
-            soft_wrap=True,
-        )
-        return cls(config, family, run, trainer, logger, console)
+    def __init__(
+        self, config: TrainConfig, family: TaskFamily, device: torch.device, *, run: Path, console: Console
+    ) -> None:
+        self.config = config
+        self.family = family
+        self.run = run
+        self.console = console
+        self.trainer = trainer_of(config, family, device)
+        weights = sum(tensor.nbytes for tensor in self.trainer.policy.state_dict().values())
+        self.checkpoints = Checkpoints(run / CHECKPOINT, settings_hash(config), max_bytes=8 * weights + 2**20)
+        self.saves = Schedule(SAVE_SECONDS)
+        self.looks = Schedule(60 * config.eval_minutes)
+        self.videos = Schedule(60 * config.video_minutes)
+        self.best: float | None = None
+        """The highest held-out return so far."""
+        self.dumps = 0
+        """How many diverged trials were kept."""
+        self.saved_at = -1
+        """The env steps of the last checkpoint."""
+        if config.resume:
+            self._load(self.checkpoints.load(self._check, self._tell))
 
     def train(self) -> bool:
         """Trains until the budget is spent or the user interrupts; returns whether the budget is spent."""
+        settings = as_json(self.config, self.run)
+        write_json(self.run / CONFIG, settings)
+        if not self.config.resume and isinstance(self.family.robot, MjcfRobot):
+            with replacing(self.run / ROBOT) as temporary:
+                self.family.robot.save(temporary)
+        resume_at = self.trainer.progress.steps if self.config.resume else None
+        self.logger = make_logger(self.run, self.config.wandb, settings, name=self.run.name, resume_at=resume_at)
         with (
             closing(self.logger),
             graceful_interrupt() as interrupt,
             TrainingProgress(self.family.name, self.console) as progress,
         ):
-            now = self.trainer.progress.seconds
-            saves = Schedule(SAVE_SECONDS, now)
-            looks = Schedule(60 * self.config.eval_minutes, now)
-            videos = Schedule(60 * self.config.video_minutes, now)
-            over = False
-            while not over:
-                self._log(self.trainer.iterate(self.budget_spent), progress)
-                now = self.trainer.progress.seconds
-                over = self.budget_spent >= 1 or interrupt.requested
-                if interrupt.requested:
-                    progress.note("Interrupted: saving.")
-                if over or saves.due(now):
-                    self._save()
-                if over or looks.due(now):
-                    self._look_at_heldout(progress)
-                if over or videos.due(now):
-                    self._film(progress)
+            device = self.trainer.policy.log_std.device
+            progress.note(
+                f"Meta-training on {self.family.name}: network on {device}, physics on {self.config.physics},"
+                f" files in {self.run}"
+            )
+            while not (interrupt.requested or progress.closed or self.budget_spent >= 1):
+                self._iterate(progress)
+            if interrupt.requested:
+                progress.note("Interrupted: saving.")
+            if self.saved_at != self.trainer.progress.steps:
+                self._save()
+            if self.budget_spent >= 1:
+                self._film(progress)
         return self.budget_spent >= 1
+
+    def _iterate(self, progress: TrainingProgress) -> None:
+        """Runs an iteration and what is due after it; a checkpoint comes after all that is logged at its step."""
+        try:
+            iteration = self.trainer.iterate(self.budget_spent)
+        except GradientError as error:
+            save_checkpoint(self.run / UNSOUND_BATCH, error.batch, steps=self.trainer.progress.steps)
+            raise RunFailure(f"{error}: {self._last_good()}, and the batch is in {self.run / UNSOUND_BATCH}") from error
+        self._log(iteration, progress)
+        if iteration.divergences and self.dumps < MAX_DUMPS:
+            self._keep_divergence(progress)
+        now, finished = self.trainer.progress.seconds, self.budget_spent >= 1
+        is_best = (self.looks.due(now) or finished) and self._look_at_heldout(progress)
+        film = self.videos.due(now) and not finished  # the last one is made when all is saved
+        if self.saves.due(now) or is_best or film:
+            self._save(best=is_best)
+        if film:
+            self._film(progress)
 
     @property
     def budget_spent(self) -> float:
@@ -143,32 +151,66 @@ class Session:
 
     def _log(self, iteration: Iteration, progress: TrainingProgress) -> None:
         trainer = self.trainer
-        steps_per_second = trainer.collector.storage.reward.numel() / iteration.seconds
-        metrics = {
-            "train/minutes": trainer.progress.seconds / 60,
-            "train/terminations_per_episode": iteration.terminations,
-            "train/action_std": iteration.action_std,
-            "train/reward_scale": iteration.reward_scale,
-            "speed/steps_per_second": steps_per_second,
-            "speed/env_share": iteration.env_seconds / iteration.seconds,
-            "speed/policy_share": iteration.policy_seconds / iteration.seconds,
-            "speed/update_share": iteration.update_seconds / iteration.seconds,
-        }
-        for name in ("learning_rate", "grad_norm", "explained_variance"):
-            if (value := getattr(iteration, name)) is not None:
-                metrics[f"train/{name}"] = value
-        metrics |= by_episode("train/return", iteration.episode_returns)
-        metrics |= by_episode("train/return_with_restarts", iteration.returns_with_restarts)
-        metrics |= {f"loss/{name}": value for name, value in iteration.losses.items()}
+        metrics = metrics_of(iteration, trainer)
         self.logger.log(metrics, trainer.progress.steps)
         progress.update(
-            self.budget_spent, trainer.progress.steps, iteration.episode_returns, steps_per_second=steps_per_second
+            self.budget_spent,
+            trainer.progress.steps,
+            iteration.episode_returns,
+            steps_per_second=metrics["speed/steps_per_second"],
         )
 
-    def _save(self) -> None:
-        save_checkpoint(self.run / CHECKPOINT, self.trainer.state_dict())
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that a run needs to go on as if it had never been stopped."""
+        own = {
+            "saves": self.saves.last,
+            "looks": self.looks.last,
+            "videos": self.videos.last,
+            "dumps": self.dumps,
+            "best": [] if self.best is None else [torch.tensor(self.best, dtype=torch.float64)],
+        }
+        return {**self.trainer.state_dict(), "session": own}
+
+    def _check(self, state: dict[str, Any]) -> None:
+        """Raises InputError for a state that this run cannot go on from."""
+        self.trainer.check({name: value for name, value in state.items() if name != "session"})
+        if "session" in state:  # older checkpoints hold none
+            own = self.state_dict()["session"]
+            best = [torch.zeros((), dtype=torch.float64)] if state["session"] and state["session"].get("best") else []
+            check_like(state["session"], {**own, "best": best}, "session")
+
+    def _load(self, state: dict[str, Any]) -> None:
+        now = state["progress"][1]
+        own = state.pop("session", {"saves": now, "looks": now, "videos": now, "dumps": 0, "best": []})
+        self.trainer.load_state_dict(state)
+        self.saves.last, self.looks.last, self.videos.last = own["saves"], own["looks"], own["videos"]
+        self.dumps = own["dumps"]
+        self.best = float(own["best"][0]) if own["best"] else None
+        self.saved_at = self.trainer.progress.steps
+
+    def _save(self, *, best: bool = False) -> None:
+        """Writes checkpoint and controller, neither of them unless it is sound."""
+        state = self.state_dict()
+        self.logger.flush()
+        try:
+            self._check(state)
+            self.checkpoints.save(state, self.trainer.progress.steps, best=best)
+            low, high = self.family.robot.action_bounds()
+            controller = Controller(copy_policy(self.trainer.policy), self._card(), low, action_high=high)
+            controller.save(self.run / CONTROLLER)
+            self.saved_at = self.trainer.progress.steps
+        except InputError as error:
+            raise RunFailure(f"training has gone wrong: {error}; {self._last_good()}") from error
+        except OSError as error:
+            raise DiskError(f"{self.run} takes no checkpoint: {error.strerror}; {self._last_good()}") from error
+
+    def _last_good(self) -> str:
+        path = self.checkpoints.last_good()
+        return f"the last good checkpoint is {path}" if path else "there is no checkpoint yet"
+
+    def _card(self) -> ControllerCard:
         env = self.trainer.env
-        card = ControllerCard(
+        return ControllerCard(
             family=self.family.name,
             variant=self.family.variant,
             episodes_per_trial=env.episodes_per_trial,
@@ -179,12 +221,28 @@ class Session:
             minutes=self.trainer.progress.seconds / 60,
             robot=self.family.robot.name if isinstance(self.family.robot, MjcfRobot) else "",
         )
-        low, high = self.family.robot.action_bounds()
-        controller = Controller(copy_policy(self.trainer.policy), card, low, action_high=high)
-        controller.save(self.run / CONTROLLER)
 
-    def _look_at_heldout(self, progress: TrainingProgress) -> None:
-        """Logs and tells the adaptation curve on held-out tasks, by mean actions."""
+    def _keep_divergence(self, progress: TrainingProgress) -> None:
+        """Writes the first of the last iteration's trials whose simulation blew up."""
+        storage, env = self.trainer.collector.storage, self.trainer.env
+        step, sim = storage.diverged.nonzero()[0].tolist()
+        trial = trace_back(
+            self.family,
+            self._card(),
+            storage.action[: step + 1, sim],
+            task_index=int(env.task_env.task_index[sim]),
+            train_tasks=self.config.train_tasks,
+            shift_probability=self.config.shift_probability,
+            engine=env.task_env.engine,
+        )
+        self.dumps += 1
+        path = self.run / f"diverged-{self.trainer.progress.steps}.safetensors"
+        with telling_of_the_disk(str(path)):
+            trial.save(path)
+        progress.note(f"A simulation diverged; to see it: limbshift render --dump {path}")
+
+    def _look_at_heldout(self, progress: TrainingProgress) -> bool:
+        """Logs and tells the adaptation curve on held-out tasks, by mean actions; returns whether it is the best."""
         env = TrialEnv(
             self.family,
             HELDOUT_TASKS,
@@ -201,14 +259,27 @@ class Session:
         minutes = self.trainer.progress.seconds / 60
         curve = ", ".join(f"{value:.1f}" for value in returns)
         progress.note(f"{minutes:.1f} min: held-out return by episode {curve}")
+        self.looks.last = self.trainer.progress.seconds
+        mean = sum(returns) / len(returns)
+        is_best = self.best is None or mean > self.best
+        self.best = mean if is_best else self.best
+        return is_best
 
     def _film(self, progress: TrainingProgress) -> None:
         progress.note(f"Making the video {self.run / VIDEO}")
-        path = self.run / VIDEO
-        if render_policy(
-            self.trainer.policy, self.family, self.trainer.env, path=path, seed=self.config.seed, note=progress.note
-        ):
-            self.logger.log_video("rollout", path, self.trainer.progress.steps)
+        path, trainer = self.run / VIDEO, self.trainer
+        try:
+            made = render_policy(
+                trainer.policy, self.family, trainer.env, path=path, seed=self.config.seed, note=progress.note
+            )
+        except OSError as error:  # as where the disk is full: the run is worth more than its video
+            progress.note(f"no video: {error.strerror}")
+            return
+        if made:
+            self.logger.log_video("rollout", path, trainer.progress.steps)
+
+    def _tell(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
 
 
 def copy_policy(policy: RecurrentActorCritic) -> RecurrentActorCritic:
@@ -216,8 +287,3 @@ def copy_policy(policy: RecurrentActorCritic) -> RecurrentActorCritic:
     copy = RecurrentActorCritic(policy.spec)
     copy.load_state_dict(policy.state_dict())
     return copy
-
-
-def by_episode(name: str, returns: list[float]) -> dict[str, float]:
-    """Returns one metric for each episode of the trial."""
-    return {f"{name}_episode_{episode + 1}": value for episode, value in enumerate(returns)}

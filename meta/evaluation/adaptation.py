@@ -1,5 +1,6 @@
 """How a policy adapts: trials on a split's tasks, beside controls that show what memory is worth."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,10 +12,12 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.statistics import Summary, summarise
-from limbshift.meta.evaluation.trials import POLICY, TrialRewards, play_each_way, tasks_of
+from limbshift.meta.evaluation.trials import POLICY, Played, TrialSums, first_tasks, play_each_way
 
 WINDOW = 20
 """Steps over which rewards are averaged to tell when a robot has adapted."""
+MAX_AT_ONCE = 1024
+"""Tasks that are played side by side; more follow one another, so that memory does not grow with their number."""
 TOLERANCE = 0.1
 """Share of a gain over random actions that may be missing from a robot that has adapted."""
 ADAPTATION_TIME = (
@@ -112,13 +115,13 @@ class Adaptation(AdaptationCurve):
         return {**asdict(self), "definitions": {"adaptation_time_s": ADAPTATION_TIME}}
 
 
-def adaptation_steps(played: TrialRewards, random: TrialRewards) -> int | None:
+def adaptation_steps(played: TrialSums, random: TrialSums) -> int | None:
     """Returns the steps of episode 1 until it is nearly as good as the last episode, by `ADAPTATION_TIME`.
 
     Whether anything was learnt is not asked here. None where episode 1 never gets there.
     """
-    curve = played.reward.mean(axis=0)  # (K, horizon)
-    floor, last = random.reward[:, -1].mean(), curve[-1].mean()
+    curve = played.curve
+    floor, last = random.curve[-1].mean(), curve[-1].mean()
     enough = floor + (1 - TOLERANCE) * (last - floor)
     window = min(WINDOW, curve.shape[1])
     reached = np.convolve(curve[0], np.ones(window) / window, mode="valid") >= enough
@@ -130,32 +133,31 @@ def lies_above(one: Summary, other: Summary) -> bool:
     return one.ci95 is not None and other.ci95 is not None and one.ci95[0] > other.ci95[1]
 
 
-def shift_costs(played: TrialRewards, random: TrialRewards, at_step: int) -> tuple[float, float, int | None]:
+def shift_costs(played: TrialSums, random: TrialSums, at_step: int) -> tuple[float, float, int | None]:
     """Returns the mean reward before a change of task at a step, at its worst after, and steps until it is back."""
-    curve, horizon = played.reward.mean(axis=0).reshape(-1), played.reward.shape[-1]
+    curve, horizon = played.curve.reshape(-1), played.curve.shape[-1]
     window = min(WINDOW, at_step, len(curve) - at_step)
     before = float(curve[at_step - window : at_step].mean())
     after = np.convolve(curve[at_step:], np.ones(window) / window, mode="valid")
-    enough = before - TOLERANCE * max(before - float(random.reward.mean()), 0.0)
+    enough = before - TOLERANCE * max(before - float(random.curve.mean()), 0.0)
     first_lost = int(np.argmax(after < enough)) if (after[:horizon] < enough).any() else 0
     back = np.flatnonzero(after[first_lost:] >= enough)
     return before, float(after[:horizon].min()), first_lost + int(back[0]) if len(back) else None
 
 
-def shift_result(played: TrialRewards, random: TrialRewards, env: TrialEnv, *, at_step: int) -> Shift:
+def shift_result(played: Played, random: Played, at_step: int, *, control_timestep: float) -> Shift:
     """Returns what is reported of a change of task, after trials that ended on the new ones."""
-    before, after, steps = shift_costs(played, random, at_step)
-    seconds = None if steps is None else steps * env.task_env.robot.control_timestep
-    return Shift(at_step, before, after, seconds, tasks_of(env))
+    before, after, steps = shift_costs(played.sums, random.sums, at_step)
+    return Shift(at_step, before, after, None if steps is None else steps * control_timestep, played.tasks)
 
 
 def adaptation_curve(
-    played: TrialRewards, *, random: TrialRewards, memory_off: TrialRewards, control_timestep: float, seed: int
+    played: TrialSums, *, random: TrialSums, memory_off: TrialSums, control_timestep: float, seed: int
 ) -> AdaptationCurve:
     """Returns what is reported of trials, beside those of random actions and of the controller without memory."""
-    returns = played.reward.sum(axis=-1)
+    returns = played.returns
     summaries = summarise(returns, seed)
-    floors = [summarise(other.reward[:, -1:].sum(axis=-1), seed)[0] for other in (random, memory_off)]
+    floors = [summarise(other.returns[:, -1:], seed)[0] for other in (random, memory_off)]
     learnt = all(lies_above(summaries[-1], floor) for floor in floors)
     steps = adaptation_steps(played, random) if learnt else None
     return AdaptationCurve(
@@ -166,12 +168,12 @@ def adaptation_curve(
         worst10=[summary.worst10 for summary in summaries],
         ci95=[summary.ci95 for summary in summaries],
         adaptation_time_s=None if steps is None else steps * control_timestep,
-        mean_reward_per_step=played.reward.mean(axis=0).tolist(),
+        mean_reward_per_step=played.curve.tolist(),
     )
 
 
 def adaptation_curves(
-    played: Mapping[str, TrialRewards], *, control_timestep: float, seed: int
+    played: Mapping[str, TrialSums], *, control_timestep: float, seed: int
 ) -> dict[str, AdaptationCurve]:
     """Returns what is reported of each way to act, as `play_each_way` names them."""
     random, memory_off = played["random"], played["memory_off"]
@@ -207,9 +209,10 @@ def evaluate_adaptation(
     >>> len(result.returns), list(result.controls)
     (4, ['memory_off', 'memory_wiped_each_episode', 'random'])
     """
+    parallel = math.ceil(num_tasks / math.ceil(num_tasks / MAX_AT_ONCE))
     env = TrialEnv(
         family,
-        num_tasks,
+        parallel,
         episodes,
         horizon=horizon,
         split=split,
@@ -218,11 +221,15 @@ def evaluate_adaptation(
         shift_at=shift_at,
         engine=engine,
     )
-    env.reset()
-    first_tasks = tasks_of(env)
-    played = play_each_way(policy, env, seed=seed, sample=sample)
-    curves = adaptation_curves(played, control_timestep=family.robot.control_timestep, seed=seed)
+    tasks = first_tasks(env, num_tasks, seed)
+    played = play_each_way(policy, env, num_tasks=num_tasks, seed=seed, sample=sample)
+    sums = {way: each.sums for way, each in played.items()}
+    curves = adaptation_curves(sums, control_timestep=family.robot.control_timestep, seed=seed)
     env.close()
+    shift = None
+    if shift_at is not None:
+        timestep = family.robot.control_timestep
+        shift = shift_result(played[POLICY], played["random"], shift_at, control_timestep=timestep)
     return Adaptation(
         **vars(curves.pop(POLICY)),
         family=family.name,
@@ -236,7 +243,7 @@ def evaluate_adaptation(
         episodes=episodes,
         horizon=horizon,
         control_timestep_s=family.robot.control_timestep,
-        tasks=first_tasks,
+        tasks=tasks,
         controls=curves,
-        shift=None if shift_at is None else shift_result(played[POLICY], played["random"], env, at_step=shift_at),
+        shift=shift,
     )

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 RESAMPLES = 2000
+MAX_DRAWN = 2000 * 1024
+"""Values that a bootstrap holds at a time."""
 
 
 class Summary(NamedTuple):
@@ -57,6 +59,7 @@ def bootstrap_interval(values: np.ndarray, seed: int) -> tuple[float, float] | N
         (values,),
         interquartile_mean,
         n_resamples=RESAMPLES,
+        batch=max(1, MAX_DRAWN // len(values)),
         vectorized=True,
         method="percentile",
         rng=np.random.default_rng(seed),

@@ -1,13 +1,13 @@
 """Plays trials, and counts what they return."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from limbshift.agents.actor import MemoryWipe, PolicyActor
+from limbshift.agents.actor import MemoryWipe, PolicyActor, part_of
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.returns import up_to_first_fall
@@ -25,6 +25,34 @@ class TrialRewards(NamedTuple):
     """(N, K, horizon): 0 after the first fall of a slot, whose restarts do not count."""
     falls: np.ndarray
     """(N, K): how often the robot fell, or its simulation diverged."""
+
+
+class TrialSums(NamedTuple):
+    """What is reported of trials, whose number it does not weigh on: a few numbers for each."""
+
+    returns: np.ndarray
+    """(N, K): sums of the rewards that count."""
+    falls: np.ndarray
+    """(N, K)"""
+    curve: np.ndarray
+    """(K, horizon): mean rewards over all trials."""
+
+
+def summed(trials: TrialRewards) -> TrialSums:
+    """Returns what is reported of the trials.
+
+    >>> summed(TrialRewards(np.ones((5, 2, 3)), np.zeros((5, 2)))).returns.tolist()[0]
+    [3.0, 3.0]
+    """
+    return TrialSums(trials.reward.sum(axis=-1), trials.falls, trials.reward.mean(axis=0))
+
+
+def joined(parts: Sequence[TrialSums]) -> TrialSums:
+    """Returns what is reported of all trials of the parts."""
+    returns, falls, curves = zip(*parts, strict=True)
+    weights = [len(part) for part in returns]
+    curve = np.average(curves, axis=0, weights=weights) if len(parts) > 1 else curves[0]
+    return TrialSums(np.concatenate(returns), np.concatenate(falls), curve)
 
 
 def play(env: TrialEnv, act: Act) -> TrialRewards:
@@ -49,13 +77,18 @@ def play(env: TrialEnv, act: Act) -> TrialRewards:
     return TrialRewards(counted.permute(2, 0, 1).cpu().numpy(), falls.T.cpu().numpy())
 
 
-def random_actor(env: TrialEnv, seed: int) -> Act:
-    """Returns a way to act: actions drawn evenly over the robot's range."""
+def random_actor(env: TrialEnv, seed: int, rows: tuple[int, int] | None = None) -> Act:
+    """Returns a way to act: actions drawn evenly over the robot's range.
+
+    rows: of how many robots' actions theirs are a part, (first, all): part by part they act as all at once do.
+    """
+    first, total = rows or (0, env.num_envs)
     num_actions = env.task_env.action_dim
     generator = torch.Generator().manual_seed(seed)
 
     def act(obs: Tensor) -> Tensor:
-        share = torch.rand(len(obs), num_actions, generator=generator)  # drawn on the CPU: the same on every device
+        share = torch.rand(total, num_actions, generator=generator)  # drawn on the CPU: the same on every device
+        share = part_of(share, first, len(obs))
         return 2 * share.to(env.task_env.device, env.task_env.physics.dtype) - 1
 
     return act
@@ -67,22 +100,55 @@ def tasks_of(env: TrialEnv) -> list[dict[str, float]]:
     return [{name: float(value[i]) for name, value in values.items()} for i in range(env.num_envs)]
 
 
+class Played(NamedTuple):
+    """All trials of one way to act."""
+
+    sums: TrialSums
+    tasks: list[dict[str, float]]
+    """That they ended on."""
+
+
+def play_all(env: TrialEnv, make_act: Callable[[tuple[int, int]], Act], *, num_tasks: int, seed: int) -> Played:
+    """Plays the first tasks of a seed, as many at a time as the env has simulations.
+
+    make_act: called with (first task, all tasks) before each part.
+    """
+    env.task_env.seed(seed)
+    parts, tasks = list[TrialSums](), list[dict[str, float]]()
+    for first in range(0, num_tasks, env.num_envs):
+        trials = play(env, make_act((first, num_tasks)))
+        count = min(env.num_envs, num_tasks - first)
+        parts.append(summed(TrialRewards(trials.reward[:count], trials.falls[:count])))
+        tasks += tasks_of(env)[:count]
+    return Played(joined(parts), tasks)
+
+
 def play_each_way(
-    policy: RecurrentActorCritic, env: TrialEnv, *, seed: int, sample: bool = False
-) -> dict[str, TrialRewards]:
+    policy: RecurrentActorCritic, env: TrialEnv, *, num_tasks: int, seed: int, sample: bool = False
+) -> dict[str, Played]:
     """Plays the tasks of a seed by the policy and by its controls; all meet the same tasks and initial states."""
 
-    def played(act: Act) -> TrialRewards:
-        env.task_env.seed(seed)
-        return play(env, act)
+    def remembering(wipe: MemoryWipe) -> Played:
+        # One generator a part: each draws what all would, and takes its own.
+        def make_act(rows: tuple[int, int]) -> Act:
+            generator = torch.Generator(policy.log_std.device).manual_seed(seed) if sample else None
+            return PolicyActor(policy, env.num_envs, wipe, generator=generator, rows=rows)
 
-    def remembering(wipe: MemoryWipe) -> Act:
-        generator = torch.Generator(policy.log_std.device).manual_seed(seed) if sample else None
-        return PolicyActor(policy, env.num_envs, wipe, generator=generator)
+        return play_all(env, make_act, num_tasks=num_tasks, seed=seed)
 
     return {
-        "memory_off": played(remembering(MemoryWipe.EACH_STEP)),
-        "memory_wiped_each_episode": played(remembering(MemoryWipe.EACH_EPISODE)),
-        "random": played(random_actor(env, seed)),
-        POLICY: played(remembering(MemoryWipe.NEVER)),
+        "memory_off": remembering(MemoryWipe.EACH_STEP),
+        "memory_wiped_each_episode": remembering(MemoryWipe.EACH_EPISODE),
+        "random": play_all(env, lambda rows: random_actor(env, seed, rows), num_tasks=num_tasks, seed=seed),
+        POLICY: remembering(MemoryWipe.NEVER),
     }
+
+
+def first_tasks(env: TrialEnv, num_tasks: int, seed: int) -> list[dict[str, float]]:
+    """Returns the first tasks of a seed."""
+    env.task_env.seed(seed)
+    tasks = list[dict[str, float]]()
+    while len(tasks) < num_tasks:
+        env.task_env.begin_tasks(env.task_env.all_envs)
+        tasks += tasks_of(env)
+    return tasks[:num_tasks]

@@ -41,16 +41,20 @@ class Collector:
         noise = torch.randn(storage.action.shape, generator=self.generator, device=storage.action.device)
         noise *= policy.log_std.exp()
         state = policy.initial_state(self.env.num_envs)
+        diverged = []
         storage.begin(self.env.reset())
         for t in range(storage.num_steps):
             storage.features[t], state = policy.step(storage.obs[t], state)
             storage.action[t] = policy.actions(storage.features[t]).mean + noise[t]
             action = self._to_env(storage.action[t])
             stopwatch.mark()
-            storage.write(t, self.env.step(action))
+            step = self.env.step(action)
+            storage.write(t, step)
+            diverged.append(step.diverged)
             stopwatch.mark()
         storage.features[-1], _ = policy.step(storage.obs[-1], state)
         storage.log_prob = policy.actions(storage.features[:-1]).log_prob(storage.action)
         storage.value = policy.values(storage.features)
+        storage.diverged = torch.stack(diverged).to(storage.value.device)
         stopwatch.mark()
         return storage

@@ -40,11 +40,13 @@ class Losses(NamedTuple):
 
 
 class Update(NamedTuple):
-    """Means over an update's minibatches: scalars on the policy's device."""
+    """Means over an update's minibatches, unless said otherwise: scalars on the policy's device."""
 
     losses: Losses
     grad_norm: Tensor
     """Of all parameters' gradients, before it is clipped."""
+    skipped: Tensor
+    """How many minibatches were passed over, since their gradients were not finite."""
 
 
 def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_coef: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,7 +87,8 @@ def ppo_loss(policy: RecurrentActorCritic, task_head: TaskHead, batch: Minibatch
 def minibatches(storage: RolloutStorage, num_minibatches: int, generator: torch.Generator) -> Iterator[Minibatch]:
     """Yields the storage's trials in random order, split over trials and never over time."""
     advantage = storage.advantage
-    normalised = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    spread = advantage.std(correction=min(1, advantage.numel() - 1))  # of a single one it is zero
+    normalised = (advantage - advantage.mean()) / (spread + 1e-8)
     order = torch.randperm(storage.num_envs, generator=generator, device=advantage.device)
     whole = (storage.obs[:-1], storage.action, storage.log_prob, normalised, storage.value_target, storage.task)
     for chosen in order.chunk(num_minibatches):
@@ -129,10 +132,10 @@ class PPO:
         self.config = config
         self.generator = generator
         """On the policy's device: the order of trials."""
-        # A fused step reads nothing back from a GPU; other devices than these two have none.
-        fused = device.type in ("cpu", "cuda")
         self.parameters = [*policy.parameters(), *self.task_head.parameters()]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=fused)
+        # A fused step reads nothing back from a GPU, and can be told to skip; other devices than these two have none.
+        self._fused = device.type in ("cpu", "cuda")
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=self._fused)
 
     @property
     def learning_rate(self) -> float:
@@ -151,6 +154,14 @@ class PPO:
                 self.optimizer.zero_grad()
                 losses.total.backward()
                 norms.append(nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm))
-                self.optimizer.step()
+                self._step_if_finite(norms[-1])
                 history.append(torch.stack(losses).detach())
-        return Update(Losses(*torch.stack(history).mean(dim=0)), torch.stack(norms).mean())
+        grad_norm = torch.stack(norms)
+        skipped = (~grad_norm.isfinite()).sum()
+        return Update(Losses(*torch.stack(history).mean(dim=0)), grad_norm.mean(), skipped)
+
+    def _step_if_finite(self, grad_norm: Tensor) -> None:
+        """Takes the optimiser's step; where the gradients are not finite, nothing changes. The host does not wait."""
+        if self._fused:  # by this attribute the step is told so, as `torch.amp.GradScaler` tells it
+            self.optimizer.found_inf = (~grad_norm.isfinite()).to(grad_norm.dtype)  # type: ignore[attr-defined]
+        self.optimizer.step()

@@ -49,6 +49,8 @@ class RolloutStorage:
         self.reward = zeros(num_steps)
         """As the env gave it."""
         self.terminated = zeros(num_steps).bool()
+        self.diverged = torch.zeros_like(self.terminated)
+        """Where terminated by a simulation that blew up."""
         self.advantage = zeros(num_steps)
         """Of scaled rewards, as are the value targets; see `estimate_advantages`."""
         self.value_target = zeros(num_steps)

@@ -1,5 +1,6 @@
 """Meta-training, iteration by iteration: RL² with PPO."""
 
+import copy
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.returns import up_to_first_fall
 from limbshift.meta.rl2.advantages import RewardScaler, explained_variance
@@ -18,7 +20,29 @@ from limbshift.meta.rl2.collector import Collector
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.ppo import PPO, Losses, Update
 from limbshift.meta.rl2.storage import RolloutStorage
+from limbshift.meta.rl2.trainer_state import (
+    GENERATOR_BYTES,
+    check_generator,
+    check_like,
+    check_not_negative,
+    check_optimizer,
+    check_task_index,
+)
 from limbshift.meta.threads import torch_threads
+
+MAX_SKIPS = 3
+"""After so many iterations in a row that passed over minibatches, training stops."""
+EXPERIENCE = ("obs", "task", "value", "action", "log_prob", "reward", "terminated")
+"""What of a storage the learner reads."""
+
+
+class GradientError(RunFailure):
+    """Gradients that are not finite, again and again: the policy no longer learns."""
+
+    def __init__(self, message: str, batch: dict[str, Any]) -> None:
+        """batch: what `Trainer.learn_again` takes."""
+        super().__init__(message)
+        self.batch = batch
 
 
 class Progress(NamedTuple):
@@ -50,6 +74,10 @@ class Iteration:
     """The same with what the restarts after a fall earned."""
     terminations: float
     """Falls and divergences per episode."""
+    divergences: int
+    """Simulations that blew up, in all trials together."""
+    skipped: int
+    """Minibatches that were passed over, since their gradients were not finite."""
     action_std: float
     env_seconds: float
     """Physics, observations and rewards."""
@@ -83,6 +111,8 @@ class Trainer:
         self.progress = Progress()
         self.annealed = 0.0
         """The largest share of a budget that was spent: the schedules' position, which never goes back."""
+        self._skips = 0
+        """Iterations in a row, up to the last, that passed over minibatches."""
 
     def iterate(self, spent: float) -> Iteration:
         """Runs one iteration; `spent` is the share of the budget that is gone."""
@@ -90,12 +120,23 @@ class Trainer:
         with torch_threads(1):  # idle OpenMP threads spin for a while, and would take the cores from the simulator's
             storage = self.collector.collect()
         self.annealed = max(self.annealed, spent)
+        # Where two updates were at fault the third is kept with what goes before it, so that it can be repeated.
+        before = copy.deepcopy(self.state_dict()) if self._skips == MAX_SKIPS - 1 else None
         update = self.learn(storage, self.annealed)
         iteration = self._read(storage, update, start)
+        self._count_skips(iteration, before)
         steps, seconds, iterations = self.progress
         self.progress = Progress(steps + storage.reward.numel(), seconds + iteration.seconds, iterations + 1)
         self.env.task_env.physics.check()
         return iteration
+
+    def learn_again(self, batch: dict[str, Any]) -> Update | None:
+        """Repeats the update that a GradientError was raised for, bit for bit on the same machine."""
+        self._take(batch["before"])
+        storage = self.collector.storage
+        for name in EXPERIENCE:
+            getattr(storage, name).copy_(batch["experience"][name])
+        return self.learn(storage, self.annealed)
 
     def learn(self, storage: RolloutStorage, spent: float) -> Update | None:
         """Improves the policy by these trials; the first iteration only fills the normalisers."""
@@ -111,6 +152,9 @@ class Trainer:
         reward, terminated = storage.reward.view(slots), storage.terminated.view(slots)
         empty = reward.new_empty(0)
         figures = {
+            "sound": reward.isfinite().all(),
+            "divergences": storage.diverged.sum(),
+            "skipped": update.skipped if update else reward.new_zeros(()),
             "losses": torch.stack(update.losses) if update else empty,
             "grad_norm": update.grad_norm if update else empty,
             "explained_variance": explained_variance(storage.value[:-1], storage.value_target),
@@ -121,6 +165,8 @@ class Trainer:
             "action_std": self.policy.log_std.detach().exp().mean(),
         }
         read = read_together(figures)
+        if not read["sound"][0]:
+            self.env.task_env.check_rewards(storage.reward)
         laps = self.collector.stopwatch.laps()
         env_seconds, policy_seconds = sum(laps[1::2]), sum(laps[::2])
         return Iteration(
@@ -132,6 +178,8 @@ class Trainer:
             episode_returns=read["episode_returns"],
             returns_with_restarts=read["returns_with_restarts"],
             terminations=read["terminations"][0],
+            divergences=int(read["divergences"][0]),
+            skipped=int(read["skipped"][0]),
             action_std=read["action_std"][0],
             env_seconds=env_seconds,
             policy_seconds=policy_seconds,
@@ -152,16 +200,57 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on where `state_dict` was taken."""
+        """Goes on where `state_dict` was taken; raises InputError for a state that this trainer cannot go on from."""
+        self.check(state)
+        self._take(state)
+
+    def check(self, state: dict[str, Any]) -> None:
+        """Raises InputError unless all of a state fits this trainer, and is what a training can have come to."""
+        own = self.state_dict()
+        state = {"annealed": 0.0, **state}  # checkpoints of the first release hold none
+        checked_apart = {"optimizer", "generator"}
+        check_like({**state, **dict.fromkeys(checked_apart & state.keys(), 0)}, {
+            **own, **dict.fromkeys(checked_apart, 0)
+        }, "state")  # fmt: skip
+        progress = Progress(*state["progress"])
+        if progress.steps != progress.iterations * self.collector.storage.reward.numel():
+            raise InputError(
+                f"progress is of {progress.steps:,} steps in {progress.iterations:,} iterations,"
+                f" expected {self.collector.storage.reward.numel():,} in each"
+            )
+        check_optimizer(state["optimizer"], self.ppo.optimizer, begun=progress.iterations > 1)
+        check_generator(state["generator"], self.generator.device)
+        check_task_index(state["task_index"].cpu())
+        for name in ("count", "var"):
+            check_not_negative(state["policy"][f"normaliser.{name}"], f"policy.normaliser.{name}")
+        check_not_negative(state["scaler"]["moments"][1], "scaler.moments[1]")
+
+    def _take(self, state: dict[str, Any]) -> None:
         self.policy.load_state_dict(state["policy"])
         self.ppo.task_head.load_state_dict(state["task_head"])
-        self.ppo.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
+        own = self.ppo.optimizer.state_dict()["param_groups"][0]
+        group = {**own, "lr": state["optimizer"]["param_groups"][0]["lr"]}
+        moments = copy.deepcopy(state["optimizer"]["state"])  # which the optimiser would take for its own
+        self.ppo.optimizer.load_state_dict({"state": moments, "param_groups": [group]})
         self.scaler.count = state["scaler"]["count"]
         self.scaler.moments.copy_(state["scaler"]["moments"])
         self.env.task_env.task_index.copy_(state["task_index"])
         self.progress = Progress(*state["progress"])
-        self.annealed = state.get("annealed", 0.0)  # checkpoints of the first release hold none
+        self.annealed = state.get("annealed", 0.0)
+        if len(state["generator"]) == GENERATOR_BYTES[self.generator.device.type]:
+            self.generator.set_state(state["generator"])
+        else:  # saved on another kind of device, whose generators are not this one's
+            self.generator.manual_seed(self.generator.initial_seed() + self.progress.steps)
+
+    def _count_skips(self, iteration: Iteration, before: dict[str, Any] | None) -> None:
+        self._skips = self._skips + 1 if iteration.skipped else 0
+        if before is not None and iteration.skipped:
+            storage = self.collector.storage
+            experience = {name: getattr(storage, name).clone() for name in EXPERIENCE}
+            raise GradientError(
+                f"gradients were not finite in {MAX_SKIPS} iterations in a row, expected finite ones",
+                {"before": before, "experience": experience},
+            )
 
 
 def read_together(figures: Mapping[str, Tensor]) -> dict[str, list[float]]:

@@ -16,10 +16,9 @@ from safetensors.torch import save_file
 from limbshift.agents import RecurrentCell
 from limbshift.agents.actor import MemoryWipe, PolicyActor
 from limbshift.agents.controller import Controller, ControllerCard
-from limbshift.agents.errors import ControllerError
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import ControllerError, InputError
 from limbshift.envs.trial_env import TrialEnv
 
 CARD = ControllerCard("HalfCheetahLimbs", "default", episodes_per_trial=2, horizon=4)

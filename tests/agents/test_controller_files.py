@@ -13,8 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from limbshift.agents.controller import Controller
-from limbshift.agents.errors import ControllerError
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import ControllerError, InputError
 from tests.agents.test_controller import make_controller
 
 Tensors = dict[str, torch.Tensor]

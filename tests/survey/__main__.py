@@ -1,4 +1,4 @@
-"""Surveys all robots, two at a time, and writes docs/own-robots.md; it goes on where it was: `python -m tests.survey`."""
+"""Surveys all robots, two at a time, and writes docs/own-robots.md; what was surveyed is kept in .cache/survey."""
 
 import json
 import subprocess

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import limbshift
-from limbshift.agents.errors import ControllerError
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import ControllerError
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.runs.controllers import SHIPPED, check_family, load_controller, shipped_names
 

@@ -114,7 +114,7 @@ def single_warning(caplog: pytest.LogCaptureFixture) -> str:
 
 def train_a_little(run_dir: Path, mode: WandbMode, resume: bool = False) -> None:
     """Logs what a training would, at 100 and 200 steps, and closes."""
-    logger = make_logger(run_dir, mode, {"seed": 1}, name="a run", resume=resume)
+    logger = make_logger(run_dir, mode, {"seed": 1}, name="a run", resume_at=200 if resume else None)
     logger.log(METRICS, 100)
     logger.log(METRICS, 200)
     logger.close()
@@ -147,7 +147,7 @@ def test_resume_drops_the_half_written_line_and_appends(tmp_path: Path) -> None:
     path = tmp_path / METRICS_FILE
     path.write_text('{"step": 1, "loss": 3.0}\n{"step": 2, "lo')
     assert read_metrics(path) == [{"step": 1, "loss": 3.0}]
-    logger = make_logger(tmp_path, "disabled", {}, name="a run", resume=True)
+    logger = make_logger(tmp_path, "disabled", {}, name="a run", resume_at=1)
     logger.log({"loss": 2.0}, 2)
     logger.close()
     assert path.read_text() == '{"step": 1, "loss": 3.0}\n{"step": 2, "loss": 2.0}\n'

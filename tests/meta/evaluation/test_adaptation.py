@@ -17,7 +17,7 @@ from limbshift.meta.evaluation.adaptation import (
     shift_costs,
 )
 from limbshift.meta.evaluation.statistics import bootstrap_interval, interquartile_mean, summarise, worst_decile
-from limbshift.meta.evaluation.trials import TrialRewards, play
+from limbshift.meta.evaluation.trials import TrialRewards, TrialSums, play, summed
 from tests.envs.sled import Sledding
 
 
@@ -49,10 +49,10 @@ def test_a_summary_for_each_episode() -> None:
     assert (second.iqm, second.mean, second.worst10) == (25.0, 25.0, 10.0)
 
 
-def played(*episodes: list[float]) -> TrialRewards:
+def played(*episodes: list[float]) -> TrialSums:
     """Two identical trials with these rewards."""
     reward = np.array([episodes, episodes], dtype=float)
-    return TrialRewards(reward, np.zeros(reward.shape[:2], dtype=int))
+    return summed(TrialRewards(reward, np.zeros(reward.shape[:2], dtype=int)))
 
 
 RANDOM = played([0.0] * 60, [0.0] * 60)
@@ -96,7 +96,9 @@ def test_short_episodes_use_a_shorter_window() -> None:
 def time_of(last: list[float], *, random: list[float], memory_off: list[float]) -> float | None:
     """Of trials whose 20 steps earn these each, on a robot of 0.05 s a step."""
     trials, *floors = (
-        TrialRewards(np.tile(np.array(rewards)[:, None, None], (1, 2, 20)), np.zeros((len(rewards), 2), dtype=int))
+        summed(
+            TrialRewards(np.tile(np.array(rewards)[:, None, None], (1, 2, 20)), np.zeros((len(rewards), 2), dtype=int))
+        )
         for rewards in (last, random, memory_off)
     )
     return adaptation_curve(
@@ -171,6 +173,36 @@ def test_an_evaluation_is_paired_and_repeatable() -> None:
     np.testing.assert_allclose(fewer.returns, result.returns[:3], rtol=1e-5)
     assert len(result.controls["memory_off"].returns) == 6
     assert len({tuple(task.values()) for task in result.tasks}) == 6
+
+
+@pytest.mark.parametrize("sample", [False, True])
+def test_an_evaluation_in_parts_is_that_of_all_at_once(sample: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 7 tasks 3, 3 and 1: tasks, initial states, random actions and noise are those of their numbers."""
+    torch.manual_seed(0)
+    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8))
+    evaluate = partial(
+        evaluate_adaptation,
+        policy,
+        make_family("HalfCheetahLimbs"),
+        "heldout",
+        num_tasks=7,
+        episodes=2,
+        horizon=6,
+        seed=1,
+        sample=sample,
+        shift_at=8,
+    )
+    whole = evaluate()
+    monkeypatch.setattr("limbshift.meta.evaluation.adaptation.MAX_AT_ONCE", 3)
+    parts = evaluate()
+    assert parts.tasks == whole.tasks
+    assert whole.shift
+    assert parts.shift
+    assert parts.shift.tasks == whole.shift.tasks
+    for one, other in zip((parts, *parts.controls.values()), (whole, *whole.controls.values()), strict=True):
+        np.testing.assert_allclose(one.returns, other.returns, rtol=1e-5)
+        np.testing.assert_allclose(one.mean_reward_per_step, other.mean_reward_per_step, rtol=1e-4, atol=1e-6)
+        assert one.falls == other.falls
 
 
 # Of 20 steps in a row from step s after the change, 10 - s earn -0.2 and the rest 2: 0.9 at worst. With random actions

@@ -9,7 +9,7 @@ import torch
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import InputError, RewardError
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.runs.directory import RunError, open_run
 from limbshift.meta.checkpoint import load_checkpoint, save_checkpoint
@@ -121,6 +121,16 @@ def test_returns_by_hand() -> None:
     assert iteration.episode_returns == [6.5, 26.0]
     assert iteration.returns_with_restarts == [16.5, 66.0]
     assert iteration.terminations == 0.5
+
+
+def test_a_reward_that_is_no_number_is_told_where_an_iteration_is_read() -> None:
+    """As on a GPU, whose steps nobody looks at."""
+    trainer = make_trainer()
+    storage = trainer.collector.collect()
+    storage.reward[3, 1] = float("nan")
+    mass = trainer.env.task_env.task["torso_mass"][1]
+    with pytest.raises(RewardError, match=rf"HalfCheetahLimbsDir.* a term is nan.* torso_mass {mass:.4g}, "):
+        trainer._read(storage, None, 0.0)
 
 
 def test_an_iteration_tells_how_it_learned() -> None:

@@ -1,0 +1,136 @@
+"""A trial whose simulation blew up, kept so that it can be played again."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from limbshift.agents.atomic_write import replacing
+from limbshift.agents.controller import ControllerCard
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics.engine import CPU, Engine
+from limbshift.envs.trial_env import TrialEnv
+
+FORMAT = "limbshift-diverged-1"
+STATES = ("qpos", "qvel", "act", "ctrl")
+
+
+class DumpError(InputError):
+    """A file that holds no diverged trial."""
+
+
+@dataclass(frozen=True)
+class DivergedTrial:
+    """A trial up to the step in which its simulation diverged: the same actions lead there again.
+
+    Task i and its initial states depend on i and the seed alone, so that one simulation repeats what one of many did:
+    on the CPU bit for bit.
+    """
+
+    card: ControllerCard
+    """What was being trained."""
+    task_index: int
+    train_tasks: int | None
+    shift_probability: float
+    task: dict[str, float]
+    """At the last step."""
+    actions: Tensor
+    """(t, A) float32, as the policy gave them; the last is that of the step that diverged."""
+    state: dict[str, Tensor]
+    """qpos, qvel, act and ctrl before the last step, by name."""
+    model_fields: dict[str, Tensor]
+    """What the task made of the robot, by the name of the model field."""
+
+    def env(self, family: TaskFamily, engine: Engine = CPU) -> TrialEnv:
+        """Returns an env of one simulation, whose next trial is this one."""
+        env = _env(family.with_train_tasks(self.train_tasks), self.card, self.shift_probability, engine=engine)
+        env.task_env.task_index.fill_(self.task_index - 1)
+        return env
+
+    def save(self, path: Path) -> None:
+        """Writes a .safetensors file."""
+        tensors = {"actions": self.actions}
+        tensors |= {f"state.{name}": value for name, value in self.state.items()}
+        tensors |= {f"model.{name}": value for name, value in self.model_fields.items()}
+        about = {name: getattr(self, name) for name in ("task_index", "train_tasks", "shift_probability", "task")}
+        metadata = {"format": FORMAT, "about": json.dumps({**about, "card": asdict(self.card)})}
+        with replacing(path) as temporary:
+            temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
+
+    @classmethod
+    def load(cls, path: Path) -> "DivergedTrial":
+        """Reads such a file; DumpError says what is wrong with it."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != FORMAT:
+                    raise DumpError(f"{path} is {metadata.get('format', 'a file without a format')}, expected {FORMAT}")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            about: dict[str, Any] = json.loads(metadata["about"])
+            parts = {
+                kind: {name.removeprefix(kind): value for name, value in tensors.items() if name.startswith(kind)}
+                for kind in ("state.", "model.")
+            }
+            return cls(
+                **{**about, "card": ControllerCard(**about["card"])},
+                actions=tensors["actions"],
+                state=parts["state."],
+                model_fields=parts["model."],
+            )
+        except (SafetensorError, OSError) as error:
+            raise DumpError(f"{path} cannot be read: {error}, expected a diverged trial") from error
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, DumpError):
+                raise
+            raise DumpError(f"{path} does not hold what {FORMAT} asks for: {error}") from error
+
+
+def trace_back(
+    family: TaskFamily,
+    card: ControllerCard,
+    actions: Tensor,
+    *,
+    task_index: int,
+    train_tasks: int | None = None,
+    shift_probability: float = 0.0,
+    engine: Engine = CPU,
+) -> DivergedTrial:
+    """Returns the trial on a training task in which (t, A) actions led to a divergence, found by playing it again.
+
+    family: with the tasks that it is trained on. Nothing needs to be recorded while a training runs.
+    """
+    env = _env(family, card, shift_probability, engine=engine)
+    env.task_env.task_index.fill_(task_index - 1)
+    env.reset()
+    for action in actions[:-1]:
+        env.step(action.unsqueeze(0).to(env.task_env.device))
+    physics = env.task_env.physics
+    trial = DivergedTrial(
+        card,
+        task_index,
+        train_tasks,
+        shift_probability,
+        {name: float(value[0]) for name, value in env.task_env.task.items()},
+        actions.cpu(),
+        {name: physics.state(name)[0].cpu().clone() for name in STATES},
+        {name: physics.model_field(name)[0].cpu().clone() for name in family.model_fields},
+    )
+    env.close()
+    return trial
+
+
+def _env(family: TaskFamily, card: ControllerCard, shift_probability: float, *, engine: Engine) -> TrialEnv:
+    return TrialEnv(
+        family,
+        1,
+        card.episodes_per_trial,
+        horizon=card.horizon,
+        seed=card.seed,
+        shift_probability=shift_probability,
+        engine=engine,
+    )
