@@ -145,6 +145,8 @@ def test_a_rule_in_python(tmp_path: Path) -> None:
     assert robot.fall_rule == FallRule(None, 45.0)
     with pytest.raises(InputError, match="fall_height and fall_tilt are for robots of one's own"):
         train("HalfCheetahDir", fall_tilt=45, run_dir=tmp_path / "other", **TINY)
+    with pytest.raises(InputError, match="fall_height and fall_tilt are for robots of one's own"):
+        train(MjcfFamily("Limbs", robot), fall_tilt=45, run_dir=tmp_path / "other", **TINY)
 
 
 def test_what_is_left_out_is_told(tmp_path: Path) -> None:
