@@ -47,7 +47,7 @@ class MjcfFamily(TaskFamily):
         if not self.parameters:
             raise FamilyError(
                 f"{kind} can change none of the actuators of robot {robot.name} ({', '.join(self.left_out)}),"
-                f" expected another of {', '.join(KINDS)}"
+                f" expected one of {', '.join(other for other in KINDS if other != kind)}"
             )
         super().__init__()
 

@@ -93,7 +93,10 @@ def _bytes(text: str) -> float:
 
 
 def check_compiled_size(model: mujoco.MjModel) -> None:
-    """Raises SizeError where a model or one simulation of it takes too much memory."""
-    size = max(mujoco.mj_sizeModel(model), model.narena + model.nbuffer)
+    """Raises SizeError where a model or the state of one simulation takes too much memory.
+
+    Room to compute in does not count: what is not used of it is not taken.
+    """
+    size = max(mujoco.mj_sizeModel(model), model.nbuffer)
     if size > MAX_BYTES:
         raise SizeError(f"the model takes {size / 2**30:.1f} GiB, expected at most {MAX_BYTES / 2**30:.0f}")

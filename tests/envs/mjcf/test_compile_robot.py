@@ -139,6 +139,12 @@ def test_what_would_take_all_memory_is_refused_unread(
         MjcfRobot.load(tmp_path / "robot.zip", "robot")
 
 
+def test_a_model_that_has_become_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limbshift.envs.mjcf.size_limits.MAX_BYTES", 10_000)
+    with pytest.raises(InputError, match=r"is too large: the model takes 0\.0 GiB, expected at most 0$"):
+        written(tmp_path, text(top=FLAT.replace("8", "64").format("skin")))
+
+
 def test_what_is_large_and_no_more_is_compiled(tmp_path: Path) -> None:
     written(tmp_path, text(top='<size nuserdata="1000" memory="20M" nuser_body="3"/>'))
 
