@@ -94,9 +94,8 @@ class MjcfRobot(Robot):
     def _set_fall_rule(self, data: mujoco.MjData, height: FallLimit, tilt: FallLimit) -> None:
         """Decides when the robot has fallen, from how it stands at the start."""
         if not self.travels:
-            given = [(name, limit) for name, limit in (("fall_height", height), ("fall_tilt", tilt)) if limit]
-            for name, limit in given:
-                if limit != "none":
+            for name, limit in (("fall_height", height), ("fall_tilt", tilt)):
+                if limit not in (None, "none"):
                     raise InputError(f"{name} is {limit}, expected none: {self.name} does not travel, and cannot fall")
             self.fall_rule = FallRule(None, None)
             return

@@ -153,7 +153,7 @@ def run_training(
     config: complete; that of a run to resume is what `resumed_config` returns.
     """
     console = console or Console()
-    if not config.robot and (config.fall_height or config.fall_tilt):
+    if not config.robot and (config.fall_height, config.fall_tilt) != (None, None):
         raise InputError("fall_height and fall_tilt are for robots of one's own, expected robot beside them")
     family = family or chosen_family(config)
     if not config.resume:
