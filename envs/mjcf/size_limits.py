@@ -1,8 +1,9 @@
 """Bounds on what an MJCF file may ask for: MuJoCo would take all memory, or hours, before it says no."""
 
 import math
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -40,8 +41,8 @@ class SizeError(InputError):
     """A model that is too large to be compiled."""
 
 
-def check_written_sizes(text: bytes, folder: Path | None = None, depth: int = 0) -> None:
-    """Raises SizeError where an MJCF file asks for too much, by itself or by what it includes from the folder.
+def check_written_sizes(text: bytes, folders: Sequence[Path] = (), depth: int = 0) -> None:
+    """Raises SizeError where an MJCF file asks for too much, by itself or by what it includes from the folders.
 
     What cannot be read is left to MuJoCo, which says what is wrong with it; so are files that include themselves.
 
@@ -56,10 +57,10 @@ def check_written_sizes(text: bytes, folder: Path | None = None, depth: int = 0)
     except ElementTree.ParseError:
         return
     if depth < MAX_DEPTH:
-        _check(root, folder, copies=1, depth=depth)
+        _check(root, folders, copies=1.0, depth=depth)
 
 
-def _check(element: ElementTree.Element, folder: Path | None, *, copies: int, depth: int) -> None:
+def _check(element: ElementTree.Element, folders: Sequence[Path], *, copies: float, depth: int) -> None:
     for (tag, attributes), largest in _LARGEST.items():
         if element.tag == tag:
             numbers = [number for name in attributes for number in _numbers(element.get(name, ""))]
@@ -69,13 +70,15 @@ def _check(element: ElementTree.Element, folder: Path | None, *, copies: int, de
     if element.tag == "size" and _bytes(memory := element.get("memory", "")) > MAX_BYTES:
         raise SizeError(f"memory of size is {memory}, expected at most {MAX_BYTES // 2**30}G")
     if element.tag == "replicate":
-        copies *= max(1, int(math.prod(_numbers(element.get("count", "1")))))
+        copies *= max(1.0, math.prod(_numbers(element.get("count", "1"))))
         if copies > MAX_COPIES:
-            raise SizeError(f"count of replicate makes {copies} copies, expected at most {MAX_COPIES}")
-    if element.tag == "include" and folder and (path := folder / element.get("file", "")).is_file():
-        check_written_sizes(path.read_bytes(), path.parent, depth + 1)
+            raise SizeError(f"count of replicate makes {copies:.0f} copies, expected at most {MAX_COPIES}")
+    if element.tag == "include":
+        paths = [folder / element.get("file", "") for folder in folders]
+        for path in [path for path in paths if os.access(path, os.R_OK) and path.is_file()][:1]:
+            check_written_sizes(path.read_bytes(), (*folders[:1], path.parent), depth + 1)
     for child in element:
-        _check(child, folder, copies=copies, depth=depth)
+        _check(child, folders, copies=copies, depth=depth)
 
 
 def _numbers(text: str) -> list[float]:

@@ -86,7 +86,7 @@ def read_spec(path: Path) -> mujoco.MjSpec:
         raise RobotError(f"robot {path} cannot be read: {error.strerror}, expected an MJCF file") from error
     if not content.strip():
         raise RobotError(f"robot {path} is empty, expected an MJCF file")
-    check_written_sizes(content, path.parent)
+    check_written_sizes(content, [path.parent])
     return mujoco.MjSpec.from_file(str(path))
 
 

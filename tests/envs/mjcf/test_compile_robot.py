@@ -116,6 +116,10 @@ def test_what_cannot_be_computed_is_refused(
             "count of replicate makes 1000000 copies, expected at most 100000",
         ),
         (
+            '<worldbody><replicate count="1e400"><geom size="1"/></replicate></worldbody>',
+            "count of replicate makes inf copies, expected at most 100000",
+        ),
+        (
             '<worldbody><flexcomp name="f" type="grid" count="1000 1000 1000"/></worldbody>',
             "count of flexcomp is 1000 x 1000 x 1000, expected at most 1000000",
         ),
@@ -124,7 +128,10 @@ def test_what_cannot_be_computed_is_refused(
 def test_what_would_take_all_memory_is_refused_unread(
     tmp_path: Path, element: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "part.xml").write_text(f"<mujocoinclude>{element}</mujocoinclude>")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "part.xml").write_text('<mujocoinclude><include file="parts/nested.xml"/></mujocoinclude>')
+    (tmp_path / "parts" / "nested.xml").write_text('<mujocoinclude><include file="beside.xml"/></mujocoinclude>')
+    (tmp_path / "parts" / "beside.xml").write_text(f"<mujocoinclude>{element}</mujocoinclude>")
 
     def read(*_: object, **__: object) -> None:
         raise AssertionError("MuJoCo must not see it")
@@ -151,6 +158,6 @@ def test_what_is_large_and_no_more_is_compiled(tmp_path: Path) -> None:
 
 def test_a_file_that_includes_itself_is_left_to_mujoco(tmp_path: Path) -> None:
     (tmp_path / "robot.xml").write_text('<mujoco><include file="robot.xml"/></mujoco>')
-    check_written_sizes((tmp_path / "robot.xml").read_bytes(), tmp_path)
+    check_written_sizes((tmp_path / "robot.xml").read_bytes(), [tmp_path])
     with pytest.raises(InputError, match="does not compile"):
         MjcfRobot.from_xml(tmp_path / "robot.xml")
