@@ -1,6 +1,5 @@
 """When a robot of the user's own has fallen: too low, or tilted too far, each measured from how it starts."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -40,11 +39,6 @@ class FallRule:
         if rule.height and not stands_on_ground:
             raise InputError(f"fall_height is {height}, expected none: there is no ground under the robot's start")
         return rule
-
-    @property
-    def min_cosine(self) -> float | None:
-        """The cosine of the tilt."""
-        return None if self.tilt is None else math.cos(math.radians(self.tilt))
 
     def __str__(self) -> str:
         low = f"its centre of mass is below {100 * self.height:g} % of its starting height" if self.height else ""

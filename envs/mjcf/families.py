@@ -47,7 +47,7 @@ class MjcfFamily(TaskFamily):
         if not self.parameters:
             raise FamilyError(
                 f"{kind} can change none of the actuators of robot {robot.name} ({', '.join(self.left_out)}),"
-                f" expected another of {', '.join(KINDS)}"
+                f" expected one of {', '.join(other for other in KINDS if other != kind)}"
             )
         super().__init__()
 
@@ -140,12 +140,12 @@ CHANGEABLE = {"Motors": scalable, "Wiring": reversible}
 
 
 def check_stands(family: TaskFamily) -> None:
-    """Raises RobotError where a robot of the user's own has fallen after its first step, whatever it does.
+    """Raises RobotError where the first step of a robot of the user's own ends every episode.
 
     It is tried unmodified, with actions of 0 and with random ones.
     """
     robot = family.robot
-    if not isinstance(robot, MjcfRobot) or not robot.travels:
+    if not isinstance(robot, MjcfRobot):
         return
     env = TaskEnv(family, STANDING_SIMS)
     env.set_tasks([{}] * STANDING_SIMS, env.all_envs)
@@ -154,10 +154,11 @@ def check_stands(family: TaskFamily) -> None:
     action[::2] = 0
     step = env.step(action)
     env.close()
+    if step.diverged.all():
+        raise RobotError(f"robot {robot.name} cannot be simulated: it diverges in its first step, whatever it does")
     if step.terminated.all():
-        reason = "its simulation diverges" if step.diverged.all() else f"it {robot.fall_rule}"
         raise RobotError(
-            f"robot {robot.name} has fallen after its first step, whatever it does ({reason}):"
+            f"robot {robot.name} has fallen after its first step, whatever it does (it {robot.fall_rule}):"
             " expected one that stands at its start, or other limits: fall_height, fall_tilt"
         )
 

@@ -1,8 +1,9 @@
-"""Bounds on what an MJCF file may ask for: MuJoCo would take all memory, or hours, before it says no."""
+"""Bounds on what an MJCF file may ask for: MuJoCo would take all memory, or for ever, before it says no."""
 
 import math
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +17,8 @@ MAX_COPIES = 100_000
 """Of what stands in nested `replicate` elements."""
 MAX_DEPTH = 20
 """Of files that include each other."""
+_TEXT = ("name", "class", "childclass", "file", "model", "comment", "text", "data")
+"""Attributes that hold no numbers."""
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _WITH_USER_DATA = ("body", "jnt", "geom", "site", "cam", "tendon", "actuator", "sensor")
 _LARGEST: Mapping[tuple[str, tuple[str, ...]], int] = {
@@ -37,18 +40,18 @@ _LARGEST: Mapping[tuple[str, tuple[str, ...]], int] = {
 
 
 class SizeError(InputError):
-    """A model that is too large to be compiled."""
+    """A model that is too large to be compiled, or whose numbers are none; the error goes on from the robot's name."""
 
 
-def check_written_sizes(text: bytes, folder: Path | None = None, depth: int = 0) -> None:
-    """Raises SizeError where an MJCF file asks for too much, by itself or by what it includes from the folder.
+def check_written_sizes(text: bytes, folders: Sequence[Path] = (), depth: int = 0) -> None:
+    """Raises SizeError where an MJCF file asks for too much, by itself or by what it includes from the folders.
 
     What cannot be read is left to MuJoCo, which says what is wrong with it; so are files that include themselves.
 
     >>> check_written_sizes(b'<mujoco><size nuserdata="2000000000"/></mujoco>')
     Traceback (most recent call last):
         ...
-    limbshift.envs.mjcf.size_limits.SizeError: nuserdata of size is 2000000000, expected at most 1000000
+    limbshift.envs.mjcf.size_limits.SizeError: is too large: nuserdata of size is 2000000000, expected at most 1000000
     """
     try:
         # Comments that MuJoCo takes may not be XML: those with two hyphens in them.
@@ -56,26 +59,42 @@ def check_written_sizes(text: bytes, folder: Path | None = None, depth: int = 0)
     except ElementTree.ParseError:
         return
     if depth < MAX_DEPTH:
-        _check(root, folder, copies=1, depth=depth)
+        _check(root, folders, copies=1.0, depth=depth)
 
 
-def _check(element: ElementTree.Element, folder: Path | None, *, copies: int, depth: int) -> None:
+def _check(element: ElementTree.Element, folders: Sequence[Path], *, copies: float, depth: int) -> None:
+    _check_numbers(element)
     for (tag, attributes), largest in _LARGEST.items():
         if element.tag == tag:
             numbers = [number for name in attributes for number in _numbers(element.get(name, ""))]
             if numbers and math.prod(numbers) > largest:
                 value = " x ".join(f"{number:.0f}" for number in numbers)
-                raise SizeError(f"{' x '.join(attributes)} of {tag} is {value}, expected at most {largest}")
+                raise SizeError(
+                    f"is too large: {' x '.join(attributes)} of {tag} is {value}, expected at most {largest}"
+                )
     if element.tag == "size" and _bytes(memory := element.get("memory", "")) > MAX_BYTES:
-        raise SizeError(f"memory of size is {memory}, expected at most {MAX_BYTES // 2**30}G")
+        raise SizeError(f"is too large: memory of size is {memory}, expected at most {MAX_BYTES // 2**30}G")
     if element.tag == "replicate":
-        copies *= max(1, int(math.prod(_numbers(element.get("count", "1")))))
+        copies *= max(1.0, math.prod(_numbers(element.get("count", "1"))))
         if copies > MAX_COPIES:
-            raise SizeError(f"count of replicate makes {copies} copies, expected at most {MAX_COPIES}")
-    if element.tag == "include" and folder and (path := folder / element.get("file", "")).is_file():
-        check_written_sizes(path.read_bytes(), path.parent, depth + 1)
+            raise SizeError(
+                f"is too large: count of replicate makes {copies:.0f} copies, expected at most {MAX_COPIES}"
+            )
+    if element.tag == "include":
+        paths = [folder / element.get("file", "") for folder in folders]
+        for path in [path for path in paths if os.access(path, os.R_OK) and path.is_file()][:1]:
+            check_written_sizes(path.read_bytes(), (*folders[:1], path.parent), depth + 1)
     for child in element:
-        _check(child, folder, copies=copies, depth=depth)
+        _check(child, folders, copies=copies, depth=depth)
+
+
+def _check_numbers(element: ElementTree.Element) -> None:
+    """Raises SizeError for numbers that are none or infinite, with which MuJoCo may compute for ever."""
+    for name, value in element.items():
+        for word in value.lower().split() if name not in _TEXT else ():
+            number = word.lstrip("+-")
+            if number == "nan" or (number in ("inf", "infinity") and not name.endswith("range")):
+                raise SizeError(f"has {word} in {name} of {element.tag}, expected a finite number")
 
 
 def _numbers(text: str) -> list[float]:
@@ -93,7 +112,12 @@ def _bytes(text: str) -> float:
 
 
 def check_compiled_size(model: mujoco.MjModel) -> None:
-    """Raises SizeError where a model or one simulation of it takes too much memory."""
-    size = max(mujoco.mj_sizeModel(model), model.narena + model.nbuffer)
+    """Raises SizeError where a model or the state of one simulation takes too much memory.
+
+    Room to compute in does not count: what is not used of it is not taken.
+    """
+    size = max(mujoco.mj_sizeModel(model), model.nbuffer)
     if size > MAX_BYTES:
-        raise SizeError(f"the model takes {size / 2**30:.1f} GiB, expected at most {MAX_BYTES / 2**30:.0f}")
+        raise SizeError(
+            f"is too large: the model takes {size / 2**30:.1f} GiB, expected at most {MAX_BYTES / 2**30:.0f}"
+        )

@@ -84,7 +84,7 @@ class MjcfSource:
 
 def read_spec(path: Path) -> mujoco.MjSpec:
     """Reads an MJCF file; RobotError where there is none, ValueError where MuJoCo cannot read it or it is too large."""
-    check_written_sizes(read_mjcf(path), path.parent)
+    check_written_sizes(read_mjcf(path), [path.parent])
     return mujoco.MjSpec.from_file(str(path))
 
 

@@ -1,6 +1,7 @@
 """Any robot that comes as an MJCF file."""
 
 import json
+import math
 from functools import cached_property
 from pathlib import Path
 
@@ -92,9 +93,8 @@ class MjcfRobot(Robot):
     def _set_fall_rule(self, data: mujoco.MjData, height: FallLimit, tilt: FallLimit) -> None:
         """Decides when the robot has fallen, from how it stands at the start."""
         if not self.travels:
-            given = [(name, limit) for name, limit in (("fall_height", height), ("fall_tilt", tilt)) if limit]
-            for name, limit in given:
-                if limit != "none":
+            for name, limit in (("fall_height", height), ("fall_tilt", tilt)):
+                if limit not in (None, "none"):
                     raise InputError(f"{name} is {limit}, expected none: {self.name} does not travel, and cannot fall")
             self.fall_rule = FallRule(None, None)
             return
@@ -103,10 +103,14 @@ class MjcfRobot(Robot):
         ground = ground_below(model, data, center)
         floating = floats(model, self.mechanism.bodies)
         self.fall_rule = FallRule.of(height, tilt, stands_on_ground=ground is not None, floats=floating)
-        self._center = DeviceArray(data.xmat[root].reshape(3, 3).T @ (center - data.xpos[root]))
-        self._up = DeviceArray(data.xmat[root, 6:])
-        share = self.fall_rule.height
-        self._lowest = None if share is None or ground is None else ground + share * float(center[2] - ground)
+        offset = data.xmat[root].reshape(3, 3).T @ (center - data.xpos[root])
+        self._fall_axes = DeviceArray(np.stack([offset, data.xmat[root, 6:]], axis=1))  # (3, 2) for height and for tilt
+        height_share, max_tilt = self.fall_rule.height, self.fall_rule.tilt
+        self._lowest = self._min_cosine = -math.inf
+        if height_share is not None and ground is not None:
+            self._lowest = ground + height_share * float(center[2] - ground)
+        if max_tilt is not None:
+            self._min_cosine = math.cos(math.radians(max_tilt))
 
     @classmethod
     def from_xml(
@@ -186,13 +190,9 @@ class MjcfRobot(Robot):
         if self.fall_rule == FallRule(None, None):
             return None
         up = physics.computed_field("xmat").flatten(2)[:, self.root, 6:]  # where the world's up is, in the root's frame
-        fallen = torch.zeros_like(up[:, 0], dtype=torch.bool)
-        if self._lowest is not None:
-            height = physics.computed_field("xpos")[:, self.root, 2] + up @ self._center.like(up)
-            fallen |= height < self._lowest
-        if self.fall_rule.min_cosine is not None:
-            fallen |= up @ self._up.like(up) < self.fall_rule.min_cosine
-        return fallen
+        above, cosine = (up @ self._fall_axes.like(up)).unbind(dim=-1)
+        height = physics.computed_field("xpos")[:, self.root, 2] + above
+        return (height < self._lowest) | (cosine < self._min_cosine)
 
     def pose_error(self, physics: Physics) -> Tensor:
         """Returns the (N,) mean distance of the joints from where they start, rad or m."""

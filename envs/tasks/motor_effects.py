@@ -143,10 +143,11 @@ def scalable(model: mujoco.MjModel, actuator: int) -> bool:
 
 
 def reversible(model: mujoco.MjModel, actuator: int) -> bool:
-    """Returns whether an actuator may be wired the wrong way round: muscles only pull, and dampers only brake."""
+    """Returns whether an actuator may be wired the wrong way round: muscles and adhesion only pull, dampers brake."""
     gain, bias = int(model.actuator_gaintype[actuator]), int(model.actuator_biastype[actuator])
     linear = (gain == _FIXED_GAIN and bias != _MUSCLE) or (bias == _AFFINE_BIAS and gain != _MUSCLE)
-    return scalable(model, actuator) and linear
+    adheres = int(model.actuator_trntype[actuator]) == int(mujoco.mjtTrn.mjTRN_BODY)
+    return scalable(model, actuator) and linear and not adheres
 
 
 def _mirror(model: mujoco.MjModel, actuator: int) -> float:

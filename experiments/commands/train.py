@@ -161,6 +161,8 @@ def run_training(
     config: complete; that of a run to resume is what `resumed_config` returns.
     """
     console = console or make_console()
+    if not config.robot and (config.fall_height, config.fall_tilt) != (None, None):
+        raise InputError("fall_height and fall_tilt are for robots of one's own, expected robot beside them")
     family = family or chosen_family(config)
     if not config.resume:
         check_stands(family)
@@ -181,8 +183,6 @@ def run_training(
 
 def chosen_family(config: TrainConfig) -> TaskFamily:
     """Returns the family asked for, of the user's own file or robot where there is one."""
-    if not config.robot and (config.fall_height or config.fall_tilt):
-        raise InputError("fall_height and fall_tilt are for robots of one's own, expected robot beside them")
     if config.family_file:
         if config.robot:
             raise InputError(f"robot is {config.robot}, expected none beside family_file, whose class has its own")

@@ -126,7 +126,7 @@ def test_what_cannot_be_scaled_is_left_out_by_name(tmp_path: Path) -> None:
     assert family.parameters[1].description == "which motor is dead: 0 none, 1 plain"
     both, alone = forces(robot, "Motors", [{}, {"dead_motor": 1}])
     assert (both - alone)[0] == pytest.approx(2.1)  # 3 N m at 0.7
-    with pytest.raises(InputError, match=r"^Motors can change none of the actuators of robot robot \(hip_1\)"):
+    with pytest.raises(InputError, match=r"of robot robot \(hip_1\), expected one of Limbs, Payload, Ground, Wiring$"):
         MjcfFamily("Motors", robot_of(tmp_path, LEFT_OUT["DC motor"]))
 
 
@@ -150,6 +150,13 @@ def test_wiring_reverses_commands(tmp_path: Path, kind: str) -> None:
     assert torch.equal(straight, plain)
 
 
+def test_a_servo_of_a_symmetrical_range_keeps_its_feedback_bit_for_bit(tmp_path: Path) -> None:
+    robot = robot_of(tmp_path, '<position name="it" joint="hip" kp="30.1" kv="2.3" ctrlrange="-.7 .7"/>')
+    physics = simulated(robot, MjcfFamily("Wiring", robot), [{"it_sign": -1}])
+    assert torch.equal(physics.model_field("actuator_biasprm")[0], physics.nominal("actuator_biasprm"))
+    assert torch.equal(physics.model_field("actuator_gainprm")[0], -physics.nominal("actuator_gainprm"))
+
+
 def test_a_servo_of_a_one_sided_range_is_mirrored_in_it(tmp_path: Path) -> None:
     """0.7 of the range 0.2 to 1.0 is mirrored to 0.5: 30 * (0.5 - 0.1) + 2 * 0.7 N m."""
     servo = '<position name="it" joint="hip" kp="30" kv="2" ctrlrange=".2 1"/>'
@@ -161,7 +168,7 @@ def test_a_motor_that_pushes_one_way_is_reversed_with_its_limits(tmp_path: Path)
     assert forces(robot_of(tmp_path, motor), "Wiring", [{"it_sign": -1}, {}])[:, 0].tolist() == [-1.5, 1.5]
 
 
-@pytest.mark.parametrize("kind", ["muscle", "damper"])
+@pytest.mark.parametrize("kind", ["muscle", "damper", "adhesion"])
 def test_what_cannot_be_reversed_is_left_out(tmp_path: Path, kind: str) -> None:
     actuators = KINDS[kind].replace(f"<{kind}", f'<{kind} name="it"') + KINDS["velocity"]
     family = MjcfFamily("Wiring", robot_of(tmp_path, actuators))

@@ -76,14 +76,16 @@ def test_a_plane_is_added_where_no_ground_is(tmp_path: Path, top: str, ground: s
     ("top", "actuators", "message"),
     [
         ('<option timestep="0"/>', MOTOR, "timestep of robot .* is 0 s, expected 2e-05 to 0.1: actions are 0.02 s"),
-        ('<option timestep="nan"/>', MOTOR, "timestep of robot .* is nan s, expected 2e-05 to 0.1"),
+        ('<option timestep="nan"/>', MOTOR, "has nan in timestep of option, expected a finite number"),
+        ('<option timestep="inf"/>', MOTOR, "has inf in timestep of option, expected a finite number"),
         ('<option timestep="1e-300"/>', MOTOR, "timestep of robot .* is 1e-300 s, expected 2e-05 to 0.1"),
         ('<option timestep="1e-9"/>', MOTOR, "timestep of robot .* is 1e-09 s, expected 2e-05 to 0.1"),
         ('<option timestep="-1"/>', MOTOR, "timestep of robot .* is -1 s, expected 2e-05 to 0.1"),
         ('<option timestep="2"/>', MOTOR, "timestep of robot .* is 2 s, expected 2e-05 to 0.1"),
-        ('<option wind="0 nan 0"/>', MOTOR, "robot .* has nan in opt.wind, expected numbers"),
-        ('<default><geom friction="nan"/></default>', MOTOR, "robot .* has nan in geom_friction, expected numbers"),
-        ("", '<motor joint="knee" ctrlrange="nan 1"/>', "has the ctrlrange nan to 1, expected finite numbers"),
+        ('<option wind="0 nan 0"/>', MOTOR, "robot .* has nan in wind of option, expected a finite number"),
+        ('<default><geom friction="nan"/></default>', MOTOR, "has nan in friction of geom, expected a finite"),
+        ("", '<motor joint="knee" ctrlrange="nan 1"/>', "has nan in ctrlrange of motor, expected a finite number"),
+        ("", '<muscle joint="knee" gear="-NaN" ctrlrange="0 1"/>', "has -nan in gear of muscle, expected a finite"),
         ("", '<motor joint="knee" ctrlrange="0 inf"/>', "has the ctrlrange 0 to inf, expected finite numbers"),
         ("", '<motor joint="knee" ctrlrange="1 -1"/>', "has the ctrlrange 1 to -1, expected finite numbers, the lower"),
         ("", '<motor joint="knee" ctrlrange="1 1"/>', "has the ctrlrange 1 to 1, expected finite numbers, the lower"),
@@ -116,6 +118,10 @@ def test_what_cannot_be_computed_is_refused(
             "count of replicate makes 1000000 copies, expected at most 100000",
         ),
         (
+            '<worldbody><replicate count="1e400"><geom size="1"/></replicate></worldbody>',
+            "count of replicate makes inf copies, expected at most 100000",
+        ),
+        (
             '<worldbody><flexcomp name="f" type="grid" count="1000 1000 1000"/></worldbody>',
             "count of flexcomp is 1000 x 1000 x 1000, expected at most 1000000",
         ),
@@ -124,7 +130,10 @@ def test_what_cannot_be_computed_is_refused(
 def test_what_would_take_all_memory_is_refused_unread(
     tmp_path: Path, element: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "part.xml").write_text(f"<mujocoinclude>{element}</mujocoinclude>")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "part.xml").write_text('<mujocoinclude><include file="parts/nested.xml"/></mujocoinclude>')
+    (tmp_path / "parts" / "nested.xml").write_text('<mujocoinclude><include file="beside.xml"/></mujocoinclude>')
+    (tmp_path / "parts" / "beside.xml").write_text(f"<mujocoinclude>{element}</mujocoinclude>")
 
     def read(*_: object, **__: object) -> None:
         raise AssertionError("MuJoCo must not see it")
@@ -139,12 +148,18 @@ def test_what_would_take_all_memory_is_refused_unread(
         MjcfRobot.load(tmp_path / "robot.zip", "robot")
 
 
+def test_a_model_that_has_become_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limbshift.envs.mjcf.size_limits.MAX_BYTES", 10_000)
+    with pytest.raises(InputError, match=r"is too large: the model takes 0\.0 GiB, expected at most 0$"):
+        written(tmp_path, text(top=FLAT.replace("8", "64").format("skin")))
+
+
 def test_what_is_large_and_no_more_is_compiled(tmp_path: Path) -> None:
     written(tmp_path, text(top='<size nuserdata="1000" memory="20M" nuser_body="3"/>'))
 
 
 def test_a_file_that_includes_itself_is_refused(tmp_path: Path) -> None:
     (tmp_path / "robot.xml").write_text('<mujoco><include file="robot.xml"/></mujoco>')
-    check_written_sizes((tmp_path / "robot.xml").read_bytes(), tmp_path)
+    check_written_sizes((tmp_path / "robot.xml").read_bytes(), [tmp_path])
     with pytest.raises(InputError, match="includes itself, or nests too deep"):
         MjcfRobot.from_xml(tmp_path / "robot.xml")

@@ -97,6 +97,10 @@ def test_below_zero_the_ground_that_is_given_is_below_too(tmp_path: Path) -> Non
 def test_a_limit_that_cannot_be_used_is_refused(tmp_path: Path, fall: dict[str, FallLimit], message: str) -> None:
     with pytest.raises(InputError, match=f"^{message}$"):
         written(tmp_path, AT_ITS_FEET, **fall)
+    with pytest.raises(
+        InputError, match=r"^fall_height is 0\.0, expected none: robot does not travel, and cannot fall$"
+    ):
+        written(tmp_path, AT_ITS_FEET.replace("<freejoint/>", ""), fall_height=0.0)
     rooted = AT_ITS_FEET.replace("<freejoint/>", "")
     with pytest.raises(
         InputError, match=r"^fall_tilt is 20\.0, expected none: robot does not travel, and cannot fall$"
@@ -114,6 +118,12 @@ def test_a_robot_that_falls_at_once_is_refused(tmp_path: Path, capsys: pytest.Ca
     assert "robot robot has fallen after its first step, whatever it does (it falls when its centre of mass is" in err
     assert "other limits: fall_height, fall_tilt" in err
     assert not run.exists()
+
+
+def test_a_robot_that_diverges_at_once_is_refused(tmp_path: Path) -> None:
+    heavy = AT_ITS_FEET.replace("<freejoint/>", "").replace("<mujoco>", '<mujoco><option gravity="1e13 0 0"/>')
+    with pytest.raises(InputError, match=r"^robot robot cannot be simulated: it diverges in its first step"):
+        check_stands(MjcfFamily("Limbs", written(tmp_path, heavy)))
 
 
 def test_the_rule_is_told_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,6 +155,8 @@ def test_a_rule_in_python(tmp_path: Path) -> None:
     assert robot.fall_rule == FallRule(None, 45.0)
     with pytest.raises(InputError, match="fall_height and fall_tilt are for robots of one's own"):
         train("HalfCheetahDir", fall_tilt=45, run_dir=tmp_path / "other", **TINY)
+    with pytest.raises(InputError, match="fall_height and fall_tilt are for robots of one's own"):
+        train(MjcfFamily("Limbs", robot), fall_tilt=45, run_dir=tmp_path / "other", **TINY)
 
 
 def test_what_is_left_out_is_told(tmp_path: Path) -> None:

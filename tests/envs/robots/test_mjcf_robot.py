@@ -102,6 +102,22 @@ def test_a_run_goes_on_and_is_evaluated_without_the_original(tmp_path: Path) -> 
         evaluate(moved)
 
 
+def test_a_run_goes_on_with_its_own_robot_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    original, moved, other = (tmp_path / name for name in ("robot.xml", "moved.xml", "other.xml"))
+    original.write_text(CRAWLER)
+    run = train(robot=original, run_dir=tmp_path / "run", **TINY)
+    resumed = ["train", "--resume", "--run-dir", str(run), "--wandb", "disabled", "--steps"]
+    other.write_text(CRAWLER.replace('mass="2"', 'mass="3"'))
+    assert main([*resumed, "50", "--robot", str(other)]) == 2
+    assert f"robot {other} differs from the one that {run} was begun with" in capsys.readouterr().err
+    original.rename(moved)
+    assert main([*resumed, "50", "--robot", str(moved)]) == 0
+    original.write_text(other.read_text())
+    with pytest.raises(InputError, match=f"^robot {original} differs from the one"):
+        train(robot=original, run_dir=run, resume=True, steps=100)
+    assert load_with_family(run)[0].card.steps == 80
+
+
 def test_a_family_that_robots_do_not_have_is_refused(crawler: MjcfRobot) -> None:
     with pytest.raises(InputError, match=r"^a robot of one's own has no family 'Motor': did you mean Motors\?$"):
         MjcfFamily("Motor", crawler)
