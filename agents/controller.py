@@ -9,7 +9,7 @@ from typing import Literal, Self, TypeVar, get_args
 import numpy as np
 import torch
 from pydantic_core import from_json
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from limbshift.agents.actor import PolicyActor
@@ -153,12 +153,15 @@ class Controller:
         return action.to(obs.device) if isinstance(obs, Tensor) else action.cpu().numpy()
 
     def save(self, path: Path) -> None:
-        """Writes a .safetensors file that holds the policy and its card."""
+        """Writes a .safetensors file that holds the policy and its card; ControllerError for weights that are NaN."""
         about = {"spec": asdict(self.policy.spec), "card": asdict(self.card)}
         tensors = {name: tensor.contiguous() for name, tensor in self.policy.state_dict().items()}
         tensors |= {"action_low": self.action_low, "action_high": self.action_high}
+        if unsound := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+            raise ControllerError(f"{unsound[0]} of the controller is not finite, expected finite weights")
+        content = save(tensors, {"format": FORMAT, "about": json.dumps(about)})
         with replacing(path) as temporary:
-            save_file(tensors, temporary, {"format": FORMAT, "about": json.dumps(about)})
+            temporary.write_bytes(content)
 
     @classmethod
     def load(cls, path: Path) -> "Controller":

@@ -84,7 +84,8 @@ class Session:
         self.console = console
         self.trainer = trainer_of(config, family, device)
         weights = sum(tensor.nbytes for tensor in self.trainer.policy.state_dict().values())
-        self.checkpoints = Checkpoints(run / CHECKPOINT, settings_hash(config), max_bytes=8 * weights + 2**20)
+        max_bytes = 8 * weights + 64 * config.num_envs + 2**20  # twice what a state takes, and room for small ones
+        self.checkpoints = Checkpoints(run / CHECKPOINT, settings_hash(config), max_bytes=max_bytes)
         self.saves = Schedule(SAVE_SECONDS)
         self.looks = Schedule(60 * config.eval_minutes)
         self.videos = Schedule(60 * config.video_minutes)
@@ -175,9 +176,10 @@ class Session:
         """Raises InputError for a state that this run cannot go on from."""
         self.trainer.check({name: value for name, value in state.items() if name != "session"})
         if "session" in state:  # older checkpoints hold none
-            own = self.state_dict()["session"]
-            best = [torch.zeros((), dtype=torch.float64)] if state["session"] and state["session"].get("best") else []
-            check_like(state["session"], {**own, "best": best}, "session")
+            own, found = self.state_dict()["session"], state["session"]
+            looked = isinstance(found, dict) and isinstance(found.get("best"), list) and found["best"]
+            best = [torch.zeros((), dtype=torch.float64)] if looked else []
+            check_like(found, {**own, "best": best}, "session")
 
     def _load(self, state: dict[str, Any]) -> None:
         now = state["progress"][1]

@@ -1,5 +1,6 @@
 """Controllers: their files, and how they act outside training."""
 
+import errno
 import json
 import math
 import os
@@ -90,6 +91,30 @@ def test_a_file_holds_all_of_it(tmp_path: Path) -> None:
     obs = torch.randn(1, 17)
     assert torch.equal(loaded.act(obs, None, torch.ones(1)), controller.act(obs, None, torch.ones(1)))
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_one_that_is_not_finite_replaces_none(tmp_path: Path) -> None:
+    path, controller = tmp_path / "kept.safetensors", make_controller()
+    controller.save(path)
+    before = path.read_bytes()
+    controller.policy.encoder.bias[3] = math.inf
+    with pytest.raises(ControllerError, match=r"^encoder\.bias of the controller is not finite, expected finite weig"):
+        controller.save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_without_room_is_an_os_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path, controller = tmp_path / "kept.safetensors", make_controller()
+    controller.save(path)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        controller.save(path)
+    assert Controller.load(path).card == CARD
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_limits_as_robots_give_them_do_not_change_what_it_computes() -> None:

@@ -153,6 +153,8 @@ ALTERATIONS: dict[str, tuple[Callable[[State], Any], str]] = {
     "huge tasks": (changing("task_index", by=lambda old: old + 2**40), "task_index begins with ["),
     "tasks out of order": (changing("task_index", by=lambda old: old.flip(0)), "task_index begins with [11, 10, 9, 8]"),
     "negative share": (setting("annealed", to=-0.5), "state.annealed is -0.5, expected a number from 0"),
+    "session as a list": (setting("session", to=[1]), "session is a list of 1, expected a dict"),
+    "best as a tensor": (setting("session", "best", to=torch.zeros(3)), "session.best is torch.float32 of shape (3,)"),
     "look in no time": (setting("session", "looks", to=NAN), "session.looks is nan, expected a number from 0"),
     "best of nothing": (setting("session", "best", to=[torch.tensor(NAN).double()]), "session.best[0] holds nan"),
 }

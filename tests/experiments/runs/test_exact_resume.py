@@ -96,6 +96,25 @@ def test_a_run_killed_twice_and_stopped_once_is_the_run_itself(
     assert steps == [TRIAL_STEPS * number for number in range(1, 10) for _ in range(2)]  # an iteration and a look
 
 
+def test_a_run_whose_newest_checkpoint_is_damaged_is_the_run_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    straight, damaged = tmp_path / "straight", tmp_path / "damaged"
+    assert main(begin(straight, "HalfCheetahDir", 6)) == 0
+    monkeypatch.setattr("limbshift.experiments.runs.session.SAVE_SECONDS", 0.0)
+    with interrupts_at(4):
+        assert main(begin(damaged, "HalfCheetahDir", 6)) == 0
+    with (damaged / "checkpoint.pt").open("r+b") as file:
+        file.truncate(5000)
+    capsys.readouterr()
+    assert main(resumed(damaged)) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith(f"{damaged / 'checkpoint.pt'} is broken, expected what a training saved: ")
+    assert told[0].endswith(f". Going on from checkpoint-{3 * TRIAL_STEPS}.pt.")
+    assert told[1].startswith("Meta-training on")
+    assert_the_same_run(straight, damaged)
+
+
 def test_what_is_due_is_kept(tmp_path: Path) -> None:
     """Looks every 3 s of training, iterations of 2 s: after 4, 8 and 12 s, however the run is cut."""
 
