@@ -1,11 +1,13 @@
 """What the Gymnasium environments share: spaces, frames, checks of their arguments."""
 
 import sys
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -78,6 +80,33 @@ def chosen_family(family: str | TaskFamily, variant: str) -> TaskFamily:
     if not isinstance(kind, type) or not issubclass(kind, TaskFamily):
         raise FamilyError(f"family {family!r} is no class of a task family, expected module:Class")
     return kind() if variant == "default" else kind(variant)
+
+
+class SpecAsText:
+    """Gymnasium's spec of an env: a family that was given as an object is named by its class, so that JSON can hold it.
+
+    An object that its class and variant alone do not make, such as one with fewer tasks, stays as it is.
+    """
+
+    def __get__(self, env: object, owner: type) -> EnvSpec | None:
+        return vars(env).get("spec") if env is not None else None
+
+    def __set__(self, env: object, spec: EnvSpec | None) -> None:
+        family = spec.kwargs.get("family") if spec else None
+        if spec and isinstance(family, TaskFamily):
+            kind, named = type(family), {"variant": family.variant}
+            named["family"] = f"{kind.__module__}:{kind.__qualname__}"
+            if _makes_again(family, named["family"]):
+                spec = replace(spec, kwargs={**spec.kwargs, **named})
+        vars(env)["spec"] = spec
+
+
+def _makes_again(family: TaskFamily, reference: str) -> bool:
+    try:
+        again = chosen_family(reference, family.variant)
+    except (InputError, TypeError):  # a class inside a function, or one that asks for arguments
+        return False
+    return again.task_space == family.task_space
 
 
 def observation_space(obs_dim: int) -> Box[np.float32]:

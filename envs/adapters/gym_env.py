@@ -13,6 +13,7 @@ from torch import Tensor
 from limbshift.envs.adapters.common import (
     Floats,
     Frames,
+    SpecAsText,
     action_space,
     check_render_mode,
     check_seed,
@@ -68,6 +69,8 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}
+
+    spec = SpecAsText()
 
     def __init__(
         self,

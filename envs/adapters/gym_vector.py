@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from limbshift.envs.adapters.common import (
     Floats,
     Frames,
+    SpecAsText,
     check_autoreset_mode,
     check_render_mode,
     check_seed,
@@ -57,6 +58,8 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "autoreset_mode": AutoresetMode.SAME_STEP}
+
+    spec = SpecAsText()
 
     def __init__(
         self,
