@@ -1,5 +1,6 @@
 """A task family as a single Gymnasium environment."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -30,7 +31,7 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.given import numbers
 from limbshift.envs.task_env import ActionError, TaskEnv
 
-OF_VECTOR_ENVS = ("num_envs", "vectorization_mode", "autoreset_mode", "flat_info")
+OF_VECTOR_ENVS = ("num_envs", "vectorization_mode", "vector_kwargs", "autoreset_mode", "flat_info")
 
 
 class TaskFamilyEnv(gym.Env[Floats, Floats]):
@@ -55,8 +56,8 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
     | "reward_terms" | the terms whose sum is the reward; after a step only |
     | "diverged" | whether the simulation diverged; after a step only |
 
-    Arguments of a vector env alone are taken and ignored: `gym.make` with the spec of a vector env
-    makes one robot of it.
+    `gym.make` with the spec of a vector env makes one robot of it: what such an env alone is told
+    is taken with its "vectorization_mode", and ignored.
 
     Raises an InputError for an unknown family, variant, split, option or task parameter, and for
     values and actions that cannot be used; Gymnasium's ResetNeeded for a step outside an episode.
@@ -84,13 +85,9 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         seed: int | None = None,
         **of_vector_env: Any,
     ) -> None:
-        for name in of_vector_env:
-            if name not in OF_VECTOR_ENVS:
-                expected = "split, variant, horizon, max_episode_steps, render_mode or seed"
-                raise InputError(f"argument {name!r} does not exist, expected {expected}")
+        _refuse_unknown(of_vector_env)
         seed = check_seed(seed)
-        if "num_envs" not in of_vector_env:
-            refuse_copied_seed(seed)
+        refuse_copied_seed(seed)
         super().reset(seed=seed)
         self.family = chosen_family(family, variant)
         self.horizon = steps_of_episode(self.family, horizon, max_episode_steps)
@@ -158,6 +155,19 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
 
     def _task(self) -> dict[str, float]:
         return {name: float(value) for name, value in self.task_env.task.items()}
+
+
+def _refuse_unknown(arguments: Mapping[str, object]) -> None:
+    """Raises InputError unless all are arguments of a vector env, from whose spec they come."""
+    for name in arguments:
+        if name not in OF_VECTOR_ENVS:
+            expected = "split, variant, horizon, max_episode_steps, render_mode or seed"
+            raise InputError(f"argument {name!r} does not exist, expected {expected}")
+        if "vectorization_mode" not in arguments:
+            raise InputError(
+                f"argument {name!r} is of a vector env, expected none for a single one; gym.make_vec takes"
+                ' vector_kwargs in its modes "sync" and "async"'
+            )
 
 
 def _state(name: str, value: ArrayLike, size: int) -> Tensor:

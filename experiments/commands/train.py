@@ -19,7 +19,7 @@ from limbshift.envs.physics import EngineName
 from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
 from limbshift.experiments.configs import Device, TrainConfig, WandbMode
 from limbshift.experiments.runs.budget import budget_spent, name_spent_budget
-from limbshift.experiments.runs.devices import choose_device
+from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.experiments.runs.directory import CHECKPOINT, free_directory, open_run, robot_file
 from limbshift.experiments.runs.families import absolute_reference, named_family
 from limbshift.experiments.runs.resume import config_of
@@ -149,6 +149,7 @@ def run_training(
     console = console or Console()
     family = family or chosen_family(config)
     device = choose_device(config.device)
+    choose_engine(config.physics, device)
     config = resolved(config, family, device)
     run_dir = config.run_dir or free_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
     with open_run(run_dir, config.resume) as run:

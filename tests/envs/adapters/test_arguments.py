@@ -38,8 +38,8 @@ every_maker = pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
         ({"split": "Train"}, "split is 'Train', expected one of train, heldout"),
         ({"split": 3}, "split is 3, expected one of train, heldout"),
         ({"render_mode": "rgb"}, "render_mode is 'rgb', expected 'rgb_array' or None"),
-        ({"family": 3}, "family is 3, expected a name, 'module:Class', or an object of such a class"),
-        ({"family": Sledding}, "family is <class 'tests.envs.sled.Sledding'>, expected a name, 'module:Class', or an"),
+        ({"family": 3}, "family is 3, expected a name, or an object of a TaskFamily"),
+        ({"family": Sledding}, "family is <class 'tests.envs.sled.Sledding'>, expected a name, or an object of"),
         ({"family": Sledding("free"), "variant": "x"}, "variant is 'x', expected 'free' as the family that is given"),
     ],
     ids=str,
@@ -57,6 +57,17 @@ def test_names_that_do_not_exist_are_refused_in_one_line() -> None:
     )
     with pytest.raises(InputError, match=f"^{message}$"):
         gym.make(DIR, horizn=9)
+
+
+@pytest.mark.parametrize("told", [{"autoreset_mode": "Disabled"}, {"flat_info": True}])
+def test_what_gymnasiums_copies_would_not_do_is_refused(told: dict[str, Any]) -> None:
+    """In mode "sync" they go to each single env, which begins nothing by itself."""
+    (name,) = told
+    with pytest.raises(InputError, match=f"^argument '{name}' is of a vector env, expected none for a single one; gym"):
+        gym.make_vec(DIR, num_envs=2, vectorization_mode="sync", **told)
+    theirs = gym.make_vec(DIR, num_envs=2, vectorization_mode="sync", vector_kwargs={"autoreset_mode": "SameStep"})
+    assert theirs.spec is not None
+    assert isinstance(gym.make(theirs.spec).unwrapped, TaskFamilyEnv)
 
 
 def test_numbers_of_numpy_are_the_same_numbers() -> None:
