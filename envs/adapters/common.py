@@ -1,8 +1,11 @@
 """What the Gymnasium environments share: spaces, frames, checks of their arguments."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
+from traceback import walk_stack
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,15 +157,26 @@ def steps_of_episode(family: TaskFamily, horizon: int | None, max_episode_steps:
 
 def refuse_copied_seed(seed: int | None) -> None:
     """Raises InputError where gym.make_vec makes several single envs, which would all meet the tasks of one seed."""
-    frame = sys._getframe()
-    while seed is not None and (above := frame.f_back):
-        frame = above
-        code, module = frame.f_code.co_name, frame.f_globals.get("__name__")
-        if (module, code) == ("gymnasium.envs.registration", "create_single_env"):
-            raise InputError(
-                f"seed is {seed} in each env that gym.make_vec copies, expected None: reset(seed={seed}) gives each its"
-                ' own tasks, as vectorization_mode="vector_entry_point" does'
-            )
+    if seed is not None and any(_gymnasiums("create_single_env")):
+        raise InputError(
+            f"seed is {seed} in each env that gym.make_vec copies, expected None: reset(seed={seed}) gives each its"
+            ' own tasks, as vectorization_mode="vector_entry_point" does'
+        )
+
+
+def refuse_later_limit(horizon: int) -> None:
+    """Raises InputError where gym.make is about to wrap the env in a time limit that it would never reach."""
+    for frame in _gymnasiums("make"):
+        limit = frame.f_locals.get("max_episode_steps")
+        if isinstance(limit, int) and limit > horizon:
+            raise InputError(f"max_episode_steps is {limit}, expected at most the horizon, which is {horizon}")
+
+
+def _gymnasiums(function: str) -> Iterator[FrameType]:
+    """Yields the calls of a function of Gymnasium's registry that have led here; it tells an env nothing of itself."""
+    for frame, _ in walk_stack(sys._getframe()):
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) == ("gymnasium.envs.registration", function):
+            yield frame
 
 
 def check_autoreset_mode(mode: object) -> AutoresetMode:

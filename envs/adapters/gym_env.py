@@ -21,6 +21,7 @@ from limbshift.envs.adapters.common import (
     chosen_family,
     observation_space,
     refuse_copied_seed,
+    refuse_later_limit,
     steps_of_episode,
     with_render_fps,
 )
@@ -91,6 +92,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         super().reset(seed=seed)
         self.family = chosen_family(family, variant)
         self.horizon = steps_of_episode(self.family, horizon, max_episode_steps)
+        refuse_later_limit(self.horizon)
         self.render_mode = check_render_mode(render_mode)
         self.task_env = TaskEnv(self.family, 1, split, seed=self.np_random_seed)
         self.observation_space = observation_space(self.task_env.obs_dim)

@@ -26,7 +26,7 @@ from limbshift.envs.adapters.infos import Info, final_info, flattened, reward_te
 from limbshift.envs.adapters.options import Options, choose_tasks, split_mask
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.given import whole_number
+from limbshift.envs.given import flag, whole_number
 from limbshift.envs.task_env import TaskEnv
 
 
@@ -84,7 +84,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         self.task_env = TaskEnv(self.family, self.num_envs, split, seed=seed_of(self))
         set_spaces(self, self.task_env, self.task_env.obs_dim)
         self.metadata = {**with_render_fps(self.metadata, self.family), "autoreset_mode": self.autoreset_mode}
-        self._flat_info = flat_info
+        self._flat_info = flag("flat_info", flat_info)
         self._frames = Frames(self.task_env)
         self._begun = False
         self._steps = np.zeros(self.num_envs, dtype=np.int64)

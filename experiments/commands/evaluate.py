@@ -6,7 +6,7 @@ from pathlib import Path
 from limbshift.agents.atomic_write import check_writable
 from limbshift.agents.controller import Controller
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.given import MAX_SEED, whole_number
+from limbshift.envs.given import MAX_SEED, flag, whole_number
 from limbshift.envs.physics import EngineName
 from limbshift.experiments.configs import Device, EvaluateConfig
 from limbshift.experiments.figures.tables import print_adaptation
@@ -61,7 +61,7 @@ def evaluate(
         episodes=episodes or loaded.card.episodes_per_trial,
         horizon=horizon or loaded.card.horizon,
         seed=seed,
-        sample=sample,
+        sample=flag("sample", sample),
         shift_at=shift_at,
         engine=engine,
     )

@@ -1,6 +1,7 @@
 """What the envs are told: other kinds of numbers are taken, and what cannot be used is refused in one line."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -49,6 +50,17 @@ def test_values_that_cannot_be_used_are_refused(maker: Callable[..., Any], told:
     with pytest.raises(InputError) as caught:
         maker(**{"family": "HalfCheetahDir", **told})
     assert str(caught.value).startswith(message)
+
+
+def test_what_is_either_so_or_not_is_a_bool() -> None:
+    """The third of make_trials is the number of episodes, the third of make_sb3 whether there are trials."""
+    for make in (make_trials, make_sb3):
+        with pytest.raises(InputError, match=r"^flat_info is 'yes', expected True or False$"):
+            make("HalfCheetahDir", 2, flat_info="yes")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^trials is 3, expected True or False$"):
+        make_sb3("HalfCheetahDir", 2, 3)  # type: ignore[arg-type]
+    numpys: Any = np.True_
+    assert make_sb3("HalfCheetahDir", 2, numpys).env.horizon == 200
 
 
 def test_names_that_do_not_exist_are_refused_in_one_line() -> None:
@@ -129,8 +141,11 @@ def test_gymnasiums_time_limit_ends_episodes(mode: str) -> None:
 
 
 def test_a_time_limit_beyond_the_horizon_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^max_episode_steps is 500, expected at most the horizon, which is 200$"):
-        gym.make_vec(DIR, num_envs=2, max_episode_steps=500)
+    for make in (gym.make, gym.make_vec, partial(gym.make_vec, vectorization_mode="sync")):
+        with pytest.raises(InputError, match=r"^max_episode_steps is 500, expected at most the horizon, which is 200$"):
+            make(DIR, max_episode_steps=500)
+        make(DIR, max_episode_steps=500, horizon=500).close()
+    assert gym.make(DIR, max_episode_steps=-1).spec
     assert steps_until_the_end(TaskFamilyEnv("HalfCheetahDir", horizon=12, max_episode_steps=11)) == 11
     with pytest.raises(InputError, match=r"^max_episode_steps is 0, expected a whole number of at least 1$"):
         TaskFamilyEnv("HalfCheetahDir", max_episode_steps=0)
