@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.schema import shortened
+
+MAX_NAME_BYTES = 200
+"""Of a file's name: most systems take 255, and temporary files beside it have longer names."""
 
 
 @contextmanager
@@ -39,9 +43,23 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def check_writable(path: Path) -> None:
     """Raises InputError where `replacing` could not write; to be called before long work."""
+    check_names(path)
     try:
+        if path.is_dir():
+            raise InputError(f"{path} is a directory, expected a file's path")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no regular file, expected a path that can be replaced")
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}, expected a path that can be") from error
+
+
+def check_names(path: Path) -> None:
+    """Raises InputError where a part of a path is no name that a file system takes."""
+    for part in path.parts:
+        if len(os.fsencode(part)) > MAX_NAME_BYTES:
+            raise InputError(f"{part[:20]}… is a name of {len(part)} letters, expected at most {MAX_NAME_BYTES}")
+        if "\0" in part:
+            raise InputError(f"{shortened(part)} holds a null character, expected a path")

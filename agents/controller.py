@@ -8,15 +8,18 @@ from typing import Literal, Self, TypeVar, get_args
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from pydantic_core import from_json
 from safetensors.torch import save_file
 from torch import Tensor
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import replacing
+from limbshift.agents.errors import ControllerError
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
-from limbshift.envs.errors import InputError
+from limbshift.agents.safe_tensors import read_tensors
 from limbshift.envs.given import choice, numbers
+from limbshift.envs.physics import EngineName
+from limbshift.envs.schema import Checked, Count, Name, Seed, Total, Weight, make, shortened
 
 Array = TypeVar("Array", np.ndarray, Tensor)
 OnNan = Literal["raise", "hold"]
@@ -26,26 +29,22 @@ IN_ROBOT_UNITS = "limbshift-controller-1"
 """The first format, whose policies acted in the robot's own units; it is read too."""
 
 
-class ControllerError(InputError):
-    """A file that holds no controller, or a controller used for what it was not trained for."""
-
-
 @dataclass(frozen=True)
-class ControllerCard:
+class ControllerCard(Checked):
     """What a controller was trained on."""
 
-    family: str
-    variant: str
-    episodes_per_trial: int
-    horizon: int
+    family: Name
+    variant: Name
+    episodes_per_trial: Count
+    horizon: Count
     """Steps in an episode."""
-    physics: str = "mujoco"
-    seed: int = 0
-    steps: int = 0
+    physics: EngineName = "mujoco"
+    seed: Seed = 0
+    steps: Total = 0
     """Env steps of training."""
-    minutes: float = 0.0
+    minutes: Weight = 0.0
     """Of training."""
-    robot: str = ""
+    robot: Name = ""
     """Name of the user's own robot, which lies beside the controller; empty for the families' own."""
 
 
@@ -164,23 +163,18 @@ class Controller:
     @classmethod
     def load(cls, path: Path) -> "Controller":
         """Reads a .safetensors file; ControllerError says what is wrong with it."""
-        tensors, metadata = _read(path)
+        tensors, metadata = read_tensors(path)
         found = metadata.get("format", "a file without a format")
         if found not in (FORMAT, IN_ROBOT_UNITS):
-            raise ControllerError(f"{path} is {found}, expected {FORMAT}")
-        try:
-            about = json.loads(metadata["about"])
-            policy = RecurrentActorCritic(PolicySpec(**about["spec"]))
-            low, high = tensors.pop("action_low"), tensors.pop("action_high")
-            policy.load_state_dict(tensors)
-            if found == IN_ROBOT_UNITS:
-                if not torch.equal(low, -high) or not (high > 0).all():
-                    raise ControllerError(f"{path} is {found} with limits that lie unevenly about 0, expected {FORMAT}")
-                _act_in_shares(policy, high.to(torch.float32))
-            return cls(policy, ControllerCard(**about["card"]), low, action_high=high)
-        except (KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
-            reason = str(error).splitlines()[0]
-            raise ControllerError(f"{path} does not hold what {FORMAT} asks for: {reason}") from error
+            raise ControllerError(f"{path} is {found[:60]}, expected {FORMAT}")
+        spec, card = _about(metadata.get("about", ""), path)
+        low, high = _limits(tensors, spec.action_dim, path)
+        policy = _policy(tensors, spec, path)
+        if found == IN_ROBOT_UNITS:
+            if not torch.equal(low, -high):
+                raise ControllerError(f"{path} is {found} with limits that lie unevenly about 0, expected {FORMAT}")
+            _act_in_shares(policy, high.to(torch.float32))
+        return cls(policy, card, low, action_high=high)
 
     @property
     def _num_robots(self) -> int:
@@ -213,15 +207,59 @@ class Controller:
         return value.detach().to(self._device, torch.float32)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
-    """Returns the tensors and the metadata of a .safetensors file."""
-    if not path.is_file():
-        raise ControllerError(f"no controller at {path}, expected a .safetensors file")
+def _about(text: str, path: Path) -> tuple[PolicySpec, ControllerCard]:
+    """Returns what a file's JSON says of a controller."""
     try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError) as error:
-        raise ControllerError(f"{path} is truncated or no .safetensors file: {error}") from error
+        about = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise ControllerError(f"{path} does not say what it holds: {error}, expected a JSON object") from error
+    if not isinstance(about, dict) or not {"spec", "card"} <= about.keys():
+        raise ControllerError(f"{path} says {shortened(about)} of what it holds, expected spec and card")
+    return make(PolicySpec, about["spec"], f"spec in {path}"), make(ControllerCard, about["card"], f"card in {path}")
+
+
+def _limits(tensors: dict[str, Tensor], action_dim: int, path: Path) -> tuple[Tensor, Tensor]:
+    """Takes the ends of the robot's range from a file's tensors."""
+    for name in ("action_low", "action_high"):
+        limit = tensors.get(name)
+        if limit is None or tuple(limit.shape) != (action_dim,) or not limit.is_floating_point():
+            found = "none" if limit is None else f"{limit.dtype} of shape {tuple(limit.shape)}"
+            raise ControllerError(f"{name} in {path} is {found}, expected ({action_dim},) numbers")
+    low, high = tensors.pop("action_low"), tensors.pop("action_high")
+    if not (low.isfinite().all() and high.isfinite().all() and (low < high).all()):
+        raise ControllerError(f"{path} has actions from {low.tolist()} to {high.tolist()}, expected finite ranges")
+    return low, high
+
+
+def _policy(tensors: Mapping[str, Tensor], spec: PolicySpec, path: Path) -> RecurrentActorCritic:
+    """Returns the policy of a file's tensors, once they are what its sizes ask for, and finite."""
+    size, gates = spec.hidden_size, 4 if spec.cell == "lstm" else 3
+    # The largest come first: what a file merely says of its sizes takes no memory.
+    for name, shape in (
+        ("encoder.weight", (size, spec.trial_obs_dim)),
+        ("recurrent.weight_hh_l0", (gates * size, size)),
+    ):
+        if name not in tensors or tuple(tensors[name].shape) != shape:
+            has = f"has shape {tuple(tensors[name].shape)}" if name in tensors else "is none"
+            raise ControllerError(f"{name} in {path} {has}, expected {shape}")
+    policy = RecurrentActorCritic(spec)
+    expected = policy.state_dict()
+    for name in sorted(tensors.keys() ^ expected.keys()):
+        raise ControllerError(f"{path} {'lacks' if name in expected else 'holds an unknown'} {shortened(name)}")
+    for name, tensor in tensors.items():
+        for what, found, wanted in (
+            ("shape", tuple(tensor.shape), tuple(expected[name].shape)),
+            ("dtype", tensor.dtype, expected[name].dtype),
+        ):
+            if found != wanted:
+                raise ControllerError(f"{name} in {path} has {what} {found}, expected {wanted}")
+        if not tensor.isfinite().all():
+            raise ControllerError(f"{name} in {path} holds {tensor[~tensor.isfinite()][0]}, expected finite numbers")
+    for name in ("normaliser.var", "normaliser.count"):
+        if (tensors[name] < 0).any():
+            raise ControllerError(f"{name} in {path} is {tensors[name].min():g}, expected 0 or more")
+    policy.load_state_dict(tensors)
+    return policy
 
 
 @torch.no_grad()

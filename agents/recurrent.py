@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from limbshift.agents import RecurrentCell
@@ -14,6 +16,9 @@ REWARD_SCALE = 1.0
 """The previous reward is seen times this, to be of the order of 1."""
 FORGET_BIAS = 2.0
 """sigmoid(2) = 0.88 of what is remembered is kept at each step of an untrained LSTM or GRU."""
+MAX_SIZE = 16_384
+"""Of what a network takes in, and of its layers."""
+Size = Annotated[int, Ge(1), Le(MAX_SIZE)]
 RecurrentState = tuple[Tensor, ...]
 """What is remembered, (N, hidden) each: output and cell of an LSTM, output of a GRU."""
 
@@ -27,11 +32,11 @@ class PolicySpec:
     (25, 256)
     """
 
-    obs_dim: int
-    action_dim: int
-    task_dim: int = 0
+    obs_dim: Size
+    action_dim: Size
+    task_dim: Annotated[int, Ge(0), Le(MAX_SIZE)] = 0
     """How many numbers encode the task that it sees; above 0 for the oracle alone."""
-    hidden_size: int = 128
+    hidden_size: Size = 128
     cell: RecurrentCell = "lstm"
     memory: bool = True
     """Without it every step is met as the first of a trial: zero state, no previous action or reward."""

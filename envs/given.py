@@ -13,8 +13,6 @@ from torch import Tensor
 from limbshift.envs.errors import InputError
 
 Choice = TypeVar("Choice", bound=str)
-MAX_SEED = 2**63 - 1
-"""Of PyTorch's generators, the largest seed that no other one is the same as."""
 
 
 def whole_number(name: str, value: object, least: int = 1, *, most: int | None = None) -> int:

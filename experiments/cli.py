@@ -6,6 +6,7 @@ import io
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
+from errno import EACCES, EEXIST, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS
 from importlib import import_module
 from operator import attrgetter
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import tyro
 
 from limbshift.envs.errors import InputError, RunFailure
+from limbshift.envs.schema import shortened
 from limbshift.experiments.comparison.config import CompareConfig, TuneConfig
 from limbshift.experiments.configs import (
     BenchConfig,
@@ -49,6 +51,8 @@ COMMANDS: Mapping[type, tuple[str, str]] = {
     RegressionConfig: ("examples.regression_command", "run_regression"),
 }
 """By configuration, the module and the function that take it."""
+WRONG_PATH = (ENAMETOOLONG, ENOENT, ENOTDIR, EISDIR, EEXIST, ELOOP, EACCES, EPERM, EROFS)
+"""Errors of the system that a path on the command line makes."""
 DESCRIPTION = "Meta-reinforcement learning for robots that meet bodies and goals they have never seen."
 
 
@@ -63,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RunFailure as error:
         print(f"limbshift: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"limbshift: {shortened(error.filename)}: {error.strerror}", file=sys.stderr)
+        return 2 if error.errno in WRONG_PATH else 1
     except KeyboardInterrupt:
         print("limbshift: interrupted", file=sys.stderr)
         return 1

@@ -1,15 +1,28 @@
 """What a person may choose; the docstrings are the command line's help."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from annotated_types import MinLen
 
 from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.physics import EngineName
+from limbshift.envs.schema import (
+    ANY_SEQUENCE,
+    Checked,
+    Count,
+    FilePath,
+    Positive,
+    Seed,
+    Share,
+    Steps,
+    Total,
+    Width,
+    between,
+)
 from limbshift.meta.rl2.config import PPOConfig
 
 DEFAULT_MINUTES = 10.0
@@ -20,40 +33,41 @@ WandbMode = Literal["auto", "online", "offline", "disabled"]
 Algorithm = Literal["lstm", "gru", "no-memory"]
 FamilyArgument = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
-NumTasks = Annotated[int, tyro.conf.arg(name="tasks")]
+NumTasks = Annotated[Count, tyro.conf.arg(name="tasks")]
+LogStd = Annotated[float, between(-5, 2)]
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Checked):
     """Meta-train a controller on a task family."""
 
     family: FamilyArgument = ""
     """Task family, as `limbshift families` lists them; with --robot, one of Limbs (the default), Payload, Ground,
     Motors and Wiring."""
-    robot: Path | None = None
+    robot: FilePath | None = None
     """MJCF file of your own robot."""
     family_file: str | None = None
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     variant: str = "default"
     """Variant of the family."""
-    preset: Path | None = None
+    preset: FilePath | None = None
     """Settings that `limbshift tune` found; options on the command line override them."""
-    minutes: float | None = None
+    minutes: Positive | None = None
     """Stop after this much training; 10 if --steps is not given either. With --resume, the new total."""
-    steps: int | None = None
+    steps: Steps | None = None
     """Stop after this many env steps over all simulations. With --resume, the new total."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of everything: weights, tasks, initial states, exploration."""
-    run_dir: Path | None = None
+    run_dir: FilePath | None = None
     """Where the run's files go; by default a new directory below runs/."""
     resume: bool = False
     """Go on with the run in --run-dir, with its settings. --minutes or --steps replaces its budget; --device, --wandb,
     --eval-minutes, --video-minutes and --family-file may change too; what contradicts the run is refused."""
-    num_envs: int = 64
+    num_envs: Count = 64
     """Number of trials that run in parallel."""
-    episodes: int | None = None
+    episodes: Count | None = None
     """Episodes in a trial; by default the family's."""
-    horizon: int | None = None
+    horizon: Count | None = None
     """Steps in an episode; by default the family's."""
     device: Device = "auto"
     """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
@@ -67,49 +81,30 @@ class TrainConfig:
     """Show the policy its task: an oracle to compare with."""
     hide_reward: bool = False
     """Hide the reward: adapt from observations and actions alone, as a robot in the field must."""
-    train_tasks: int | None = None
+    train_tasks: Count | None = None
     """Train on only this many tasks, drawn once; by default on all of the family's, mostly an unlimited number."""
-    shift_probability: float = 0.0
+    shift_probability: Share = 0.0
     """Probability that a trial's task changes once, unannounced, at a random step."""
-    gamma: float | None = None
+    gamma: Share | None = None
     """Discount factor; by default the family's."""
-    initial_log_std: float | None = None
+    initial_log_std: LogStd | None = None
     """Log standard deviation of an untrained policy's actions; by default the family's."""
-    hidden_size: int = 128
+    hidden_size: Width = 128
     """Width of the encoder and of the recurrent cell."""
     cell: RecurrentCell = "lstm"
     """Recurrent cell: an LSTM, or a GRU, which is smaller."""
-    eval_minutes: float = 2.0
+    eval_minutes: Positive = 2.0
     """Minutes of training between evaluations on held-out tasks."""
-    video_minutes: float = 10.0
+    video_minutes: Positive = 10.0
     """Minutes of training between videos; one is always made at the end."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not (self.robot or self.resume):
             require_family(
                 self.family, self.family_file, "one that `limbshift families` lists, --robot or --family-file"
             )
-        for name in (
-            "minutes",
-            "steps",
-            "num_envs",
-            "episodes",
-            "horizon",
-            "train_tasks",
-            "hidden_size",
-            "eval_minutes",
-            "video_minutes",
-        ):
-            require_positive(name, getattr(self, name))
-        for name in ("learning_rate", "clip_coef", "max_grad_norm", "update_epochs", "num_minibatches"):
-            require_positive(f"ppo.{name}", getattr(self.ppo, name))
-        if self.gamma is not None and not 0 <= self.gamma <= 1:
-            raise InputError(f"gamma is {self.gamma}, expected a number from 0 to 1")
-        if self.initial_log_std is not None and not -5 <= self.initial_log_std <= 2:
-            raise InputError(f"initial_log_std is {self.initial_log_std}, expected a number from -5 to 2")
-        if not 0 <= self.shift_probability <= 1:
-            raise InputError(f"shift_probability is {self.shift_probability}, expected a number from 0 to 1")
 
     @property
     def budget_minutes(self) -> float | None:
@@ -118,7 +113,7 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(Checked):
     """Measure how a controller adapts to unseen tasks, beside controls without memory and random actions."""
 
     controller: tyro.conf.Positional[ControllerArgument]
@@ -127,35 +122,30 @@ class EvaluateConfig:
     """Which tasks: train, heldout or extrapolation."""
     num_tasks: NumTasks = 64
     """Number of tasks, one trial on each."""
-    episodes: int | None = None
+    episodes: Count | None = None
     """Episodes in a trial; by default as trained."""
-    horizon: int | None = None
+    horizon: Count | None = None
     """Steps in an episode; by default as trained."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the tasks and initial states."""
     sample: bool = False
     """Sample actions instead of taking the mean."""
-    shift_at: int | None = None
+    shift_at: Total | None = None
     """Change each trial's task before this step, unannounced; the first step of a trial is 0."""
     device: Device = "auto"
     """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
     physics: EngineName = "mujoco"
     """Simulator; it need not be the one that the controller was trained on."""
-    json: Path | None = None
+    json: FilePath | None = None
     """Write all results to this JSON file."""
-    plot: Path | None = None
+    plot: FilePath | None = None
     """Draw the adaptation curve to this PNG file."""
     family_file: str | None = None
     """The family of your own that the controller was trained on: FILE.py:Class or module:Class. Its code is run."""
 
-    def __post_init__(self) -> None:
-        require_positive("tasks", self.num_tasks)
-        for name in ("episodes", "horizon"):
-            require_positive(name, getattr(self, name))
-
 
 @dataclass(frozen=True)
-class RenderConfig:
+class RenderConfig(Checked):
     """Make a captioned video of whole trials on several tasks side by side."""
 
     controller: tyro.conf.Positional[ControllerArgument]
@@ -164,13 +154,13 @@ class RenderConfig:
     """Which tasks: train, heldout or extrapolation."""
     num_tasks: NumTasks = 3
     """Number of tasks, shown side by side."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the tasks and initial states."""
-    episodes: int | None = None
+    episodes: Count | None = None
     """Episodes in a trial; by default as trained."""
-    horizon: int | None = None
+    horizon: Count | None = None
     """Steps in an episode; by default as trained."""
-    out: Path = Path("adaptation.mp4")
+    out: FilePath = Path("adaptation.mp4")
     """The video file."""
     device: Device = "auto"
     """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
@@ -179,14 +169,9 @@ class RenderConfig:
     family_file: str | None = None
     """The family of your own that the controller was trained on: FILE.py:Class or module:Class. Its code is run."""
 
-    def __post_init__(self) -> None:
-        require_positive("tasks", self.num_tasks)
-        for name in ("episodes", "horizon"):
-            require_positive(name, getattr(self, name))
-
 
 @dataclass(frozen=True)
-class FamiliesConfig:
+class FamiliesConfig(Checked):
     """List the task families, or describe one."""
 
     family: FamilyArgument = ""
@@ -195,87 +180,67 @@ class FamiliesConfig:
     """A task family of your own to describe: FILE.py:Class or module:Class. Its code is run."""
     markdown: bool = False
     """Print the list as a Markdown table, as in the README."""
-    picture: Path | None = None
+    picture: FilePath | None = None
     """Write a picture of every robot to this PNG file."""
 
 
 @dataclass(frozen=True)
-class DemoConfig:
+class DemoConfig(Checked):
     """Train a small controller for about 90 seconds, evaluate it, and make a video of it adapting."""
 
-    out: Path | None = None
+    out: FilePath | None = None
     """Directory for the results; by default runs/demo, with a number if that is taken."""
-    minutes: float = 1.5
+    minutes: Positive = 1.5
     """Minutes of training."""
     wandb: WandbMode = "auto"
     """Weights & Biases mode; auto is online if an API key is configured, else offline."""
 
-    def __post_init__(self) -> None:
-        require_positive("minutes", self.minutes)
-
 
 @dataclass(frozen=True)
-class BenchConfig:
+class BenchConfig(Checked):
     """Measure the speed of this machine: of the simulator alone, of our env, and of training."""
 
     family: FamilyArgument = ""
     """Task family; by default HalfCheetahDir."""
     family_file: str | None = None
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
-    num_envs: int = 64
+    num_envs: Count = 64
     """Number of trials that run in parallel."""
-    episodes: int = 2
+    episodes: Count = 2
     """Episodes in a trial."""
-    horizon: int = 100
+    horizon: Count = 100
     """Steps in an episode."""
     device: Device = "auto"
     """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
     physics: EngineName = "mujoco"
     """Simulator: MuJoCo on CPU threads, or MuJoCo Warp on the network's device."""
-    rounds: int = 15
+    rounds: Count = 15
     """How often each speed is measured; medians are printed."""
     gpu: bool = False
     """Compare the two simulators instead: speed by number of parallel trials, and time to learn."""
-    worlds: tuple[int, ...] = (64, 256, 1024, 4096, 16384)
+    worlds: Annotated[tuple[Count, ...], ANY_SEQUENCE, MinLen(1)] = (64, 256, 1024, 4096, 16384)
     """With --gpu: numbers of parallel trials."""
-    seconds: float = 3.0
+    seconds: Positive = 3.0
     """With --gpu: seconds for which each speed is measured."""
     goal: float = 200.0
     """With --gpu: return per episode that counts as learnt."""
-    minutes: float = 5.0
+    minutes: Positive = 5.0
     """With --gpu: minutes after which learning is given up."""
-
-    def __post_init__(self) -> None:
-        for name in ("num_envs", "episodes", "horizon", "rounds", "seconds", "minutes"):
-            require_positive(name, getattr(self, name))
-        if not self.worlds:
-            raise InputError("worlds is empty, expected numbers above 0")
-        for count in self.worlds:
-            require_positive("worlds", count)
 
 
 @dataclass(frozen=True)
-class RegressionConfig:
+class RegressionConfig(Checked):
     """Show the idea of meta-learning in a minute: an LSTM and MAML fit lines and sinusoids from a few points."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of weights, functions and points."""
-    iterations: int = 400
+    iterations: Count = 400
     """Meta-training steps of each learner on each kind of function."""
-    plot: Path | None = None
+    plot: FilePath | None = None
     """Draw the errors to this PNG file."""
-
-    def __post_init__(self) -> None:
-        require_positive("iterations", self.iterations)
 
 
 def require_family(family: str, family_file: str | None, expected: str) -> None:
     """Raises InputError unless there is one of the two."""
     if not (family or family_file):
         raise InputError(f"FAMILY is missing, expected {expected}")
-
-
-def require_positive(name: str, value: float | None) -> None:
-    """Raises InputError unless value is None or a finite number above 0."""
-    if value is not None and not (value > 0 and math.isfinite(value)):
-        raise InputError(f"{name} is {value}, expected a number above 0")

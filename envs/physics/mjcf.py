@@ -17,6 +17,9 @@ MAIN = "robot.xml"
 """The MJCF file in an archive."""
 _FILES = ("file", "fileright", "fileleft", "fileup", "filedown", "filefront", "fileback")
 _DIRECTORIES = ("assetdir", "meshdir", "texturedir", "strippath")
+MAX_BYTES = 2**29
+"""Of a robot's files together."""
+MAX_FILES, MAX_DEPTH = 5_000, 200
 _FROM = "came_from"
 """An attribute by which an element remembers the directory of its file, while files are joined."""
 
@@ -36,22 +39,30 @@ class MjcfSource:
     """By name in the archive; `MAIN` is the MJCF file."""
 
     @classmethod
-    def of(cls, path: Path) -> "MjcfSource":
-        """Returns an MJCF file that MuJoCo reads, with all that it refers to."""
-        files: dict[str, bytes] = {}
-        files[MAIN] = _joined(path, files)
-        return cls(files)
+    def of(cls, path: Path, allow_outside: bool = False) -> "MjcfSource":
+        """Returns an MJCF file with all that it refers to.
+
+        Raises RobotError where it refers to files outside its directory, unless those are allowed: a stranger's
+        file could have any of the user's put into the run.
+        """
+        joiner = _Joiner(path, allow_outside)
+        joiner.files[MAIN] = joiner.joined(path)
+        return cls(joiner.files)
 
     @classmethod
     def read(cls, path: Path) -> "MjcfSource":
-        """Reads what `write` wrote; RobotError where a file is none of those."""
+        """Reads what `write` wrote; RobotError where a file is none of those, or refers to files outside itself."""
         try:
             with zipfile.ZipFile(path) as archive:
+                _check_archive(archive, path)
                 files = {name: archive.read(name) for name in archive.namelist()}
         except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise RobotError(f"{path} cannot be read: {error}, expected an archive of a robot") from error
         if MAIN not in files:
             raise RobotError(f"{path} holds no {MAIN}, expected an archive of a robot")
+        for name, content in files.items():
+            if name.endswith(".xml"):
+                _check_complete(content, files, f"{name} in {path}")
         return cls(files)
 
     def write(self, path: Path) -> None:
@@ -93,51 +104,112 @@ def same_models(one: mujoco.MjModel, other: mujoco.MjModel) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
 
 
-def _joined(path: Path, files: dict[str, bytes]) -> bytes:
-    """Returns an MJCF file that includes none, and puts what it still refers to among the files, by the names there."""
-    root = _parsed(path)
-    _include(root, path.parent, path.parent)
-    compilers = list(root.iter("compiler"))
-    settings = {name: value for compiler in compilers for name, value in compiler.items()}
-    for compiler in compilers:
-        for name in _DIRECTORIES:
-            compiler.attrib.pop(name, None)
+def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raises RobotError where an archive would unpack to more than any robot."""
+    names = archive.namelist()
+    if len(names) > MAX_FILES or len(set(names)) < len(names):
+        raise RobotError(f"{path} holds {len(names)} files, expected at most {MAX_FILES} of different names")
+    unpacked = sum(info.file_size for info in archive.infolist())
+    if unpacked > MAX_BYTES:
+        raise RobotError(f"{path} would unpack to {unpacked} bytes, expected at most {MAX_BYTES}")
+
+
+def _check_complete(content: bytes, files: Mapping[str, bytes], where: str) -> None:
+    """Raises RobotError where MuJoCo would look for a file outside the archive."""
+    root = _parsed(content, where)
     for element in root.iter():
-        came_from = Path(element.attrib.pop(_FROM, path.parent))
-        for name in _FILES:
-            given = element.get(name)
-            found = given and next(_candidates(element.tag, given, settings, bases=(path.parent, came_from)), None)
-            if found:
-                element.set(name, _keep(found, element.tag, files))
-    return ElementTree.tostring(root)
+        wanted = [value for name, value in element.items() if name in (*_FILES, *_DIRECTORIES)]
+        for name in wanted:
+            if name not in files:
+                raise RobotError(f"{where} refers to {name[:60]}, expected files in the archive alone")
 
 
-def _parsed(path: Path) -> ElementTree.Element:
+class _Joiner:
+    """Writes the files that an MJCF file includes into it, and gathers what it still refers to."""
+
+    def __init__(self, main: Path, allow_outside: bool) -> None:
+        self.files: dict[str, bytes] = {}
+        """By the names that the joined file has for them."""
+        self._main = main
+        self._home = None if allow_outside else main.parent.resolve()
+
+    def joined(self, path: Path) -> bytes:
+        """Returns an MJCF file that includes none."""
+        root = self._parsed(path)
+        self._include(root, path.parent, path.parent)
+        compilers = list(root.iter("compiler"))
+        settings = {name: value for compiler in compilers for name, value in compiler.items()}
+        for compiler in compilers:
+            for name in _DIRECTORIES:
+                compiler.attrib.pop(name, None)
+        for element in root.iter():
+            came_from = Path(element.attrib.pop(_FROM, path.parent))
+            for name in _FILES:
+                given = element.get(name)
+                found = given and next(_candidates(element.tag, given, settings, bases=(path.parent, came_from)), None)
+                if found:
+                    element.set(name, self._keep(found, element.tag))
+        return ElementTree.tostring(root)
+
+    def _parsed(self, path: Path) -> ElementTree.Element:
+        return _parsed(self._content(path), str(path))
+
+    def _content(self, path: Path) -> bytes:
+        if self._home and not path.resolve().is_relative_to(self._home):
+            raise RobotError(
+                f"robot {self._main} refers to {path}, which is outside its directory: allow that by --allow-outside"
+                " where you trust the file"
+            )
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise RobotError(f"{path} has {path.stat().st_size} bytes, expected at most {MAX_BYTES}")
+            return path.read_bytes()
+        except OSError as error:
+            reason = error.strerror
+            raise RobotError(f"{path} cannot be read: {reason}, expected a file that a robot includes") from error
+
+    def _include(self, element: ElementTree.Element, main: Path, here: Path, *, depth: int = 0) -> None:
+        """Puts the content of included files where they are included."""
+        if depth > MAX_DEPTH:
+            raise RobotError(
+                f"robot {self._main} includes itself, or nests too deep, expected at most {MAX_DEPTH} levels"
+            )
+        children: list[ElementTree.Element] = []
+        for child in element:
+            if child.tag == "include":
+                name = child.get("file", "")
+                path = main / name if (main / name).is_file() else here / name
+                included = self._parsed(path)
+                self._include(included, main, path.parent, depth=depth + 1)
+                children += list(included)
+            else:
+                self._include(child, main, here, depth=depth + 1)
+                child.attrib.setdefault(_FROM, str(here))
+                children.append(child)
+        element[:] = children
+
+    def _keep(self, path: Path, tag: str) -> str:
+        """Puts a file among the files, and returns its name there: its own, by which MuJoCo names what has no name."""
+        if tag == "model":
+            name = f"model_{len(self.files)}.xml"
+            self.files[name] = b""  # taken, while the model's own files are numbered
+            self.files[name] = self.joined(path)
+            return name
+        content = self._content(path)
+        for name, kept in self.files.items():
+            if kept == content and name.endswith(f"/{path.name}"):
+                return name
+        name = f"{len(self.files)}/{path.name}"
+        self.files[name] = content
+        return name
+
+
+def _parsed(content: bytes, where: str) -> ElementTree.Element:
     # Comments that MuJoCo takes may not be XML: those with two hyphens in them.
     try:
-        text = re.sub(rb"<!--.*?-->", b"", path.read_bytes(), flags=re.DOTALL)
-        return ElementTree.fromstring(text)
-    except OSError as error:
-        raise RobotError(f"{path} cannot be read: {error.strerror}, expected a file that a robot includes") from error
-    except ElementTree.ParseError as error:
-        raise RobotError(f"robot {path} is not XML: {error}, expected an MJCF file") from error
-
-
-def _include(element: ElementTree.Element, main: Path, here: Path) -> None:
-    """Puts the content of included files where they are included."""
-    children: list[ElementTree.Element] = []
-    for child in element:
-        if child.tag == "include":
-            name = child.get("file", "")
-            path = main / name if (main / name).is_file() else here / name
-            included = _parsed(path)
-            _include(included, main, path.parent)
-            children += list(included)
-        else:
-            _include(child, main, here)
-            child.attrib.setdefault(_FROM, str(here))
-            children.append(child)
-    element[:] = children
+        return ElementTree.fromstring(re.sub(rb"<!--.*?-->", b"", content, flags=re.DOTALL))
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: of an unknown encoding
+        raise RobotError(f"robot {where} is not XML: {error}, expected an MJCF file") from error
 
 
 def _candidates(tag: str, given: str, settings: Mapping[str, str], *, bases: tuple[Path, ...]) -> Iterator[Path]:
@@ -149,19 +221,3 @@ def _candidates(tag: str, given: str, settings: Mapping[str, str], *, bases: tup
         for base in bases:
             if directory is not None and (path := base / directory / name).is_file():
                 yield path
-
-
-def _keep(path: Path, tag: str, files: dict[str, bytes]) -> str:
-    """Puts a file among the files, and returns its name there: its own, by which MuJoCo names what has no name."""
-    if tag == "model":
-        name = f"model_{len(files)}.xml"
-        files[name] = b""  # taken, while the model's own files are numbered
-        files[name] = _joined(path, files)
-        return name
-    content = path.read_bytes()
-    for name, kept in files.items():
-        if kept == content and name.endswith(f"/{path.name}"):
-            return name
-    name = f"{len(files)}/{path.name}"
-    files[name] = content
-    return name

@@ -1,6 +1,7 @@
 """The tasks of a family: its parameters together, and the splits that tasks are drawn from."""
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.physics.device_array import DeviceArray
+from limbshift.envs.schema import shortened
 from limbshift.envs.tasks.bounds import Bounds
 from limbshift.envs.tasks.parameter import Task, TaskError, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
@@ -111,10 +113,15 @@ class TaskSpace:
 
         bounds: those of each parameter on a robot, where it is known; by default those on any.
         """
+        if not isinstance(task, Mapping):
+            raise TaskError(f"task is {shortened(task)}, expected a mapping of parameters' names to values")
         unknown = [name for name in task if name not in self.names]
         if unknown:
             expected = ", ".join(self.names)
-            raise TaskError(f"task parameter {unknown[0]!r} does not exist, expected one of {expected}")
+            raise TaskError(f"task parameter {shortened(unknown[0])} does not exist, expected one of {expected}")
+        for name, value in task.items():
+            if not isinstance(value, numbers.Real):
+                raise TaskError(f"task parameter {name} is {shortened(value)}, expected a number")
         allowed = bounds or [parameter.bounds for parameter in self.parameters]
         return [
             parameter.check(task.get(parameter.name, parameter.nominal), within)

@@ -17,6 +17,7 @@ from limbshift.experiments.commands.gpu_bench import run_gpu_bench, wait_for
 from limbshift.experiments.configs import BenchConfig
 from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.experiments.runs.families import named_family
+from limbshift.experiments.terminal import make_console
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.threads import torch_threads
 
@@ -47,7 +48,7 @@ class Shares(NamedTuple):
 
 def run_bench(config: BenchConfig, console: Console | None = None) -> None:
     """Runs the command."""
-    console = console or Console()
+    console = console or make_console()
     family = named_family(config.family or ("" if config.family_file else DEFAULT_FAMILY), config.family_file)
     if config.gpu:
         run_gpu_bench(config, family, console=console)

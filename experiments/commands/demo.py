@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.panel import Panel
 
+from limbshift.agents.atomic_write import check_names
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import run_training
 from limbshift.experiments.configs import DemoConfig, TrainConfig
@@ -12,6 +13,7 @@ from limbshift.experiments.figures.plots import plot_adaptation
 from limbshift.experiments.figures.tables import print_adaptation
 from limbshift.experiments.runs.directory import CONTROLLER, VIDEO, free_directory, write_json
 from limbshift.experiments.runs.loggers import METRICS_FILE
+from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.adaptation import Adaptation
 
 FAMILY = "HalfCheetahDir"
@@ -20,8 +22,9 @@ EPISODES, HORIZON = 2, 100
 
 def run_demo(config: DemoConfig, console: Console | None = None) -> Path:
     """Runs the command. Returns the directory of the results."""
-    console = console or Console()
+    console = console or make_console()
     run = config.out or free_directory(Path("runs/demo"))
+    check_names(run)
     console.print("A cheetah is to run forward or backward, and is not told which: it must find out from rewards.")
     training = TrainConfig(
         family=FAMILY, minutes=config.minutes, run_dir=run, episodes=EPISODES, horizon=HORIZON, wandb=config.wandb

@@ -6,7 +6,6 @@ from pathlib import Path
 from limbshift.agents.atomic_write import check_writable
 from limbshift.agents.controller import Controller
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.given import MAX_SEED, flag, whole_number
 from limbshift.envs.physics import EngineName
 from limbshift.experiments.configs import Device, EvaluateConfig
 from limbshift.experiments.figures.tables import print_adaptation
@@ -46,25 +45,20 @@ def evaluate(
     >>> [len(trial) for trial in result.returns], sorted(result.controls)
     ([2, 2], ['memory_off', 'memory_wiped_each_episode', 'random'])
     """
-    num_tasks, seed = whole_number("num_tasks", num_tasks), whole_number("seed", seed, 0, most=MAX_SEED)
-    episodes = None if episodes is None else whole_number("episodes", episodes)
-    horizon = None if horizon is None else whole_number("horizon", horizon)
-    shift_at = None if shift_at is None else whole_number("shift_at", shift_at, 0)
-    place = choose_device(device)
-    engine = choose_engine(physics, place)
-    loaded, family = load_with_family(controller, family)
-    return evaluate_adaptation(
-        deepcopy(loaded.policy).to(place),
-        family,
+    config = EvaluateConfig(
+        str(controller),
         split,
-        num_tasks=num_tasks,
-        episodes=episodes or loaded.card.episodes_per_trial,
-        horizon=horizon or loaded.card.horizon,
+        num_tasks,
+        episodes=episodes,
+        horizon=horizon,
         seed=seed,
-        sample=flag("sample", sample),
+        sample=sample,
         shift_at=shift_at,
-        engine=engine,
+        device=device,
+        physics=physics,
     )
+    loaded, family = load_with_family(controller, family)
+    return measure(loaded, family, config)
 
 
 def run_evaluate(config: EvaluateConfig) -> None:
@@ -73,19 +67,7 @@ def run_evaluate(config: EvaluateConfig) -> None:
         if path:
             check_writable(path)
     controller, family = load_with_family(config.controller, family_file=config.family_file)
-    result = evaluate(
-        controller,
-        split=config.split,
-        num_tasks=config.num_tasks,
-        episodes=config.episodes,
-        horizon=config.horizon,
-        seed=config.seed,
-        sample=config.sample,
-        shift_at=config.shift_at,
-        device=config.device,
-        physics=config.physics,
-        family=family,
-    )
+    result = measure(controller, family, config)
     print_adaptation(result)
     if config.json:
         write_json(config.json, result.as_json())
@@ -93,3 +75,20 @@ def run_evaluate(config: EvaluateConfig) -> None:
         from limbshift.experiments.figures.plots import plot_adaptation  # brings matplotlib, which takes a second
 
         plot_adaptation(result, config.plot)
+
+
+def measure(controller: Controller, family: TaskFamily, config: EvaluateConfig) -> Adaptation:
+    """Returns what came of the trials that the configuration asks for."""
+    device = choose_device(config.device)
+    return evaluate_adaptation(
+        deepcopy(controller.policy).to(device),
+        family,
+        config.split,
+        num_tasks=config.num_tasks,
+        episodes=config.episodes or controller.card.episodes_per_trial,
+        horizon=config.horizon or controller.card.horizon,
+        seed=config.seed,
+        sample=config.sample,
+        shift_at=config.shift_at,
+        engine=choose_engine(config.physics, device),
+    )

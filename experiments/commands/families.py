@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.catalogue import families, make_family
@@ -15,11 +16,12 @@ from limbshift.envs.tasks.task_space import SPLITS
 from limbshift.experiments.configs import FamiliesConfig
 from limbshift.experiments.figures.robot_sheet import save_contact_sheet
 from limbshift.experiments.runs.families import named_family
+from limbshift.experiments.terminal import make_console
 
 
 def run_families(config: FamiliesConfig, console: Console | None = None) -> None:
     """Prints all families or one, or draws a picture of all robots, as the command's options ask."""
-    console = console or Console()
+    console = console or make_console()
     if config.picture:
         check_writable(config.picture)
         save_contact_sheet(config.picture)
@@ -74,7 +76,7 @@ def families_rows() -> list[tuple[str, ...]]:
 def print_family(family: TaskFamily, console: Console) -> None:
     """Prints all about one family."""
     obs_dim, action_dim = sizes(family)
-    console.print(f"[bold]{family.name}[/bold]: {family.description}", highlight=False)
+    console.print(Text.assemble((family.name, "bold"), f": {family.description}"))
     console.print(f"robot {family.robot.name}, {obs_dim} observations, {action_dim} actions", highlight=False)
     console.print(f"reward = {' '.join((family.reward.__doc__ or '').split())}", highlight=False)
     steps = f"{family.episodes_per_trial} episodes of {family.horizon} steps of {family.robot.control_timestep:g} s"

@@ -12,13 +12,13 @@ from limbshift.agents.atomic_write import check_writable
 from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.given import whole_number
 from limbshift.envs.physics import EngineName
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import Device, RenderConfig
 from limbshift.experiments.figures.video import record_trials
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.runs.devices import choose_device, choose_engine
+from limbshift.experiments.terminal import make_console
 
 
 def render(
@@ -57,10 +57,10 @@ def render(
     config = RenderConfig(
         str(controller),
         split,
-        whole_number("num_tasks", num_tasks),
-        seed=whole_number("seed", seed, 0),
-        episodes=None if episodes is None else whole_number("episodes", episodes),
-        horizon=None if horizon is None else whole_number("horizon", horizon),
+        num_tasks,
+        seed=seed,
+        episodes=episodes,
+        horizon=horizon,
         out=Path(out),
         device=device,
         physics=physics,
@@ -73,7 +73,7 @@ def render(
 
 def run_render(config: RenderConfig, console: Console | None = None) -> None:
     """Runs the command."""
-    console = console or Console()
+    console = console or make_console()
     check_writable(config.out)
     controller, family = load_with_family(config.controller, family_file=config.family_file)
     device, returns = choose_device(config.device), film(controller, family, config)

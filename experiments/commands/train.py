@@ -19,11 +19,12 @@ from limbshift.envs.physics import EngineName
 from limbshift.envs.robots.mjcf_robot import MjcfFamily, MjcfRobot
 from limbshift.experiments.configs import Device, TrainConfig, WandbMode
 from limbshift.experiments.runs.budget import budget_spent, name_spent_budget
-from limbshift.experiments.runs.devices import choose_device, choose_engine
+from limbshift.experiments.runs.devices import choose_device
 from limbshift.experiments.runs.directory import CHECKPOINT, free_directory, open_run, robot_file
 from limbshift.experiments.runs.families import absolute_reference, named_family
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
+from limbshift.experiments.terminal import make_console
 from limbshift.meta.checkpoint import load_checkpoint
 from limbshift.meta.rl2.build import DEFAULT_PPO
 from limbshift.meta.rl2.config import PPOConfig
@@ -135,7 +136,7 @@ def train(
         return run_training(config_of(settings | ({"family": family} if family else {}))).run_dir
     if given.get("variant", family.variant) != family.variant:
         raise InputError(f"variant is {variant}, expected {family.variant} as the family that is given has")
-    settings |= {"family": family.name, "variant": family.variant}
+    settings |= {"family": family.name, "variant": family.variant, "family_file": None}
     return run_training(config_of(settings), family).run_dir
 
 
@@ -146,10 +147,9 @@ def run_training(
 
     config: complete; that of a run to resume is what `resumed_config` returns.
     """
-    console = console or Console()
+    console = console or make_console()
     family = family or chosen_family(config)
     device = choose_device(config.device)
-    choose_engine(config.physics, device)
     config = resolved(config, family, device)
     run_dir = config.run_dir or free_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
     with open_run(run_dir, config.resume) as run:

@@ -19,6 +19,7 @@ from limbshift.experiments.comparison.timed_training import TimedTraining
 from limbshift.experiments.configs import Algorithm, TrainConfig
 from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.runs.presets import save_preset
+from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.trials import Act
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
@@ -40,7 +41,7 @@ Settings = dict[str, Any]
 
 def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
     """Runs the command. Returns the preset's path."""
-    console = console or Console()
+    console = console or make_console()
     if not find_spec("optuna"):
         raise InputError("tune needs optuna: pip install '.[tune]'")
     import optuna

@@ -31,6 +31,7 @@ from limbshift.experiments.comparison.training_run import (
 )
 from limbshift.experiments.runs.directory import read_json, write_json
 from limbshift.experiments.runs.families import named_family
+from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.statistics import interquartile_mean
 
 LOOKS = 8
@@ -46,7 +47,7 @@ ABOUT, RESULTS, PAGE = "comparison.json", "results.json", "index.html"
 
 def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     """Runs the command. Returns the directory of the results."""
-    console = console or Console()
+    console = console or make_console()
     methods = open_comparison(config)
     for seed in range(config.seeds):
         for method in methods:
@@ -136,7 +137,7 @@ def ensure_run(method: str, seed: int, config: CompareConfig, *, console: Consol
     final = float(interquartile_mean(finals([run]).ravel()))
     spent = f"{run.looks[-1].seconds:.0f} s, {run.looks[-1].steps:,} steps"
     where = f"{config.out.name}: {method}, seed {seed}"
-    (console or Console()).print(
+    (console or make_console()).print(
         f"{where}: {spent}, IQM of the return in the last episode {final:.1f}", highlight=False, soft_wrap=True
     )
 

@@ -2,42 +2,46 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import MinLen
 
 from limbshift.agents import RecurrentCell
-from limbshift.envs.errors import InputError
-from limbshift.experiments.configs import Algorithm, FamilyArgument, NumTasks, require_family, require_positive
+from limbshift.envs.schema import ANY_SEQUENCE, Checked, Count, FilePath, Positive, Seed
+from limbshift.experiments.configs import Algorithm, FamilyArgument, NumTasks, require_family
 
+Methods = Annotated[tuple[str, ...], ANY_SEQUENCE, MinLen(1)]
 EXPECTED = "one that `limbshift families` lists, or --family-file"
 
 
 @dataclass(frozen=True)
-class CompareConfig:
+class CompareConfig(Checked):
     """Train several methods on one family for the same time, and compare them on the same unseen tasks."""
 
     family: FamilyArgument = ""
     """Task family."""
-    out: Path = field(kw_only=True)
+    out: FilePath = field(kw_only=True)
     """Directory of the results; an interrupted comparison in it is continued."""
     family_file: str | None = None
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
-    methods: tuple[str, ...] = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo")
+    methods: Methods = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo")
     """Any of limbshift, rl2, no-memory, oracle, ceiling, maml, ppo, sac, recurrent-ppo and finetune. Random actions are
     always added; scores need oracle."""
     variant: str = "default"
     """Variant of the family."""
-    minutes: float = 2.0
+    minutes: Positive = 2.0
     """Minutes of training for each method and seed."""
-    seeds: int = 2
+    seeds: Count = 2
     """Number of training seeds for each method."""
-    num_envs: int = 64
+    num_envs: Count = 64
     """Number of trials, or robots, that run in parallel."""
-    episodes: int | None = None
+    episodes: Count | None = None
     """Episodes in a trial; by default the family's."""
-    horizon: int | None = None
+    horizon: Count | None = None
     """Steps in an episode; by default the family's."""
     num_tasks: NumTasks = 64
     """Number of held-out tasks, the same for all methods."""
-    train_tasks: int | None = None
+    train_tasks: Count | None = None
     """Train on only this many tasks, which shows overfitting; by default on all of the family's."""
     cell: RecurrentCell = "lstm"
     """Recurrent cell of limbshift, rl2 and the oracles."""
@@ -47,45 +51,39 @@ class CompareConfig:
     """Use first-order MAML: cheaper, without second derivatives."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_family(self.family, self.family_file, EXPECTED)
-        require_positive("tasks", self.num_tasks)
-        for name in ("minutes", "seeds", "num_envs", "episodes", "horizon", "train_tasks"):
-            require_positive(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
-class TuneConfig:
+class TuneConfig(Checked):
     """Search for good training settings on a family, and write the best as a preset for `train --preset`."""
 
     family: FamilyArgument = ""
     """Task family."""
     family_file: str | None = None
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
-    minutes: float = 60.0
+    minutes: Positive = 60.0
     """Start no further training after this time; allow for eight trainings at least."""
-    trial_minutes: float = 2.0
+    trial_minutes: Positive = 2.0
     """Minutes of training with each of the settings; losers are given up early."""
-    algorithms: tuple[Algorithm, ...] = ("lstm",)
+    algorithms: Annotated[tuple[Algorithm, ...], ANY_SEQUENCE, MinLen(1)] = ("lstm",)
     """Any of lstm, gru and no-memory; the search also chooses among them."""
     variant: str = "default"
     """Variant of the family."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the search, and of everything in each training."""
-    num_envs: int = 64
+    num_envs: Count = 64
     """Number of trials that run in parallel."""
-    episodes: int | None = None
+    episodes: Count | None = None
     """Episodes in a trial; by default the family's."""
-    horizon: int | None = None
+    horizon: Count | None = None
     """Steps in an episode; by default the family's."""
     num_tasks: NumTasks = 64
     """Number of tasks that settings are judged on; from the training range, so that held-out tasks stay unseen."""
-    out: Path = Path("preset.json")
+    out: FilePath = Path("preset.json")
     """Preset file; rewritten whenever better settings are found."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_family(self.family, self.family_file, EXPECTED)
-        require_positive("tasks", self.num_tasks)
-        for name in ("minutes", "trial_minutes", "num_envs", "episodes", "horizon"):
-            require_positive(name, getattr(self, name))
-        if not self.algorithms:
-            raise InputError("algorithms is empty, expected some of lstm, gru, no-memory")

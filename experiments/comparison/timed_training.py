@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.schema import Checked, Total, Weight, filled_rows
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.trials import Act, play
 
@@ -17,6 +18,8 @@ MakeAct = Callable[[TrialEnv], Act]
 """A policy as it is now, ready for new trials of an env."""
 
 
+Returns = Annotated[list[list[float]], filled_rows]
+"""Trial x episode."""
 HIDDEN = 128
 """Width of layers and of the recurrent cell, in all methods."""
 
@@ -35,13 +38,13 @@ class Setting(NamedTuple):
 
 
 @dataclass(frozen=True)
-class HeldoutCurvePoint:
+class HeldoutCurvePoint(Checked):
     """What a policy returned on held-out tasks when training had taken so much."""
 
-    seconds: float
+    seconds: Weight
     """Of training: looks are not counted."""
-    steps: int
-    returns: list[list[float]]
+    steps: Total
+    returns: Returns
     """Trial x episode."""
 
 

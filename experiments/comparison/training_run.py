@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import MinLen
 
+from limbshift.envs.schema import Checked, Count, Name, Seed, make, shortened
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
+from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, Returns
 from limbshift.experiments.runs.directory import RunError, read_json, write_json
 
 CELLS = "cells"
@@ -20,25 +22,25 @@ RENAMED = {"rl2": "limbshift", "plain-rl2": "rl2"}
 
 
 @dataclass(frozen=True)
-class Consumed:
+class Consumed(Checked):
     """What gradient steps made of a policy after so many episodes of each held-out task."""
 
-    episodes: int
-    returns: list[float]
+    episodes: Count
+    returns: Annotated[list[float], MinLen(1)]
     """Of the episode after them, one for each task."""
 
 
 @dataclass(frozen=True)
-class TrainingRun:
+class TrainingRun(Checked):
     """One training of one method."""
 
-    method: str
-    seed: int
-    cpu: str
+    method: Name
+    seed: Seed
+    cpu: Name
     """Model of the processor."""
-    looks: list[HeldoutCurvePoint]
+    looks: Annotated[list[HeldoutCurvePoint], MinLen(1)]
     """At held-out tasks, in the order of training; the last one at the end of the budget."""
-    splits: dict[str, list[list[float]]]
+    splits: dict[str, Returns]
     """Trial x episode returns of the policy that came of it, by split."""
     consumed: list[Consumed] = field(default_factory=list)
     """Of a method that adapts by gradient steps."""
@@ -57,19 +59,28 @@ def write_run(out: Path, run: TrainingRun) -> None:
 def read_run(path: Path) -> TrainingRun:
     """Reads a run's file, of today's format or of the one before, whose methods had other names."""
     content = read_json(path)
-    content["method"] = method_in(content, path)
+    method = method_in(content, path)
     del content["format"]
-    content["looks"] = [HeldoutCurvePoint(**look) for look in content["looks"]]
-    content["consumed"] = [Consumed(**each) for each in content["consumed"]]
-    return TrainingRun(**content)
+    for name, kind in (("looks", HeldoutCurvePoint), ("consumed", Consumed)):
+        given = content.get(name, [])
+        if not isinstance(given, list):
+            raise RunError(f"{name} in {path} is {shortened(given)}, expected a list")
+        content[name] = [make(kind, each, f"{name}[{number}] in {path}") for number, each in enumerate(given)]
+    run = make(TrainingRun, {**content, "method": method}, str(path))
+    if "heldout" not in run.splits:
+        raise RunError(f"splits in {path} are {', '.join(run.splits) or 'none'}, expected heldout among them")
+    return run
 
 
 def method_in(content: dict[str, Any], path: Path) -> str:
     """Returns the method of a run's file by today's name; RunError for a format of the future."""
-    version, name = content.setdefault("format", 1), str(content["method"])
+    version, name = content.setdefault("format", 1), content.get("method")
     if version not in (1, FORMAT):
-        raise RunError(f"{path} is of format {version}, expected {FORMAT} or an older one")
-    return RENAMED.get(name, name) if version == 1 else name
+        raise RunError(f"{path} is of format {shortened(version)}, expected {FORMAT} or an older one")
+    method = RENAMED.get(name, name) if version == 1 and isinstance(name, str) else name
+    if not isinstance(method, str) or method not in METHODS:
+        raise RunError(f"method in {path} is {shortened(name)}, expected one of {', '.join(METHODS)}")
+    return method
 
 
 def read_runs(out: Path) -> list[TrainingRun]:

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from limbshift.agents.atomic_write import check_writable, replacing
-from limbshift.envs.given import MAX_SEED, whole_number
 from limbshift.experiments.configs import RegressionConfig
 from limbshift.experiments.examples.few_shot_regression import (
     EXAMPLES,
@@ -24,6 +23,7 @@ from limbshift.experiments.examples.few_shot_regression import (
     meta_test,
     meta_train,
 )
+from limbshift.experiments.terminal import make_console
 from limbshift.meta.threads import torch_threads
 
 NUM_TASKS = 64
@@ -53,8 +53,7 @@ Errors = dict[tuple[Kind, str], list[float]]
 
 def run_regression(config: RegressionConfig, console: Console | None = None) -> Errors:
     """Meta-trains and meta-tests each way on each kind of function, and prints their errors: the command."""
-    console = console or Console()
-    whole_number("seed", config.seed, 0, most=MAX_SEED)
+    console = console or make_console()
     if config.plot:
         check_writable(config.plot)
     start = time.perf_counter()

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve, Shift
 
 CAPTION = (
@@ -27,7 +28,7 @@ def tasks_phrase(result: Adaptation) -> str:
 
 def print_adaptation(result: Adaptation, console: Console | None = None) -> None:
     """Prints a row for each episode, a column for each way to act."""
-    console = console or Console()
+    console = console or make_console()
     variant = "" if result.variant == "default" else f" ({result.variant})"
     title = f"{result.family}{variant}: return per episode on {tasks_phrase(result)}"
     caption = f"{CAPTION} Physics on {result.physics}, network on {result.device}."

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from limbshift.experiments.published.markdown import write_results
 from limbshift.experiments.published.plan import COMPARISONS, MILESTONES, OVERFITTING, Job
+from limbshift.experiments.terminal import make_console
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ResultsConfig:
 
 def run_results(config: ResultsConfig, console: Console | None = None) -> Path:
     """Runs the command and returns the page's path."""
-    console = console or Console()
+    console = console or make_console()
     if not config.page_only:
         jobs = [job for comparison in (*COMPARISONS, *OVERFITTING) for job in comparison.jobs(config.out)]
         run_side_by_side([*jobs, *(milestone.job(config.out) for milestone in MILESTONES)])

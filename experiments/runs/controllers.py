@@ -3,7 +3,8 @@
 import difflib
 from pathlib import Path
 
-from limbshift.agents.controller import Controller, ControllerCard, ControllerError
+from limbshift.agents.controller import Controller, ControllerCard
+from limbshift.agents.errors import ControllerError
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.robots.mjcf_robot import KINDS, MjcfFamily, MjcfRobot

@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from limbshift.agents.atomic_write import replacing
+from pydantic_core import from_json
+
+from limbshift.agents.atomic_write import check_names, replacing
 from limbshift.envs.errors import InputError
+from limbshift.envs.schema import shortened
 
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint.pt"
@@ -20,6 +23,7 @@ COMPILED_ROBOT = "robot.mjb"
 """What older runs hold in its place: the model as one version of MuJoCo compiled it."""
 VIDEO = "adaptation.mp4"
 _LOCK = ".lock"
+MAX_JSON_BYTES = 2**26
 
 
 class RunError(InputError):
@@ -29,6 +33,7 @@ class RunError(InputError):
 @contextmanager
 def open_run(path: Path, resume: bool) -> Iterator[Path]:
     """Holds a run directory: a new or empty one, or with resume one that holds a checkpoint."""
+    check_names(path)
     if resume:
         require_checkpoint(path)
     if path.exists() and not path.is_dir():
@@ -69,13 +74,19 @@ def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 2) -
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Returns the JSON object in a file of ours; raises RunError where there is none."""
+    """Returns the JSON object in a file of ours; raises RunError where there is none, or one with NaN in it."""
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}, expected a JSON object") from error
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise RunError(f"{path} has {path.stat().st_size:,} bytes, expected at most {MAX_JSON_BYTES:,}")
+        content = from_json(path.read_bytes(), allow_inf_nan=False)
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}, expected a JSON object") from error
+    except ValueError as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(f"{path} is broken: {error}, expected a JSON object") from error
     if not isinstance(content, dict):
-        raise RunError(f"{path} holds a {type(content).__name__}, expected a JSON object")
+        raise RunError(f"{path} holds {shortened(content)}, expected a JSON object")
     return content
 
 

@@ -1,12 +1,16 @@
 """Presets: settings of training in a file, as `limbshift tune` writes and `train --preset` takes them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.schema import shortened
 from limbshift.experiments.runs.directory import read_json, write_json
 
 FORMAT = "limbshift-preset-1"
+PERSONS_OWN = ("family", "family_file", "robot", "preset", "run_dir", "resume", "wandb")
+"""What no file may choose: whose code is run, and what is written where."""
 
 
 def save_preset(path: Path, settings: dict[str, Any], about: dict[str, Any]) -> None:
@@ -25,7 +29,11 @@ def preset_arguments(path: Path) -> list[str]:
         raise InputError(f"{path} holds no settings, expected a preset's")
     arguments = []
     for name, value in content["settings"].items():
+        if not re.fullmatch(r"[a-z]\w*(\.\w+)?", name):
+            raise InputError(f"{path} sets {shortened(name)}, expected names such as ppo.learning_rate")
+        if name in PERSONS_OWN:
+            raise InputError(f"{path} sets {name}, expected settings of training alone")
         option = f"--{name.replace('_', '-')}"
         if value is not False:
-            arguments += [option] if value is True else [option, str(value)]
+            arguments += [option] if value is True else [f"{option}={value}"]
     return arguments

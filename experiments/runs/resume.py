@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from limbshift.envs.schema import make
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.directory import CONFIG, RunError, read_json, require_checkpoint
 from limbshift.meta.rl2.config import PPOConfig
@@ -33,6 +34,9 @@ def resumed_config(given: Mapping[str, Any]) -> TrainConfig:
     run = Path(given["run_dir"])
     require_checkpoint(run)
     saved = read_config(run)
+    if saved.family_file and "family_file" not in given:
+        reference = f"--family-file {saved.family_file}"
+        raise RunError(f"run {run} trains on a family of a file, whose code is run: expected it anew, as {reference}")
     begun_with = flattened(vars(saved))
     changes = {name: value for name, value in given.items() if name in CHANGEABLE}
     for name, value in flattened(given).items():
@@ -51,13 +55,8 @@ def read_config(run: Path) -> TrainConfig:
     """
     path = run / CONFIG
     content = read_json(path)
-    try:
-        ppo = PPOConfig(**content.pop("ppo", {}))
-        paths = {name: Path(content[name]) for name in PATHS if content.get(name)}
-        return TrainConfig(**{**content, **paths, "ppo": ppo})
-    except TypeError as error:  # Python's message names the setting and the class
-        setting = str(error).rpartition("argument ")[2]
-        raise RunError(f"{path} does not hold a training's settings, found {setting}") from error
+    ppo = make(PPOConfig, content.get("ppo", {}), f"ppo in {path}")
+    return make(TrainConfig, {**content, "ppo": ppo}, str(path))
 
 
 def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:

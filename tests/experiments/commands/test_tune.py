@@ -135,7 +135,7 @@ def test_what_is_given_beside_a_preset_goes_before(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (None, "no preset at"),
-        ("{", "cannot be read"),
+        ("{", "is broken: EOF while parsing an object"),
         ('{"settings": {}}', "is a file without a format, expected limbshift-preset-1"),
         ('{"format": "limbshift-preset-1", "settings": {"cell": "rnn"}}', "--cell is 'rnn', expected one of lstm, gru"),
         ('{"format": "limbshift-preset-1", "settings": {"colour": 1}}', "unknown option --colour"),

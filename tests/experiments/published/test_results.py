@@ -10,6 +10,7 @@ import pytest
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.summary import MethodResult
+from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
 from limbshift.experiments.comparison.training_run import TrainingRun
 from limbshift.experiments.published import markdown, plan, run
 from limbshift.experiments.published.markdown import hopes, processors
@@ -83,9 +84,9 @@ def test_what_was_hoped_for_is_met_or_missed() -> None:
 
 
 def test_processors_are_counted_where_there_are_several() -> None:
-    runs = [
-        TrainingRun("limbshift", seed, cpu, [], {}) for seed, cpu in enumerate(("an old one", "a new one", "a new one"))
-    ]
+    look = HeldoutCurvePoint(1.0, 1, [[0.0]])
+    cpus = ("an old one", "a new one", "a new one")
+    runs = [TrainingRun("limbshift", seed, cpu, [look], {}) for seed, cpu in enumerate(cpus)]
     assert processors(runs[1:]) == "a new one"
     assert processors(runs) == "an old one: 1 of 3 trainings, a new one: 2 of 3 trainings"
 

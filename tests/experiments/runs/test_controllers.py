@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import limbshift
-from limbshift.agents.controller import ControllerError
+from limbshift.agents.errors import ControllerError
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate

@@ -79,8 +79,12 @@ def test_a_class_of_ones_own_goes_through_every_command(
     assert json.loads((tmp_path / "hop.json").read_text())["family"] == "Hop"
     assert main(["render", str(run), *own, "--out", str(tmp_path / "hop.mp4")]) == 0
     assert (tmp_path / "hop.mp4").stat().st_size > 1000
-    monkeypatch.chdir("/")  # the reference that is kept holds from anywhere
-    assert main(["train", "--resume", "--run-dir", str(run), "--steps", "80"]) == 0
+    capsys.readouterr()
+    monkeypatch.chdir("/")  # the reference that is kept holds from anywhere, but no code is run that a file names
+    assert main(["train", "--resume", "--run-dir", str(run), "--steps", "80"]) == 2
+    again = ["--family-file", f"{file}:Hop"]
+    assert f"whose code is run: expected it anew, as {' '.join(again)}\n" in capsys.readouterr().err
+    assert main(["train", "--resume", "--run-dir", str(run), "--steps", "80", *again]) == 0
     assert limbshift.load_controller(run).card.steps == 80
     assert str(tmp_path) not in sys.path
 
@@ -90,7 +94,7 @@ def test_a_class_of_ones_own_goes_through_every_command(
     assert "controller was trained on Hop, a family that does not come with limbshift" in error
     assert "--family-file FILE.py:Hop" in error
     moved = file.rename(tmp_path / "moved.py")
-    assert main(["train", "--resume", "--run-dir", str(run), "--steps", "120"]) == 2
+    assert main(["train", "--resume", "--run-dir", str(run), "--steps", "120", *again]) == 2
     assert f"family_file names {file}, which is not a file" in capsys.readouterr().err
     assert main(["train", "--resume", "--run-dir", str(run), "--steps", "120", "--family-file", f"{moved}:Hop"]) == 0
 

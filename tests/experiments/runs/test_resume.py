@@ -119,8 +119,8 @@ def test_a_given_budget_replaces_that_of_the_run(tmp_path: Path) -> None:
     assert resume(run, "--steps", str(2 * TRIAL_STEPS)) == 0
     assert (config_of(run)["minutes"], config_of(run)["steps"]) == (None, 2 * TRIAL_STEPS)
     assert last_step(run) == 2 * TRIAL_STEPS
-    assert resume(run, "--minutes", "0.01") == 0
-    assert (config_of(run)["minutes"], config_of(run)["steps"]) == (0.01, None)
+    assert resume(run, "--minutes", "0.05") == 0
+    assert (config_of(run)["minutes"], config_of(run)["steps"]) == (0.05, None)
     assert last_step(run) > 2 * TRIAL_STEPS
 
 
@@ -205,7 +205,20 @@ def test_a_config_without_newer_options_takes_their_defaults(run: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"colour": "red"}, "'colour'"), ({"ppo": {"colour": "red"}}, "'colour'"), ({"num_envs": "four"}, "")],
+    [
+        ({"colour": "red"}, "config.json holds an unknown 'colour'\n"),
+        ({"ppo": {"colour": "red"}}, "config.json holds an unknown 'colour'\n"),
+        ({"ppo": {"clip_coeff": 1}}, "holds an unknown 'clip_coeff': did you mean clip_coef?\n"),
+        ({"ppo": 3}, "config.json is 3, expected an object\n"),
+        ({"ppo": {"learning_rate": -1.0}}, "ppo.learning_rate is -1.0, expected a number above 0\n"),
+        ({"num_envs": "four"}, "config.json: num_envs is 'four', expected a whole number\n"),
+        ({"num_envs": 2.5}, "num_envs is 2.5, expected a whole number\n"),
+        ({"num_envs": 10**12}, "num_envs is 1000000000000, expected at most 1000000\n"),
+        ({"seed": -1}, "seed is -1, expected a number from 0 to 4294967295\n"),
+        ({"physics": "bullet"}, "physics is 'bullet', expected one of mujoco, warp\n"),
+        ({"no_memory": "no"}, "no_memory is 'no', expected True or False\n"),
+        ({"run_dir": [1]}, "run_dir is [1], expected a path\n"),
+    ],
 )
 def test_a_config_that_is_no_config_is_refused(
     run: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any], message: str
@@ -214,7 +227,6 @@ def test_a_config_that_is_no_config_is_refused(
     capsys.readouterr()
     assert resume(run, "--steps", "200") == 2
     error = capsys.readouterr().err
-    assert "config.json does not hold a training's settings" in error
     assert message in error
     assert error.count("\n") == 1
 
