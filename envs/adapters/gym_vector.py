@@ -118,7 +118,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         if self.autoreset_mode is AutoresetMode.DISABLED and begins.any():
             over = np.flatnonzero(begins).tolist()
             raise ResetNeeded(f"step was called where episodes of envs {over} are over, expected reset of those first")
-        step = self.task_env.step(self.task_env.check_actions(actions))
+        step = self.task_env.step(self.task_env.check_actions(actions, begins if begins.any() else None))
         self._steps += 1
         reward, terminated, diverged = step.reward.numpy(), step.terminated.numpy().copy(), step.diverged.numpy().copy()
         terms = {name: values.numpy() for name, values in reward_terms(step).items()}
