@@ -82,13 +82,23 @@ def make_family(family: "str | TaskFamily", variant: str = "default") -> "TaskFa
     {'target_velocity': 0.0}
     """
     if not isinstance(family, str):
-        return family
+        return _given(family, variant)
     if family not in _ROBOT_OF:
         nearest = difflib.get_close_matches(family, _ROBOT_OF, n=1, cutoff=0.3)
         hint = f"did you mean {nearest[0]}?" if nearest else "expected one of those that `limbshift families` lists"
         raise FamilyError(f"unknown task family {family!r}: {hint}")
     made: TaskFamily = getattr(import_module(f"limbshift.envs.robots.{_ROBOT_OF[family]}"), family)(variant)
     return made
+
+
+def _given(family: "TaskFamily", variant: str) -> "TaskFamily":
+    from limbshift.envs.family import TaskFamily  # brings PyTorch, which whoever has made a family has imported
+
+    if not isinstance(family, TaskFamily):
+        raise FamilyError(f"family is {family!r}, expected a name, or an object of a TaskFamily")
+    if variant not in ("default", family.variant):
+        raise FamilyError(f"variant is {variant!r}, expected {family.variant!r} as the family that is given has")
+    return family
 
 
 def register_envs() -> None:

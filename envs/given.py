@@ -41,6 +41,17 @@ def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
     raise InputError(f"{name} is {reprlib.repr(value)}, expected one of {', '.join(choices)}")
 
 
+def flag(name: str, value: object) -> bool:
+    """Returns a bool, NumPy's too.
+
+    >>> flag("trials", np.True_)
+    True
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name} is {reprlib.repr(value)}, expected True or False")
+    return bool(value)
+
+
 def numbers(
     name: str,
     value: object,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from limbshift.envs import ASKED_GL
 from limbshift.envs.errors import RenderingError
 from limbshift.envs.family import Robot, TaskFamily
 from limbshift.envs.physics.protocol import Physics
@@ -167,11 +168,12 @@ def _open_renderer(model: mujoco.MjModel, width: int, height: int) -> mujoco.Ren
             return mujoco.Renderer(model, height, width, max_geom=_MAX_GEOMS)
     except Exception as error:  # each of the OpenGL backends fails in its own way
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        gl = os.environ.get("MUJOCO_GL", "not set") if ASKED_GL is None else ASKED_GL
         _failure.append(
             RenderingError(
                 "OpenGL does not work here: install it (apt-get install libegl1 libgl1-mesa-dri), set MUJOCO_GL to"
                 " egl, osmesa or glfw, or, without a display, import limbshift before mujoco"
-                f" (MUJOCO_GL is {os.environ.get('MUJOCO_GL', 'not set')}): {reason}"
+                f" (MUJOCO_GL is {gl or 'empty'}): {reason}"
             )
         )
         raise _failure[0] from error

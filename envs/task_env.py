@@ -187,9 +187,16 @@ class TaskEnv:
             raise self._bad_reward({"the action": action.sum(dim=-1), **terms}, ~reward.isfinite())
         return TaskStep(reward, terminated, diverged, action, terms)
 
-    def check_actions(self, action: object) -> Tensor:
-        """Returns (N, A) actions from outside, or raises an ActionError that says what is wrong with them."""
-        array = numbers("actions", action, (self.num_envs, self.action_dim), error=ActionError)
+    def check_actions(self, action: object, ignored: np.ndarray | None = None) -> Tensor:
+        """Returns (N, A) actions from outside, or raises an ActionError that says what is wrong with them.
+
+        ignored: (N,) bool, whose action is not looked at, and becomes zero.
+        """
+        shape = (self.num_envs, self.action_dim)
+        array = numbers("actions", action, shape, error=ActionError, finite=ignored is None)
+        if ignored is not None:
+            array[ignored] = 0.0
+            array = numbers("actions", array, shape, error=ActionError)
         return torch.from_numpy(array).to(self.device)
 
     def task_values(self) -> dict[str, np.ndarray]:

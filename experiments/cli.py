@@ -1,8 +1,10 @@
 """The command line: one subcommand for each thing a person runs."""
 
+import codecs
 import contextlib
 import io
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from errno import EACCES, EEXIST, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS
 from importlib import import_module
@@ -56,6 +58,7 @@ DESCRIPTION = "Meta-reinforcement learning for robots that meet bodies and goals
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; exit status 0, 2 for what the caller got wrong, 1 for a run that failed."""
+    print_anywhere()
     try:
         run(parse(sys.argv[1:] if arguments is None else arguments))
     except InputError as error:
@@ -71,6 +74,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("limbshift: interrupted", file=sys.stderr)
         return 1
     return 0
+
+
+def print_anywhere() -> None:
+    """Lets a terminal that knows fewer letters show what comes nearest: "RL2" for "RL²", or a question mark."""
+    codecs.register_error("nearest", _nearest)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and (stream.encoding, stream.errors) != ("utf-8", "surrogateescape"):
+            stream.reconfigure(errors="nearest")
+
+
+def _nearest(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    letters = unicodedata.normalize("NFKD", error.object[error.start : error.end])
+    return letters.encode("ascii", "replace").decode(), error.end
 
 
 def parse(arguments: Sequence[str]) -> object:

@@ -1,11 +1,16 @@
 """What the Gymnasium environments share: spaces, frames, checks of their arguments."""
 
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
+from traceback import walk_stack
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -62,13 +67,7 @@ def chosen_family(family: str | TaskFamily, variant: str) -> TaskFamily:
     >>> chosen_family("limbshift.envs.robots.ant:AntDir", "default")
     <TaskFamily AntDir, variant default: robot Ant, tasks of heading>
     """
-    if isinstance(family, TaskFamily):
-        if variant not in ("default", family.variant):
-            raise InputError(f"variant is {variant!r}, expected {family.variant!r} as the family that is given has")
-        return family
-    if not isinstance(family, str):
-        raise FamilyError(f"family is {family!r}, expected a name, 'module:Class', or an object of such a class")
-    if ":" not in family:
+    if not isinstance(family, str) or ":" not in family:
         return make_family(family, variant)
     module, _, name = family.partition(":")
     try:
@@ -78,6 +77,33 @@ def chosen_family(family: str | TaskFamily, variant: str) -> TaskFamily:
     if not isinstance(kind, type) or not issubclass(kind, TaskFamily):
         raise FamilyError(f"family {family!r} is no class of a task family, expected module:Class")
     return kind() if variant == "default" else kind(variant)
+
+
+class SpecAsText:
+    """Gymnasium's spec of an env: a family that was given as an object is named by its class, so that JSON can hold it.
+
+    An object that its class and variant alone do not make, such as one with fewer tasks, stays as it is.
+    """
+
+    def __get__(self, env: object, owner: type) -> EnvSpec | None:
+        return vars(env).get("spec") if env is not None else None
+
+    def __set__(self, env: object, spec: EnvSpec | None) -> None:
+        family = spec.kwargs.get("family") if spec else None
+        if spec and isinstance(family, TaskFamily):
+            kind, named = type(family), {"variant": family.variant}
+            named["family"] = f"{kind.__module__}:{kind.__qualname__}"
+            if _makes_again(family, named["family"]):
+                spec = replace(spec, kwargs={**spec.kwargs, **named})
+        vars(env)["spec"] = spec
+
+
+def _makes_again(family: TaskFamily, reference: str) -> bool:
+    try:
+        again = chosen_family(reference, family.variant)
+    except (InputError, TypeError):  # a class inside a function, or one that asks for arguments
+        return False
+    return again.task_space == family.task_space
 
 
 def observation_space(obs_dim: int) -> Box[np.float32]:
@@ -131,15 +157,26 @@ def steps_of_episode(family: TaskFamily, horizon: int | None, max_episode_steps:
 
 def refuse_copied_seed(seed: int | None) -> None:
     """Raises InputError where gym.make_vec makes several single envs, which would all meet the tasks of one seed."""
-    frame = sys._getframe()
-    while seed is not None and (above := frame.f_back):
-        frame = above
-        code, module = frame.f_code.co_name, frame.f_globals.get("__name__")
-        if (module, code) == ("gymnasium.envs.registration", "create_single_env"):
-            raise InputError(
-                f"seed is {seed} in each env that gym.make_vec copies, expected None: reset(seed={seed}) gives each its"
-                ' own tasks, as vectorization_mode="vector_entry_point" does'
-            )
+    if seed is not None and any(_gymnasiums("create_single_env")):
+        raise InputError(
+            f"seed is {seed} in each env that gym.make_vec copies, expected None: reset(seed={seed}) gives each its"
+            ' own tasks, as vectorization_mode="vector_entry_point" does'
+        )
+
+
+def refuse_later_limit(horizon: int) -> None:
+    """Raises InputError where gym.make is about to wrap the env in a time limit that it would never reach."""
+    for frame in _gymnasiums("make"):
+        limit = frame.f_locals.get("max_episode_steps")
+        if isinstance(limit, int) and limit > horizon:
+            raise InputError(f"max_episode_steps is {limit}, expected at most the horizon, which is {horizon}")
+
+
+def _gymnasiums(function: str) -> Iterator[FrameType]:
+    """Yields the calls of a function of Gymnasium's registry that have led here; it tells an env nothing of itself."""
+    for frame, _ in walk_stack(sys._getframe()):
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) == ("gymnasium.envs.registration", function):
+            yield frame
 
 
 def check_autoreset_mode(mode: object) -> AutoresetMode:

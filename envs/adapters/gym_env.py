@@ -1,5 +1,6 @@
 """A task family as a single Gymnasium environment."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -13,12 +14,14 @@ from torch import Tensor
 from limbshift.envs.adapters.common import (
     Floats,
     Frames,
+    SpecAsText,
     action_space,
     check_render_mode,
     check_seed,
     chosen_family,
     observation_space,
     refuse_copied_seed,
+    refuse_later_limit,
     steps_of_episode,
     with_render_fps,
 )
@@ -29,7 +32,7 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.given import numbers
 from limbshift.envs.task_env import ActionError, TaskEnv
 
-OF_VECTOR_ENVS = ("num_envs", "vectorization_mode", "autoreset_mode", "flat_info")
+OF_VECTOR_ENVS = ("num_envs", "vectorization_mode", "vector_kwargs", "autoreset_mode", "flat_info")
 
 
 class TaskFamilyEnv(gym.Env[Floats, Floats]):
@@ -54,8 +57,8 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
     | "reward_terms" | the terms whose sum is the reward; after a step only |
     | "diverged" | whether the simulation diverged; after a step only |
 
-    Arguments of a vector env alone are taken and ignored: `gym.make` with the spec of a vector env
-    makes one robot of it.
+    `gym.make` with the spec of a vector env makes one robot of it: what such an env alone is told
+    is taken with its "vectorization_mode", and ignored.
 
     Raises an InputError for an unknown family, variant, split, option or task parameter, and for
     values and actions that cannot be used; Gymnasium's ResetNeeded for a step outside an episode.
@@ -69,6 +72,8 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}
 
+    spec = SpecAsText()
+
     def __init__(
         self,
         family: str | TaskFamily,
@@ -81,16 +86,13 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         seed: int | None = None,
         **of_vector_env: Any,
     ) -> None:
-        for name in of_vector_env:
-            if name not in OF_VECTOR_ENVS:
-                expected = "split, variant, horizon, max_episode_steps, render_mode or seed"
-                raise InputError(f"argument {name!r} does not exist, expected {expected}")
+        _refuse_unknown(of_vector_env)
         seed = check_seed(seed)
-        if "num_envs" not in of_vector_env:
-            refuse_copied_seed(seed)
+        refuse_copied_seed(seed)
         super().reset(seed=seed)
         self.family = chosen_family(family, variant)
         self.horizon = steps_of_episode(self.family, horizon, max_episode_steps)
+        refuse_later_limit(self.horizon)
         self.render_mode = check_render_mode(render_mode)
         self.task_env = TaskEnv(self.family, 1, split, seed=self.np_random_seed)
         self.observation_space = observation_space(self.task_env.obs_dim)
@@ -155,6 +157,19 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
 
     def _task(self) -> dict[str, float]:
         return {name: float(value) for name, value in self.task_env.task.items()}
+
+
+def _refuse_unknown(arguments: Mapping[str, object]) -> None:
+    """Raises InputError unless all are arguments of a vector env, from whose spec they come."""
+    for name in arguments:
+        if name not in OF_VECTOR_ENVS:
+            expected = "split, variant, horizon, max_episode_steps, render_mode or seed"
+            raise InputError(f"argument {name!r} does not exist, expected {expected}")
+        if "vectorization_mode" not in arguments:
+            raise InputError(
+                f"argument {name!r} is of a vector env, expected none for a single one; gym.make_vec takes"
+                ' vector_kwargs in its modes "sync" and "async"'
+            )
 
 
 def _state(name: str, value: ArrayLike, size: int) -> Tensor:

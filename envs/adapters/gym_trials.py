@@ -21,7 +21,7 @@ from limbshift.envs.adapters.common import (
 from limbshift.envs.adapters.infos import Info, final_info, flattened
 from limbshift.envs.adapters.options import Options, choose_tasks
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.given import whole_number
+from limbshift.envs.given import flag, whole_number
 from limbshift.envs.trial_env import TrialEnv
 
 
@@ -79,7 +79,7 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         set_spaces(self, self.trials.task_env, self.trials.obs_dim)
         self.autoreset_mode = AutoresetMode.SAME_STEP
         self.metadata = with_render_fps(self.metadata, self.family)
-        self._flat_info = flat_info
+        self._flat_info = flag("flat_info", flat_info)
         self._frames = Frames(self.trials.task_env)
         self._begun = False
 

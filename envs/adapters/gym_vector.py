@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from limbshift.envs.adapters.common import (
     Floats,
     Frames,
+    SpecAsText,
     check_autoreset_mode,
     check_render_mode,
     check_seed,
@@ -25,7 +26,7 @@ from limbshift.envs.adapters.infos import Info, final_info, flattened, reward_te
 from limbshift.envs.adapters.options import Options, choose_tasks, split_mask
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.given import whole_number
+from limbshift.envs.given import flag, whole_number
 from limbshift.envs.task_env import TaskEnv
 
 
@@ -58,6 +59,8 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "autoreset_mode": AutoresetMode.SAME_STEP}
 
+    spec = SpecAsText()
+
     def __init__(
         self,
         family: str | TaskFamily,
@@ -81,7 +84,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         self.task_env = TaskEnv(self.family, self.num_envs, split, seed=seed_of(self))
         set_spaces(self, self.task_env, self.task_env.obs_dim)
         self.metadata = {**with_render_fps(self.metadata, self.family), "autoreset_mode": self.autoreset_mode}
-        self._flat_info = flat_info
+        self._flat_info = flag("flat_info", flat_info)
         self._frames = Frames(self.task_env)
         self._begun = False
         self._steps = np.zeros(self.num_envs, dtype=np.int64)
@@ -115,7 +118,7 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         if self.autoreset_mode is AutoresetMode.DISABLED and begins.any():
             over = np.flatnonzero(begins).tolist()
             raise ResetNeeded(f"step was called where episodes of envs {over} are over, expected reset of those first")
-        step = self.task_env.step(self.task_env.check_actions(actions))
+        step = self.task_env.step(self.task_env.check_actions(actions, begins if begins.any() else None))
         self._steps += 1
         reward, terminated, diverged = step.reward.numpy(), step.terminated.numpy().copy(), step.diverged.numpy().copy()
         terms = {name: values.numpy() for name, values in reward_terms(step).items()}

@@ -6,6 +6,7 @@ from limbshift.envs.adapters.gym_trials import TrialVectorEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.given import flag
 
 if TYPE_CHECKING:
     from limbshift.envs.adapters.sb3 import SB3VecEnv
@@ -71,7 +72,7 @@ def make_sb3(
         from limbshift.envs.adapters.sb3 import SB3VecEnv  # an optional extra
     except ImportError as error:
         raise InputError(f"{error.name} is not installed: pip install '.[sb3]'") from error
-    if trials:
+    if flag("trials", trials):
         return SB3VecEnv(
             make_trials(
                 family,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.given import flag
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.parameter import Task, TaskError
 
@@ -59,14 +60,12 @@ def _asked(options: object, count: int, may_keep: bool) -> tuple[bool, list[Task
     unknown = [name for name in options if name not in ("task", "keep_task")]
     if unknown:
         raise InputError(f"reset option is {unknown[0]!r}, expected task or keep_task")
-    kept = options.get("keep_task", False)
-    if not isinstance(kept, bool | np.bool_):
-        raise InputError(f"reset option keep_task is {reprlib.repr(kept)}, expected True or False")
+    kept = flag("reset option keep_task", options.get("keep_task", False))
     if kept and "task" in options:
         raise InputError("reset options hold both task and keep_task, expected one of them")
     if kept and not may_keep:
         raise InputError("reset option keep_task is set at the first reset, expected a task to keep")
-    return bool(kept), _task_rows(options["task"], count) if "task" in options else None
+    return kept, _task_rows(options["task"], count) if "task" in options else None
 
 
 def _task_rows(task: object, count: int) -> list[Task]:

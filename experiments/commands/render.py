@@ -10,6 +10,7 @@ from rich.console import Console
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import check_writable
 from limbshift.agents.controller import Controller
+from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics import EngineName
 from limbshift.envs.trial_env import TrialEnv
@@ -53,6 +54,8 @@ def render(
     >>> path = limbshift.render("ReacherGoal", out="reacher.mp4", num_tasks=2)  # doctest: +SKIP
     """
     choose_engine(physics, choose_device(device))
+    if not isinstance(out, str | Path):
+        raise InputError(f"out is {out!r}, expected a path")
     config = RenderConfig(
         str(controller),
         split,

@@ -1,5 +1,6 @@
 """Frames that show the robot and its task."""
 
+import ctypes.util
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from limbshift import envs
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.rendering import HIGH, LOW, NEUTRAL, SWITCHED, TaskRenderer, effect_color
@@ -155,20 +157,49 @@ def test_rendering_leaves_the_simulation_alone(stage: Stage) -> None:
     assert np.array_equal(again, stage.renderer.frame(physics, 0, stage.env.family.nominal))
 
 
-def test_without_opengl_one_line_says_what_to_do() -> None:
-    """In a process of its own: MuJoCo reads MUJOCO_GL once."""
+@pytest.mark.parametrize("gl", ["disable", "no-such-thing", "wgl"])
+def test_without_opengl_one_line_says_what_to_do(gl: str) -> None:
+    """In a process of its own: MuJoCo reads MUJOCO_GL as it is imported, and refuses a name that it does not know."""
     program = """
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import RenderingError
 from limbshift.envs.rendering import TaskRenderer
+from limbshift.envs.task_env import TaskEnv
+TaskEnv(make_family("HalfCheetahDir"), 1)
 try:
     TaskRenderer(make_family("HalfCheetahDir"))
 except RenderingError as error:
     print(error)
 """
-    environment = {**os.environ, "MUJOCO_GL": "disable"}
+    environment = {**os.environ, "MUJOCO_GL": gl}
     ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert ended.stderr == ""
     assert len(ended.stdout.splitlines()) == 1
     assert "apt-get install libegl1" in ended.stdout
-    assert "MUJOCO_GL is disable" in ended.stdout
+    assert f"MUJOCO_GL is {gl}" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "library", "chosen"),
+    [
+        ("osmesa", None, "off"),
+        ("EGL", None, "off"),
+        ("egl", "libEGL.so.1", "egl"),
+        ("nonsense", "libEGL.so.1", "off"),
+        ("glfw", None, "glfw"),
+        ("", None, ""),
+        (None, "libEGL.so.1", "egl"),
+        (None, None, None),
+    ],
+)
+def test_mujoco_is_told_to_draw_by_what_is_there(
+    asked: str | None, library: str | None, chosen: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: library)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("MUJOCO_GL", asked)
+    monkeypatch.setattr(envs, "ASKED_GL", asked)
+    envs._choose_gl()
+    assert (os.environ.get("MUJOCO_GL") or "").lower() == (chosen or "")

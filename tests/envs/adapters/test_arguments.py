@@ -1,6 +1,7 @@
 """What the envs are told: other kinds of numbers are taken, and what cannot be used is refused in one line."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -38,8 +39,8 @@ every_maker = pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
         ({"split": "Train"}, "split is 'Train', expected one of train, heldout"),
         ({"split": 3}, "split is 3, expected one of train, heldout"),
         ({"render_mode": "rgb"}, "render_mode is 'rgb', expected 'rgb_array' or None"),
-        ({"family": 3}, "family is 3, expected a name, 'module:Class', or an object of such a class"),
-        ({"family": Sledding}, "family is <class 'tests.envs.sled.Sledding'>, expected a name, 'module:Class', or an"),
+        ({"family": 3}, "family is 3, expected a name, or an object of a TaskFamily"),
+        ({"family": Sledding}, "family is <class 'tests.envs.sled.Sledding'>, expected a name, or an object of"),
         ({"family": Sledding("free"), "variant": "x"}, "variant is 'x', expected 'free' as the family that is given"),
     ],
     ids=str,
@@ -51,12 +52,34 @@ def test_values_that_cannot_be_used_are_refused(maker: Callable[..., Any], told:
     assert str(caught.value).startswith(message)
 
 
+def test_what_is_either_so_or_not_is_a_bool() -> None:
+    """The third of make_trials is the number of episodes, the third of make_sb3 whether there are trials."""
+    for make in (make_trials, make_sb3):
+        with pytest.raises(InputError, match=r"^flat_info is 'yes', expected True or False$"):
+            make("HalfCheetahDir", 2, flat_info="yes")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^trials is 3, expected True or False$"):
+        make_sb3("HalfCheetahDir", 2, 3)  # type: ignore[arg-type]
+    numpys: Any = np.True_
+    assert make_sb3("HalfCheetahDir", 2, numpys).env.horizon == 200
+
+
 def test_names_that_do_not_exist_are_refused_in_one_line() -> None:
     message = (
         "argument 'horizn' does not exist, expected split, variant, horizon, max_episode_steps, render_mode or seed"
     )
     with pytest.raises(InputError, match=f"^{message}$"):
         gym.make(DIR, horizn=9)
+
+
+@pytest.mark.parametrize("told", [{"autoreset_mode": "Disabled"}, {"flat_info": True}])
+def test_what_gymnasiums_copies_would_not_do_is_refused(told: dict[str, Any]) -> None:
+    """In mode "sync" they go to each single env, which begins nothing by itself."""
+    (name,) = told
+    with pytest.raises(InputError, match=f"^argument '{name}' is of a vector env, expected none for a single one; gym"):
+        gym.make_vec(DIR, num_envs=2, vectorization_mode="sync", **told)
+    theirs = gym.make_vec(DIR, num_envs=2, vectorization_mode="sync", vector_kwargs={"autoreset_mode": "SameStep"})
+    assert theirs.spec is not None
+    assert isinstance(gym.make(theirs.spec).unwrapped, TaskFamilyEnv)
 
 
 def test_numbers_of_numpy_are_the_same_numbers() -> None:
@@ -118,8 +141,11 @@ def test_gymnasiums_time_limit_ends_episodes(mode: str) -> None:
 
 
 def test_a_time_limit_beyond_the_horizon_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^max_episode_steps is 500, expected at most the horizon, which is 200$"):
-        gym.make_vec(DIR, num_envs=2, max_episode_steps=500)
+    for make in (gym.make, gym.make_vec, partial(gym.make_vec, vectorization_mode="sync")):
+        with pytest.raises(InputError, match=r"^max_episode_steps is 500, expected at most the horizon, which is 200$"):
+            make(DIR, max_episode_steps=500)
+        make(DIR, max_episode_steps=500, horizon=500).close()
+    assert gym.make(DIR, max_episode_steps=-1).spec
     assert steps_until_the_end(TaskFamilyEnv("HalfCheetahDir", horizon=12, max_episode_steps=11)) == 11
     with pytest.raises(InputError, match=r"^max_episode_steps is 0, expected a whole number of at least 1$"):
         TaskFamilyEnv("HalfCheetahDir", max_episode_steps=0)

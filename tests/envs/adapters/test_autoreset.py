@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from limbshift.envs.adapters.gym_env import TaskFamilyEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.errors import InputError
+from limbshift.envs.task_env import ActionError
 from tests.envs.sled import Sledding
 
 HORIZON = 9
@@ -94,6 +95,18 @@ def test_a_step_that_begins_an_episode_asks_for_nothing_and_pays_nothing() -> No
     np.testing.assert_array_equal(infos["_reward_terms"], [False, False])
     assert "final_obs" not in infos
     assert env.step(np.ones((2, 1)))[3].all()
+
+
+def test_an_action_that_comes_to_nothing_may_be_anything() -> None:
+    """As in Gymnasium's: env 0 falls off its rail in its first step, and begins in its second."""
+    env = TaskFamilyVectorEnv(Sledding(), 2, seed=0, autoreset_mode="NextStep")
+    env.reset()
+    env.task_env.physics.state("qpos")[0] = 2.0
+    assert env.step(np.zeros((2, 1)))[2].tolist() == [True, False]
+    with pytest.raises(ActionError, match=r"^value in actions is nan, expected finite numbers$"):
+        env.step(np.array([[0.0], [np.nan]]))
+    obs = env.step(np.array([[np.nan], [0.0]]))[0]
+    assert np.abs(obs[0, 0]) <= 0.1  # where episodes begin
 
 
 @every_mode

@@ -3,7 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -15,7 +15,9 @@ from limbshift.envs.adapters.gym_env import TaskFamilyEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.adapters.make import make_sb3, make_trials
 from limbshift.envs.catalogue import families
-from limbshift.envs.errors import FamilyError
+from limbshift.envs.errors import FamilyError, InputError
+from limbshift.envs.physics.engine import Engine
+from limbshift.envs.physics.protocol import Physics
 from tests.envs.sled import Sledding
 
 WAYS: tuple[Callable[[Any], Any], ...] = (copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env)))
@@ -119,6 +121,33 @@ def test_a_family_of_ones_own_is_named_by_its_class_and_the_spec_is_text() -> No
         unwrapped: Any = env.unwrapped
         assert isinstance(unwrapped.family, Sledding)
         assert unwrapped.family.variant == "free"
+
+
+def test_a_family_that_is_given_as_an_object_is_named_in_the_spec() -> None:
+    for made in (
+        gym.make("limbshift/HalfCheetahDir-v0", family=Sledding("free")),
+        gym.make_vec("limbshift/HalfCheetahDir-v0", num_envs=2, family=Sledding("free")),
+    ):
+        assert made.spec is not None
+        text = made.spec.to_json()
+        assert f'"family": "{REFERENCE}"' in text
+        again: Any = gym.make(EnvSpec.from_json(text)).unwrapped
+        assert (again.family.name, again.family.variant) == ("Sledding", "free")
+
+
+def test_a_family_that_its_class_does_not_make_again_stays_an_object() -> None:
+    few = Sledding().with_train_tasks(2)
+    made = gym.make("limbshift/HalfCheetahDir-v0", family=few)
+    assert made.spec is not None
+    assert made.spec.kwargs["family"].task_space == few.task_space
+
+
+def test_an_env_on_a_gpu_is_not_copied() -> None:
+    env = TaskFamilyEnv(Sledding(), seed=0).task_env
+    env.physics = cast(Physics, object())
+    env.engine = Engine("warp")
+    with pytest.raises(InputError, match=r"^physics of the env to copy is warp, expected mujoco$"):
+        copy.copy(env)
 
 
 @pytest.mark.parametrize(

@@ -74,3 +74,10 @@ def test_seeds_that_no_generator_takes_are_refused(
     printed = capsys.readouterr()
     assert printed.err == f"limbshift: seed is {seed}, expected a number from 0 to 4294967295\n"
     assert printed.out == ""
+
+
+@pytest.mark.parametrize("told", [{"physics": "Mujoco"}, {"device": "gpu"}])
+def test_a_training_that_cannot_be_leaves_no_directory(told: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=next(iter(told.values()))):
+        limbshift.train(CONTROLLER, steps=1, num_envs=2, run_dir=tmp_path / "run", wandb="disabled", **told)
+    assert not list(tmp_path.iterdir())
