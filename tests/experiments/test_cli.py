@@ -180,6 +180,44 @@ def test_bad_input_gets_one_line_and_status_2(
     assert sorted(path.name for path in run.iterdir()) == before
 
 
+def test_paths_are_printed_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rich would take square brackets for its markup, and words in colons for emoji."""
+    run = tmp_path / "[bold]run[red]:smile:"
+    shape = ["--steps", "1", "--num-envs", "2", "--episodes", "1", "--horizon", "3", "--hidden-size", "4"]
+    assert main(["train", "InvertedPendulumBody", "--run-dir", str(run), "--wandb", "disabled", *shape]) == 0
+    assert str(run) in capsys.readouterr().out
+    assert main(["evaluate", str(run), "--tasks", "2", "--json", str(run / "[/]a.json")]) == 0
+    assert (run / "[/]a.json").is_file() or (run / "[" / "]a.json").is_file()
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "a" * 300 + "/b", "a/" + "b" * 300])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["families", "--picture"],
+        ["evaluate", "HalfCheetahDir", "--json"],
+        ["render", "HalfCheetahDir", "--out"],
+        ["train", "HalfCheetahDir", "--run-dir"],
+        ["train", "--robot"],
+        ["compare", "HalfCheetahDir", "--out"],
+        ["tune", "HalfCheetahDir", "--out"],
+        ["regression", "--plot"],
+        ["demo", "--out"],
+        ["evaluate"],
+    ],
+    ids=" ".join,
+)
+def test_names_that_no_file_system_takes_are_refused_before_anything_is_made(
+    command: list[str], path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, path]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert not printed.out
+    assert not list(tmp_path.iterdir())
+
+
 def test_cuda_is_refused_where_there_is_none(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
