@@ -27,7 +27,7 @@ check-slow: .venv/.installed gl
 check-gpu: .venv/.installed # where PyTorch sees a CUDA device
 	.venv/bin/pytest -m gpu tests/gpu
 
-FUZZED := controller checkpoint config preset task command result robot
+FUZZED := controller checkpoint config preset task command result robot dump
 fuzz: .venv/.installed # some minutes for each target; what stops it lies in .cache/fuzz
 	@for target in $(FUZZED); do echo $$target; \
 	.venv/bin/python -m tests.fuzz $$target -runs=$(or $(RUNS),125000) -verbosity=0 || exit 1; done
