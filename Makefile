@@ -9,7 +9,7 @@ LINKS := $(addprefix limbshift/,envs agents meta experiments)
 # MuJoCo Warp's kernels, which are compiled once for each robot
 export WARP_CACHE_PATH := $(CURDIR)/.cache/warp
 
-.PHONY: demo test check-slow check-gpu fuzz results bench clean gl
+.PHONY: demo test check-slow check-gpu fuzz survey results bench clean gl
 
 demo: .venv/.installed gl
 	.venv/bin/limbshift demo
@@ -27,10 +27,13 @@ check-slow: .venv/.installed gl
 check-gpu: .venv/.installed # where PyTorch sees a CUDA device
 	.venv/bin/pytest -m gpu tests/gpu
 
-FUZZED := controller checkpoint config preset task command result robot
+FUZZED := controller checkpoint config preset task command result robot dump
 fuzz: .venv/.installed # some minutes for each target; what stops it lies in .cache/fuzz
 	@for target in $(FUZZED); do echo $$target; \
 	.venv/bin/python -m tests.fuzz $$target -runs=$(or $(RUNS),125000) -verbosity=0 || exit 1; done
+
+survey: .venv/.installed gl # an hour; fetches other projects' robots, and goes on where it was interrupted
+	OMP_NUM_THREADS=1 .venv/bin/python -m tests.survey
 
 results: .venv/.installed # hours; it goes on where it was interrupted
 	.venv/bin/python -m limbshift.experiments.published.run

@@ -1,7 +1,7 @@
 """Training states in files: tensors, numbers and containers of them, nothing that could be executed.
 
-A file begins with a line that says what it is: the format, as JSON its version, the env steps, a hash of the settings
-that the training was begun with, and the SHA-256 of what follows, which is what `torch.save` writes.
+A file begins with a line that says what it is: the format, the SHA-256 of all that follows, and as JSON its version,
+the env steps and the settings that the training was begun with. The rest is what `torch.save` writes.
 """
 
 import hashlib
@@ -34,19 +34,24 @@ class CheckpointError(InputError):
     """A file that does not hold a training's state, or holds that of another training."""
 
 
-def save_checkpoint(path: Path, state: Mapping[str, Any], *, steps: int = 0, settings: str = "") -> None:
+def save_checkpoint(
+    path: Path, state: Mapping[str, Any], *, steps: int = 0, settings: Mapping[str, str] | None = None
+) -> None:
     """Replaces the file by a training's state, which is on the disk when this returns."""
     content = BytesIO()
     torch.save(dict(state), content)
-    about = {"version": VERSION, "steps": steps, "settings": settings, "sha256": _hash(content.getbuffer())}
+    about = {"version": VERSION, "steps": steps, "settings": dict(settings or {})}
+    kept = json.dumps(about).encode() + b"\n" + content.getbuffer()
     with replacing(path) as temporary:
-        temporary.write_bytes(FORMAT + json.dumps(about).encode() + b"\n" + content.getbuffer())
+        temporary.write_bytes(FORMAT + hashlib.sha256(kept).hexdigest().encode() + b" " + kept)
 
 
-def load_checkpoint(path: Path, *, settings: str | None = None, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, *, settings: Mapping[str, str] | None = None, max_bytes: int = MAX_BYTES
+) -> dict[str, Any]:
     """Returns a training's state; nothing in the file is executed, and CheckpointError says where it is broken.
 
-    settings: the hash of those that the training must have been begun with; None for any.
+    settings: those that the training must have been begun with, by name; what either side does not know may be any.
     max_bytes: how large a file is looked at.
 
     >>> from tempfile import mkdtemp
@@ -67,8 +72,7 @@ def load_checkpoint(path: Path, *, settings: str | None = None, max_bytes: int =
             next(iter(str(error).splitlines()), type(error).__name__).partition("This file can still be")[0].strip()
         )
         raise CheckpointError(f"{path} is broken, expected what a training saved: {reason}") from error
-    if settings is not None and about.get("settings", settings) != settings:
-        raise CheckpointError(f"{path} is of a training with other settings, expected those in its directory")
+    _check_settings(about.get("settings"), settings or {}, path)
     return state
 
 
@@ -89,8 +93,8 @@ class Checkpoints:
     {'steps': 40}
     """
 
-    def __init__(self, newest: Path, settings: str = "", *, max_bytes: int = MAX_BYTES) -> None:
-        """settings: a hash of those that the training is begun with. max_bytes: how large a file can be."""
+    def __init__(self, newest: Path, settings: Mapping[str, str] | None = None, *, max_bytes: int = MAX_BYTES) -> None:
+        """settings: those that the training is begun with, by name. max_bytes: how large a file can be."""
         self.newest = newest
         self.best = newest.with_stem(f"{newest.stem}-best")
         self._settings = settings
@@ -170,14 +174,23 @@ def _parts(raw: bytes) -> tuple[dict[str, Any], bytes]:
         return {}, raw
     if not raw.startswith(FORMAT):
         raise InputError(f"it begins with {raw[:12]!r}, not with {FORMAT.decode().strip()}")
-    line, _, content = raw.partition(b"\n")
-    about = json.loads(line[len(FORMAT) :])
+    checksum, _, kept = raw[len(FORMAT) :].partition(b" ")
+    if checksum != hashlib.sha256(kept).hexdigest().encode():
+        raise InputError("its content is not that of which its checksum was taken")
+    line, _, content = kept.partition(b"\n")
+    about = json.loads(line)
     if not isinstance(about, dict) or about.get("version") != VERSION:
         found = about.get("version") if isinstance(about, dict) else about
         raise InputError(f"its version is {str(found)[:20]}, not {VERSION} or 1")
-    if about.get("sha256") != _hash(content):
-        raise InputError("its content is not that of which its checksum was taken")
     return about, content
+
+
+def _check_settings(begun_with: object, settings: Mapping[str, str], path: Path) -> None:
+    """Raises CheckpointError where a training was begun with other settings, of those that both sides know."""
+    for name, value in begun_with.items() if isinstance(begun_with, dict) else ():
+        if name in settings and settings[name] != value:
+            found = f"{path} is of a training whose {name} is {str(value)[:60]}"
+            raise CheckpointError(f"{found}, expected {settings[name]} as in its directory")
 
 
 def _check_size(size: int, max_bytes: int) -> None:
@@ -193,7 +206,3 @@ def _give_name(path: Path, name: Path) -> None:
             os.link(path, temporary)
         except OSError:
             shutil.copyfile(path, temporary)
-
-
-def _hash(content: bytes | memoryview) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -3,17 +3,19 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from safetensors import SafetensorError, safe_open
+import torch
+from pydantic_core import from_json
 from safetensors.torch import save
 from torch import Tensor
 
 from limbshift.agents.atomic_write import replacing
 from limbshift.agents.controller import ControllerCard
+from limbshift.agents.safe_tensors import read_tensors
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
+from limbshift.envs.schema import Checked, Count, Share, Total, make, shortened
 from limbshift.envs.trial_env import TrialEnv
 
 FORMAT = "limbshift-diverged-1"
@@ -25,7 +27,7 @@ class DumpError(InputError):
 
 
 @dataclass(frozen=True)
-class DivergedTrial:
+class DivergedTrial(Checked):
     """A trial up to the step in which its simulation diverged: the same actions lead there again.
 
     Task i and its initial states depend on i and the seed alone, so that one simulation repeats what one of many did:
@@ -34,9 +36,9 @@ class DivergedTrial:
 
     card: ControllerCard
     """What was being trained."""
-    task_index: int
-    train_tasks: int | None
-    shift_probability: float
+    task_index: Total
+    train_tasks: Count | None
+    shift_probability: Share
     task: dict[str, float]
     """At the last step."""
     actions: Tensor
@@ -49,6 +51,10 @@ class DivergedTrial:
     def env(self, family: TaskFamily, engine: Engine = CPU) -> TrialEnv:
         """Returns an env of one simulation, whose next trial is this one."""
         env = _env(family.with_train_tasks(self.train_tasks), self.card, self.shift_probability, engine=engine)
+        motors = env.task_env.action_dim
+        if self.actions.shape[1] != motors or not 0 < len(self.actions) <= env.steps_per_trial:
+            expected = f"(1 to {env.steps_per_trial}, {motors})"
+            raise DumpError(f"actions of the trial have shape {tuple(self.actions.shape)}, expected {expected}")
         env.task_env.task_index.fill_(self.task_index - 1)
         return env
 
@@ -65,29 +71,26 @@ class DivergedTrial:
     @classmethod
     def load(cls, path: Path) -> "DivergedTrial":
         """Reads such a file; DumpError says what is wrong with it."""
+        tensors, metadata = read_tensors(path, "diverged trial", DumpError)
+        found = metadata.get("format", "a file without a format")
+        if found != FORMAT:
+            raise DumpError(f"{path} is {found[:60]}, expected {FORMAT}")
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise DumpError(f"{path} is {metadata.get('format', 'a file without a format')}, expected {FORMAT}")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            about: dict[str, Any] = json.loads(metadata["about"])
-            parts = {
-                kind: {name.removeprefix(kind): value for name, value in tensors.items() if name.startswith(kind)}
-                for kind in ("state.", "model.")
-            }
-            return cls(
-                **{**about, "card": ControllerCard(**about["card"])},
-                actions=tensors["actions"],
-                state=parts["state."],
-                model_fields=parts["model."],
-            )
-        except (SafetensorError, OSError) as error:
-            raise DumpError(f"{path} cannot be read: {error}, expected a diverged trial") from error
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, DumpError):
-                raise
-            raise DumpError(f"{path} does not hold what {FORMAT} asks for: {error}") from error
+            about = from_json(metadata.get("about", ""), allow_inf_nan=False)
+        except ValueError as error:
+            raise DumpError(f"{path} does not say what it holds: {error}, expected a JSON object") from error
+        actions = tensors.get("actions")
+        if actions is None or actions.dtype != torch.float32 or actions.dim() != 2 or not actions.isfinite().all():
+            raise DumpError(f"{path} holds no actions, expected finite float32 of shape (steps, motors)")
+        if not isinstance(about, dict):
+            raise DumpError(f"{path} says {shortened(about)} of what it holds, expected an object")
+        card = make(ControllerCard, about.get("card"), f"card in {path}")
+        parts = {
+            kind: {name.removeprefix(kind): value for name, value in tensors.items() if name.startswith(kind)}
+            for kind in ("state.", "model.")
+        }
+        held = {"actions": actions, "state": parts["state."], "model_fields": parts["model."]}
+        return make(cls, {**about, "card": card, **held}, str(path))
 
 
 def trace_back(

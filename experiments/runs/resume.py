@@ -1,8 +1,6 @@
 """What a resumed run keeps, and what it may change."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,23 +75,10 @@ def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:
     return {**dataclasses.asdict(config), "run_dir": str(run), **paths}
 
 
-def settings_hash(config: TrainConfig) -> str:
-    """Returns a hash of what a run was begun with and cannot change.
-
-    Settings at their defaults leave it as it is, so that it stays where a later version knows more of them.
-    """
+def lasting_settings(config: TrainConfig) -> dict[str, str]:
+    """Returns what a run was begun with and cannot change, by name: what its checkpoints are of."""
     own = flattened(vars(config))
-    default = flattened({field.name: _default(field) for field in dataclasses.fields(TrainConfig)})
-    kept = {
-        name: str(value)
-        for name, value in own.items()
-        if name not in (*CHANGEABLE, "run_dir", "resume", "robot") and value != default[name]
-    }
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
-
-
-def _default(field: dataclasses.Field[Any]) -> object:
-    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return {name: str(value) for name, value in own.items() if name not in (*CHANGEABLE, "run_dir", "resume", "robot")}
 
 
 def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from limbshift.experiments.runs.directory import (
 from limbshift.experiments.runs.interrupt import graceful_interrupt
 from limbshift.experiments.runs.loggers import make_logger
 from limbshift.experiments.runs.progress import TrainingProgress, by_episode, metrics_of
-from limbshift.experiments.runs.resume import as_json, settings_hash
+from limbshift.experiments.runs.resume import as_json, lasting_settings
 from limbshift.meta.checkpoint import Checkpoints, save_checkpoint
 from limbshift.meta.diverged_trial import trace_back
 from limbshift.meta.evaluation.trials import play
@@ -85,7 +85,7 @@ class Session:
         self.trainer = trainer_of(config, family, device)
         weights = sum(tensor.nbytes for tensor in self.trainer.policy.state_dict().values())
         max_bytes = 8 * weights + 64 * config.num_envs + 2**20  # twice what a state takes, and room for small ones
-        self.checkpoints = Checkpoints(run / CHECKPOINT, settings_hash(config), max_bytes=max_bytes)
+        self.checkpoints = Checkpoints(run / CHECKPOINT, lasting_settings(config), max_bytes=max_bytes)
         self.saves = Schedule(SAVE_SECONDS)
         self.looks = Schedule(60 * config.eval_minutes)
         self.videos = Schedule(60 * config.video_minutes)

@@ -22,6 +22,7 @@ from limbshift.experiments.runs.directory import CONFIG
 from limbshift.experiments.runs.presets import preset_arguments, save_preset
 from limbshift.experiments.runs.resume import as_json, read_config
 from limbshift.meta.checkpoint import load_checkpoint, save_checkpoint
+from limbshift.meta.diverged_trial import DivergedTrial
 
 FOLDER = Path(tempfile.mkdtemp(prefix="limbshift-fuzz-"))
 FAMILY = make_family("HalfCheetahHardware")
@@ -85,6 +86,11 @@ def feed_robot(data: bytes) -> None:
     MjcfSource.read(written("robot.zip", data))
 
 
+def feed_dump(data: bytes) -> None:
+    """A trial that diverged."""
+    DivergedTrial.load(written("a.safetensors", data))
+
+
 def written(name: str, data: bytes) -> Path:
     """Returns a file of these bytes."""
     path = FOLDER / name
@@ -108,6 +114,8 @@ def wholes() -> Mapping[str, bytes]:
     Controller(POLICY, CARD, -torch.ones(1), action_high=torch.ones(1)).save(FOLDER / "whole.safetensors")
     save_checkpoint(FOLDER / "whole.pt", {"weights": torch.ones(2), "steps": 3})
     save_preset(FOLDER / "whole.json", {"ppo.learning_rate": 1e-3, "cell": "gru", "no_memory": True}, {"return": 1.0})
+    trial = DivergedTrial(CARD, 3, None, 0.0, {"x": 1.0}, torch.zeros(2, 1), {"qpos": torch.zeros(2)}, {})
+    trial.save(FOLDER / "dump.safetensors")
     MjcfSource({MAIN: b"<mujoco><worldbody/></mujoco>"}).write(FOLDER / "whole.zip")
     run: dict[str, Any] = {
         "format": 2,
@@ -126,6 +134,7 @@ def wholes() -> Mapping[str, bytes]:
         "task": json.dumps(FAMILY.nominal).encode(),
         "command": b"train ReacherGoal --minutes 3 --ppo.learning-rate=1e-3 --run-dir 'a b'",
         "result": json.dumps(run).encode(),
+        "dump": (FOLDER / "dump.safetensors").read_bytes(),
         "robot": (FOLDER / "whole.zip").read_bytes(),
     }
 
@@ -139,4 +148,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "command": feed_command,
     "result": feed_result,
     "robot": feed_robot,
+    "dump": feed_dump,
 }

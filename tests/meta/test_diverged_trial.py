@@ -1,5 +1,7 @@
 """Trials whose simulation blew up: found again from their actions, kept in a file, and played from it."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from limbshift.agents.controller import ControllerCard
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.diverged_trial import DivergedTrial, DumpError, trace_back
 from tests.envs.runaway import Runaway
@@ -58,14 +62,31 @@ def test_from_its_file_it_diverges_again_at_the_same_step(tmp_path: Path) -> Non
 
 def test_what_is_no_dump_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "some.safetensors"
-    with pytest.raises(DumpError, match=r"cannot be read: .*, expected a diverged trial"):
-        DivergedTrial.load(path)
+
+    def refusal() -> str:
+        with pytest.raises(InputError) as caught:
+            DivergedTrial.load(path)
+        return str(caught.value)
+
+    assert refusal().startswith("no diverged trial at ")
     path.write_bytes(b"nothing")
-    with pytest.raises(DumpError, match="cannot be read"):
-        DivergedTrial.load(path)
+    assert "is truncated or no .safetensors file" in refusal()
     save_file({"weight": torch.zeros(3)}, path)
-    with pytest.raises(DumpError, match="is a file without a format, expected limbshift-diverged-1"):
-        DivergedTrial.load(path)
-    save_file({"weight": torch.zeros(3)}, path, {"format": "limbshift-diverged-1", "about": "{}"})
-    with pytest.raises(DumpError, match=r"does not hold what limbshift-diverged-1 asks for: 'card'$"):
-        DivergedTrial.load(path)
+    assert refusal().endswith("is a file without a format, expected limbshift-diverged-1")
+    about = {"format": "limbshift-diverged-1", "about": "{}"}
+    save_file({"weight": torch.zeros(3)}, path, about)
+    assert refusal().endswith("holds no actions, expected finite float32 of shape (steps, motors)")
+    save_file({"actions": torch.full((2, 6), torch.nan)}, path, about)
+    assert "holds no actions, expected finite float32" in refusal()
+    save_file({"actions": torch.zeros(2, 6)}, path, about)
+    assert refusal() == f"card in {path} is None, expected an object"
+    card = asdict(ControllerCard("HalfCheetahDir", "default", 2, 5))
+    save_file({"actions": torch.zeros(2, 6)}, path, {**about, "about": json.dumps({"card": card})})
+    assert refusal() == f"{path} lacks task_index"
+
+
+def test_actions_of_another_robot_are_refused() -> None:
+    card = ControllerCard("HalfCheetahDir", "default", 2, 5)
+    trial = DivergedTrial(card, 0, None, 0.0, {}, torch.zeros(2, 5), {}, {})
+    with pytest.raises(DumpError, match=r"^actions .* have shape \(2, 5\), expected \(1 to 10, 6\)$"):
+        trial.env(make_family("HalfCheetahDir"))

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,9 @@ def main() -> None:
     paths = {f"{name}/{path.relative_to(fetch(name))}": path for name in PROJECTS for path in scenes(name)}
     missing = [name for name in paths if name not in results]
     with ThreadPoolExecutor(WORKERS) as pool:
-        for name, found in zip(missing, pool.map(lambda name: survey(paths[name]), missing), strict=True):
+        begun = {pool.submit(survey, paths[name]): name for name in missing}
+        for each in as_completed(begun):
+            name, found = begun[each], each.result()
             results[name] = found
             RESULTS.write_text(json.dumps(results, indent=1))
             print(f"{len(results)} of {len(paths)}: {name}: {summary(found)}", flush=True)

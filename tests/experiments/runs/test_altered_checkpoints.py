@@ -1,6 +1,7 @@
 """What is no checkpoint of a run, or is one that was altered: each is refused in one line, at once."""
 
 import copy
+import hashlib
 import io
 import pickle
 import time
@@ -213,6 +214,10 @@ def zip_bomb() -> bytes:
     return content.getvalue()
 
 
+def with_checksum(kept: bytes) -> bytes:
+    return FORMAT + hashlib.sha256(kept).hexdigest().encode() + b" " + kept
+
+
 def saved(value: object) -> bytes:
     content = io.BytesIO()
     torch.save(value, content)
@@ -228,9 +233,9 @@ def saved(value: object) -> bytes:
         (lambda trap: saved([1, 2]), "it holds a list, not a dict"),
         (lambda trap: saved(torch.zeros(3)), "it holds a Tensor, not a dict"),
         (lambda trap: FORMAT + b"x" * 100_000_000, "it has 100,000,021 bytes, and can have "),
-        (lambda trap: FORMAT + b"[" * 100_000, "is broken, expected what a training saved"),
-        (lambda trap: FORMAT + b'{"version": 3}\n', "its version is 3, not 2 or 1"),
-        (lambda trap: FORMAT + b"[]\n", "its version is [], not 2 or 1"),
+        (lambda trap: with_checksum(b"[" * 100_000), "is broken, expected what a training saved"),
+        (lambda trap: with_checksum(b'{"version": 3}\n'), "its version is 3, not 2 or 1"),
+        (lambda trap: with_checksum(b"[]\n"), "its version is [], not 2 or 1"),
         (lambda trap: FORMAT + b'{"version": 2}\n', "its content is not that of which its checksum was taken"),
         (lambda trap: b"PK" + bytes(1000), "is broken, expected what a training saved"),
         (lambda trap: zip_bomb(), "it has 67,108,"),
@@ -245,8 +250,11 @@ def test_what_is_no_checkpoint_is_refused_unread(
 
 
 def test_a_checkpoint_of_another_run_is_refused(session: Session) -> None:
-    save_checkpoint(session.checkpoints.newest, session.state_dict(), settings="of others")
-    assert "is of a training with other settings" in wrong(session)
+    others = {"seed": "7", "an_option_of_later": "1"}
+    save_checkpoint(session.checkpoints.newest, session.state_dict(), settings=others)
+    assert wrong(session).endswith("checkpoint.pt is of a training whose seed is 7, expected 0 as in its directory")
+    save_checkpoint(session.checkpoints.newest, session.state_dict(), settings={**others, "seed": "0"})
+    session.checkpoints.load(session._check)
 
 
 def test_the_command_refuses_in_one_line_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
