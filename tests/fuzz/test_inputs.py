@@ -17,7 +17,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-quick = settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 FOUND = [
     ("task", b"1"),
