@@ -2,7 +2,6 @@
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +57,11 @@ class MjcfSource:
             with zipfile.ZipFile(path) as archive:
                 _check_archive(archive, path)
                 files = {name: archive.read(name) for name in archive.namelist()}
-        except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-            raise RobotError(f"{path} cannot be read: {error}, expected an archive of a robot") from error
+        except RobotError:
+            raise
+        except Exception as error:  # zipfile names no type for what is no archive: errors of each codec occur
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise RobotError(f"{path} cannot be read: {reason}, expected an archive of a robot") from error
         if MAIN not in files:
             raise RobotError(f"{path} holds no {MAIN}, expected an archive of a robot")
         for name, content in files.items():

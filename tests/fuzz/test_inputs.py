@@ -31,6 +31,11 @@ FOUND = [
     ("preset", b'{"format": ["limbshift-preset-1"], "settings": {}}'),
     ("command", b"train --family ''"),
     ("robot", b"PK\x05\x06" + 18 * b"\x00"),
+    (
+        "robot",  # a name that says it is UTF-8, and is not
+        b"PK\x01\x02\x14\x03\xff\xff\xff\x1f" + bytes(4) + b"\x21" + bytes(13) + b"\x01" + bytes(17) + b"\x8b"
+        b"PK\x05\x06" + bytes(4) + b"\x01\x00\x01\x00\x2f" + bytes(9),
+    ),
 ]
 """Inputs that once ended in a traceback, and others of their kind."""
 
