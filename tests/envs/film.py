@@ -22,7 +22,7 @@ class Film:
         self.env = TaskEnv(MjcfFamily("Limbs", robot), 1, engine=Engine(num_threads=1))
         self.env.set_tasks([{}], self.env.all_envs)
         self.env.physics.state("qpos")[:] = robot.start.like(torch.zeros(1, dtype=torch.float64))
-        if robot.travels:
+        if robot.travels and (x or z):  # of a root with a free joint
             free = int(robot.model.jnt_qposadr[robot.model.body_jntadr[robot.root]])
             self.env.physics.state("qpos")[:, free] += x
             self.env.physics.state("qpos")[:, free + 2] += z
@@ -33,7 +33,7 @@ class Film:
         return self.renderer.frame(self.env.physics, 0, self.env.family.nominal)
 
     def seen(self) -> NDArray[np.bool_]:
-        """(HEIGHT, WIDTH) whether a pixel shows the robot."""
+        """(HEIGHT, WIDTH) whether a pixel shows the robot, or a skin that is drawn over it."""
         self.frame()
         inner = self.renderer._renderer
         inner.enable_segmentation_rendering()
@@ -41,7 +41,8 @@ class Film:
         inner.disable_segmentation_rendering()
         geoms = np.flatnonzero(np.isin(self.robot.model.geom_bodyid, self.robot.mechanism.shown))
         is_geom = picture[..., 1] == int(mujoco.mjtObj.mjOBJ_GEOM)
-        shown: NDArray[np.bool_] = is_geom & np.isin(picture[..., 0], geoms)
+        is_skin = picture[..., 1] == int(mujoco.mjtObj.mjOBJ_SKIN)
+        shown: NDArray[np.bool_] = is_skin | is_geom & np.isin(picture[..., 0], geoms)
         return shown
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from limbshift.envs.errors import InputError, RunFailure
-from limbshift.envs.mjcf.families import KINDS, MjcfFamily
+from limbshift.envs.mjcf.families import KINDS, MjcfFamily, check_stands
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.meta.rl2.build import make_trainer
@@ -40,6 +40,7 @@ def survey(path: Path) -> dict[str, Any]:
 
 def try_family(family: MjcfFamily) -> dict[str, Any]:
     """Returns which parameters leave no trace in the motion, and what came of some training."""
+    check_stands(family)
     without = inert_parameters(family)
     trainer = make_trainer(family, num_envs=8, horizon=50, hidden_size=32)
     begun, iterations = time.perf_counter(), [trainer.iterate(0.0)]

@@ -2,22 +2,16 @@
 
 from pathlib import Path
 
-import mujoco
 import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
 
-from limbshift.envs.mjcf.families import MjcfFamily
-from limbshift.envs.physics.engine import Engine
 from limbshift.envs.physics.models import gymnasium_xml
-from limbshift.envs.rendering import NEUTRAL, TaskRenderer
+from limbshift.envs.rendering import NEUTRAL
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
-from limbshift.envs.task_env import TaskEnv
+from tests.envs.film import HEIGHT, WIDTH, Film
 from tests.envs.robots.own_robots import suite_xml, written
 from tests.gl import needs_gl
 
-WIDTH, HEIGHT = 160, 120
 WALKER = """
 <mujoco><asset><material name="red" rgba="1 0 0 1"/></asset><worldbody>{scenery}
   <body name="trunk" pos="{x} 0 {height}"><freejoint/>
@@ -33,41 +27,6 @@ def walker(folder: Path, scale: float, *, x: float = 0.0, scenery: str = FLOOR) 
     sizes = {"height": 0.4, "long": 0.2, "half": 0.05, "thin": 0.03, "leg": 0.3}
     scaled = {name: scale * size for name, size in sizes.items()}
     return written(folder, WALKER.format(scenery=scenery, x=x, mass=10 * scale**3, **scaled))
-
-
-class Film:
-    """Pictures of a robot at its start, moved so far."""
-
-    def __init__(self, robot: MjcfRobot, x: float = 0.0, z: float = 0.0) -> None:
-        self.robot = robot
-        self.env = TaskEnv(MjcfFamily("Limbs", robot), 1, engine=Engine(num_threads=1))
-        self.env.set_tasks([{}], self.env.all_envs)
-        self.env.physics.state("qpos")[:] = robot.start.like(torch.zeros(1, dtype=torch.float64))
-        if robot.travels:
-            free = int(robot.model.jnt_qposadr[robot.model.body_jntadr[robot.root]])
-            self.env.physics.state("qpos")[:, free] += x
-            self.env.physics.state("qpos")[:, free + 2] += z
-        self.env.physics.forward(self.env.all_envs)
-        self.renderer = TaskRenderer(self.env.family, WIDTH, HEIGHT)
-
-    def frame(self) -> NDArray[np.uint8]:
-        return self.renderer.frame(self.env.physics, 0, self.env.family.nominal)
-
-    def seen(self) -> NDArray[np.bool_]:
-        """(HEIGHT, WIDTH) whether a pixel shows the robot."""
-        self.frame()
-        inner = self.renderer._renderer
-        inner.enable_segmentation_rendering()
-        picture = inner.render()
-        inner.disable_segmentation_rendering()
-        geoms = np.flatnonzero(np.isin(self.robot.model.geom_bodyid, self.robot.mechanism.shown))
-        is_geom = picture[..., 1] == int(mujoco.mjtObj.mjOBJ_GEOM)
-        shown: NDArray[np.bool_] = is_geom & np.isin(picture[..., 0], geoms)
-        return shown
-
-    def close(self) -> None:
-        self.renderer.close()
-        self.env.close()
 
 
 def share(film: Film) -> float:
