@@ -108,7 +108,7 @@ def check_fields(holder: Any, shown_below: str = "") -> None:
             object.__setattr__(holder, field, adapter.validate_python(value))
         except ValidationError as error:
             raise InputError(in_one_line(f"{shown_below}{shown}", error)) from None
-        if dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value) and not isinstance(value, Checked):
             check_fields(value, f"{shown}.")
 
 
@@ -133,7 +133,8 @@ def make(kind: type[T], content: object, source: str) -> T:
             raise InputError(f"{source} lacks {name}")
     try:
         made = kind(**content)
-        check_fields(made)
+        if not isinstance(made, Checked):
+            check_fields(made)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     return made
@@ -193,8 +194,8 @@ def _adapters(kind: type) -> list[tuple[str, str, TypeAdapter[Any]]]:
     adapters = []
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
-        plain = dataclasses.is_dataclass(hint)  # which checks itself
-        adapter: TypeAdapter[Any] = TypeAdapter(hint) if plain else TypeAdapter(hint, config=config)
+        whole = dataclasses.is_dataclass(hint)  # for which pydantic takes no config; its fields are checked apart
+        adapter: TypeAdapter[Any] = TypeAdapter(hint) if whole else TypeAdapter(hint, config=config)
         adapters.append((field.name, _shown_name(hint) or field.name, adapter))
     return adapters
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import mujoco
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.mjcf.markup import parse_mjcf
 
 MAX_BYTES = 2**31
 """Of a model and of one simulation of it."""
@@ -32,10 +33,7 @@ _LARGEST: Mapping[tuple[str, tuple[str, ...]], int] = {
     ("size", ("nconmax",)): 10**6,
     ("size", ("nstack",)): 10**8,
     ("size", ("nkey",)): 10**5,
-} | {
-    ("size", (f"nuser_{kind}",)): 10**4
-    for kind in ["body", "jnt", "geom", "site", "cam", "tendon", "actuator", "sensor"]
-}
+} | {("size", (f"nuser_{kind}",)): 10**4 for kind in _WITH_USER_DATA}
 """By element and attributes: the largest product of the numbers in them."""
 
 
@@ -54,8 +52,7 @@ def check_written_sizes(text: bytes, folders: Sequence[Path] = (), depth: int = 
     limbshift.envs.mjcf.size_limits.SizeError: is too large: nuserdata of size is 2000000000, expected at most 1000000
     """
     try:
-        # Comments that MuJoCo takes may not be XML: those with two hyphens in them.
-        root = ElementTree.fromstring(re.sub(rb"<!--.*?-->", b"", text, flags=re.DOTALL))
+        root = parse_mjcf(text)
     except ElementTree.ParseError:
         return
     if depth < MAX_DEPTH:

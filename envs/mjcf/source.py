@@ -1,6 +1,5 @@
 """MJCF files with all that they refer to, as one archive from which any version of MuJoCo compiles them again."""
 
-import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import mujoco
 import numpy as np
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.mjcf.markup import parse_mjcf
 from limbshift.envs.mjcf.size_limits import check_written_sizes
 
 MAIN = "robot.xml"
@@ -217,9 +217,8 @@ class _Joiner:
 
 
 def _parsed(content: bytes, where: str) -> ElementTree.Element:
-    # Comments that MuJoCo takes may not be XML: those with two hyphens in them.
     try:
-        return ElementTree.fromstring(re.sub(rb"<!--.*?-->", b"", content, flags=re.DOTALL))
+        return parse_mjcf(content)
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: of an unknown encoding
         raise RobotError(f"robot {where} is not XML: {error}, expected an MJCF file") from error
 

@@ -224,11 +224,11 @@ def evaluate_adaptation(
     tasks = first_tasks(env, num_tasks, seed)
     played = play_each_way(policy, env, num_tasks=num_tasks, seed=seed, sample=sample)
     sums = {way: each.sums for way, each in played.items()}
-    curves = adaptation_curves(sums, control_timestep=family.robot.control_timestep, seed=seed)
+    timestep = family.robot.control_timestep
+    curves = adaptation_curves(sums, control_timestep=timestep, seed=seed)
     env.close()
     shift = None
     if shift_at is not None:
-        timestep = family.robot.control_timestep
         shift = shift_result(played[POLICY], played["random"], shift_at, control_timestep=timestep)
     return Adaptation(
         **vars(curves.pop(POLICY)),
@@ -242,7 +242,7 @@ def evaluate_adaptation(
         num_tasks=num_tasks,
         episodes=episodes,
         horizon=horizon,
-        control_timestep_s=family.robot.control_timestep,
+        control_timestep_s=timestep,
         tasks=tasks,
         controls=curves,
         shift=shift,
