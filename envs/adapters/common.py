@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from limbshift.envs.adapters.infos import Info
+from limbshift.envs.adapters.infos import Info, flattened
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import FamilyError, InputError
 from limbshift.envs.family import TaskFamily
@@ -59,6 +60,26 @@ class Frames:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+
+class FilmedVectorEnv(VectorEnv[Floats, Floats, NDArray[Any]]):
+    """What trials and single episodes share as vector envs: frames of all robots, and infos in the form asked for."""
+
+    _frames: Frames
+    _begun: bool
+    """Whether it was reset."""
+    _flat_info: bool
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """Returns a frame of each env, (H, W, 3) uint8; None without a render mode."""
+        if self.render_mode is None:
+            return None
+        if not self._begun:
+            raise ResetNeeded("render was called before reset, expected reset first")
+        return self._frames.of_all()
+
+    def _told(self, infos: Info) -> Info:
+        return flattened(infos) if self._flat_info else infos
 
 
 def chosen_family(family: str | TaskFamily, variant: str) -> TaskFamily:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
 from limbshift.envs.adapters.common import (
+    FilmedVectorEnv,
     Floats,
     Frames,
     check_render_mode,
@@ -18,14 +18,14 @@ from limbshift.envs.adapters.common import (
     set_spaces,
     with_render_fps,
 )
-from limbshift.envs.adapters.infos import Info, final_info, flattened
+from limbshift.envs.adapters.infos import Info, final_info
 from limbshift.envs.adapters.options import Options, choose_tasks
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.given import flag, whole_number
 from limbshift.envs.trial_env import TrialEnv
 
 
-class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
+class TrialVectorEnv(FilmedVectorEnv):
     """N trials side by side; an episode of this env is a whole trial, as `envs.trial_env` describes it.
 
     Observations are (N, trial_obs_dim) float32; `layout` says where on the last axis the robot's
@@ -112,17 +112,6 @@ class TrialVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
             infos["task"] = tasks.task_values()
         return obs, step.reward.numpy(), np.zeros_like(truncated), truncated, self._told(infos)
 
-    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Returns a frame of each env, (H, W, 3) uint8; None without a render mode."""
-        if self.render_mode is None:
-            return None
-        if not self._begun:
-            raise ResetNeeded("render was called before reset, expected reset first")
-        return self._frames.of_all()
-
     def close_extras(self, **kwargs: Any) -> None:
         self._frames.close()
         self.trials.close()
-
-    def _told(self, infos: Info) -> Info:
-        return flattened(infos) if self._flat_info else infos

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
@@ -10,6 +9,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
 from limbshift.envs.adapters.common import (
+    FilmedVectorEnv,
     Floats,
     Frames,
     SpecAsText,
@@ -22,7 +22,7 @@ from limbshift.envs.adapters.common import (
     steps_of_episode,
     with_render_fps,
 )
-from limbshift.envs.adapters.infos import Info, final_info, flattened, reward_terms
+from limbshift.envs.adapters.infos import Info, final_info, reward_terms
 from limbshift.envs.adapters.options import Options, choose_tasks, split_mask
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
@@ -30,7 +30,7 @@ from limbshift.envs.given import flag, whole_number
 from limbshift.envs.task_env import TaskEnv
 
 
-class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
+class TaskFamilyVectorEnv(FilmedVectorEnv):
     """N robots of a family stepped together, each with its own task; what holds for `TaskFamilyEnv` holds here.
 
     Simulation n takes the tasks n, n + N, n + 2N, ... of the single env's sequence. Values of the
@@ -137,14 +137,6 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
             infos["task"] = self.task_env.task_values()
         return self.task_env.observe().numpy(), reward, terminated, truncated, self._told(infos)
 
-    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Returns a frame of each env, (H, W, 3) uint8; None without a render mode."""
-        if self.render_mode is None:
-            return None
-        if not self._begun:
-            raise ResetNeeded("render was called before reset, expected reset first")
-        return self._frames.of_all()
-
     def close_extras(self, **kwargs: Any) -> None:
         self._frames.close()
         self.task_env.close()
@@ -156,6 +148,3 @@ class TaskFamilyVectorEnv(gym.vector.VectorEnv[Floats, Floats, NDArray[Any]]):
         self.task_env.begin_episodes(mask)
         self._steps[begins] = 0
         self._ended = self._ended & ~begins
-
-    def _told(self, infos: Info) -> Info:
-        return flattened(infos) if self._flat_info else infos
