@@ -28,9 +28,9 @@ check-gpu: .venv/.installed # where PyTorch sees a CUDA device
 	.venv/bin/pytest -m gpu tests/gpu
 
 FUZZED := controller checkpoint config preset task command result robot dump
-fuzz: .venv/.installed # some minutes for each target; what stops it lies in .cache/fuzz
+fuzz: .venv/.installed # at most ten minutes for each target; what stops it lies in .cache/fuzz
 	@for target in $(FUZZED); do echo $$target; \
-	.venv/bin/python -m tests.fuzz $$target -runs=$(or $(RUNS),125000) -verbosity=0 || exit 1; done
+	.venv/bin/python -m tests.fuzz $$target -runs=$(or $(RUNS),125000) -max_total_time=600 -verbosity=0 || exit 1; done
 
 survey: .venv/.installed gl # an hour; fetches other projects' robots, and goes on where it was interrupted
 	OMP_NUM_THREADS=1 .venv/bin/python -m tests.survey

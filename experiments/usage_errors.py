@@ -90,5 +90,5 @@ def _wrong_type(match: re.Match[str], command: str, kind: object) -> str:
     value = " ".join(found) if isinstance(found, list) else found
     for named, expected in (("int()|INT", "a whole number"), ("float:|FLOAT", "a number")):
         if re.search(named, match[0]):
-            return f"{match['option']} is {value!r}, expected {expected}"
+            return f"{match['option']} is {value!r}, expected {expected}{' or none' if '{none}' in match[0] else ''}"
     return f"{match['option']} cannot be {value!r}: see {command} --help"

@@ -40,7 +40,7 @@ def resumed_config(given: Mapping[str, Any]) -> TrainConfig:
         raise RunError(f"run {run} trains on a family of a file, whose code is run: expected it anew, as {reference}")
     begun_with = flattened(vars(saved))
     if given.get("robot") and robot_file(run).is_file():
-        check_robot(given["robot"], run)
+        check_robot(given["robot"], run, allow_outside=saved.allow_outside)
         given = {**given, "robot": saved.robot}  # the same, wherever it lies now
     changes = {name: value for name, value in given.items() if name in CHANGEABLE}
     for name, value in flattened(given).items():
@@ -52,9 +52,9 @@ def resumed_config(given: Mapping[str, Any]) -> TrainConfig:
     return dataclasses.replace(saved, **changes, run_dir=run, resume=True)
 
 
-def check_robot(path: Path, run: Path) -> None:
+def check_robot(path: Path, run: Path, *, allow_outside: bool) -> None:
     """Raises RunError where the file that is given is not the robot that a run keeps."""
-    if not MjcfRobot.from_xml(path).same_as(MjcfRobot.load(robot_file(run), path.stem)):
+    if not MjcfRobot.from_xml(path, allow_outside=allow_outside).same_as(MjcfRobot.load(robot_file(run), path.stem)):
         raise RunError(f"robot {path} differs from the one that {run} was begun with, expected the same, or none")
 
 

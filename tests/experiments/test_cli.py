@@ -131,6 +131,7 @@ def test_families_are_listed_and_told(capsys: pytest.CaptureFixture[str]) -> Non
         (["evaluate", "{run}", "--sample", "yes"], "unexpected argument 'yes': see limbshift evaluate --help\n"),
         (["train", "HalfCheetahDir", "--minutes"], "limbshift: --minutes needs a value: see limbshift train --help\n"),
         (["train", "HalfCheetahDir", "--minutes", "ten"], "limbshift: --minutes is 'ten', expected a number\n"),
+        (["train", "--robot", "x", "--fall-height", "low"], "--fall-height is 'low', expected a number or none\n"),
         (["train", "HalfCheetahDir", "--ppo.vf-coef", "x"], "--ppo.vf-coef is 'x', expected a number\n"),
         (["evaluate", "{run}", "--tasks", "3.5"], "limbshift: --tasks is '3.5', expected a whole number\n"),
         (["tune", "HalfCheetahDir", "--algorithms", "lstm", "rnn"], "--algorithms is 'rnn', expected one of lstm"),

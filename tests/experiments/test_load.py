@@ -42,13 +42,13 @@ def assert_no_more(after: Held, before: Held, mebibytes: float) -> None:
 
 
 @pytest.mark.slow
-def test_thousands_of_trials_are_trained_for_minutes_on_what_the_first_took() -> None:
+def test_thousands_of_trials_are_trained_for_half_an_hour_on_what_the_first_took() -> None:
     """4,096 trials of 2 x 5 steps: 41 thousand env steps in each iteration."""
     trainer = make_trainer(make_family("HalfCheetahLimbsDir"), num_envs=4096, episodes=2, horizon=5, hidden_size=32)
     for _ in range(3):
         trainer.iterate(0.0)
     before, start, iterations = held(), time.monotonic(), 0
-    while time.monotonic() - start < 120:
+    while time.monotonic() - start < 1800:
         trainer.iterate(0.5)
         iterations += 1
     assert iterations > 5

@@ -1,5 +1,6 @@
 """What is fed with bytes: each takes them, or says in one line why not; anything else is a fault."""
 
+import hashlib
 import json
 import shlex
 import tempfile
@@ -21,7 +22,7 @@ from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.directory import CONFIG
 from limbshift.experiments.runs.presets import preset_arguments, save_preset
 from limbshift.experiments.runs.resume import as_json, read_config
-from limbshift.meta.checkpoint import load_checkpoint, save_checkpoint
+from limbshift.meta.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from limbshift.meta.diverged_trial import DivergedTrial
 
 FOLDER = Path(tempfile.mkdtemp(prefix="limbshift-fuzz-"))
@@ -40,8 +41,9 @@ def feed_controller(data: bytes) -> None:
 
 
 def feed_checkpoint(data: bytes) -> None:
-    """A training's state."""
-    load_checkpoint(written("checkpoint.pt", data))
+    """A training's state, under the checksum that is right for it, which no search would find."""
+    checksum = hashlib.sha256(data).hexdigest().encode()
+    load_checkpoint(written("checkpoint.pt", FORMAT + checksum + b" " + data))
 
 
 def feed_config(data: bytes) -> None:
@@ -128,7 +130,7 @@ def wholes() -> Mapping[str, bytes]:
     }
     return {
         "controller": (FOLDER / "whole.safetensors").read_bytes(),
-        "checkpoint": (FOLDER / "whole.pt").read_bytes(),
+        "checkpoint": (FOLDER / "whole.pt").read_bytes().removeprefix(FORMAT).partition(b" ")[2],
         "config": json.dumps(as_json(TrainConfig("ReacherGoal"), FOLDER)).encode(),
         "preset": (FOLDER / "whole.json").read_bytes(),
         "task": json.dumps(FAMILY.nominal).encode(),

@@ -118,6 +118,16 @@ def test_a_run_goes_on_with_its_own_robot_alone(tmp_path: Path, capsys: pytest.C
     assert load_with_family(run)[0].card.steps == 80
 
 
+def test_a_run_whose_robot_reaches_outside_goes_on_with_it(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "crawler.xml").write_text(CRAWLER)
+    robot = tmp_path / "own" / "robot.xml"
+    robot.write_text('<mujoco><include file="../crawler.xml"/></mujoco>')
+    run = train(robot=robot, allow_outside=True, run_dir=tmp_path / "run", **TINY)
+    assert train(robot=robot, run_dir=run, resume=True, steps=50) == run
+    assert load_with_family(run)[0].card.steps == 80
+
+
 def test_a_family_that_robots_do_not_have_is_refused(crawler: MjcfRobot) -> None:
     with pytest.raises(InputError, match=r"^a robot of one's own has no family 'Motor': did you mean Motors\?$"):
         MjcfFamily("Motor", crawler)
