@@ -8,7 +8,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["limbshift", "torch._weights_only_unpickler"]):
+with atheris.instrument_imports(include=["limbshift"]):
     from tests.fuzz.targets import TARGETS, refused, wholes
 
 CACHE = Path(".cache/fuzz")

@@ -42,6 +42,8 @@ def row(name: str, found: Mapping[str, Any]) -> str:
             return f"| {name} | | | {fault}: {shown(found[fault])} |"
     families, notes = found["families"], []
     falls = max((each["falls"] for each in families.values() if "falls" in each), default=0.0)
+    if any(each.get("diverges") for each in families.values()):
+        notes.append("diverges under random actions")
     for kind, each in families.items():
         if "refused" in each:
             notes.append(f"{kind} refused: {shown(each['refused'])}")

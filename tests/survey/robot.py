@@ -53,27 +53,41 @@ def try_family(family: MjcfFamily) -> dict[str, Any]:
         "inert": without,
         "finite": all(map(math.isfinite, numbers)),
         "falls": min(1.0, iterations[0].terminations),
+        "diverges": iterations[0].divergences > 0,
     }
 
 
 def inert_parameters(family: MjcfFamily) -> list[str]:
-    """Returns the parameters of which the motion is the same, bit for bit, at the end of the range as nominally."""
+    """Returns the parameters of which the motion is the same, bit for bit, at the end of the range as nominally.
+
+    A robot that its strongest actions tear apart is moved by weaker ones: all that diverge stand at the same place.
+    """
     ends = [parameter.low if parameter.nominal != parameter.low else parameter.high for parameter in family.parameters]
     tasks = [{}, *({parameter.name: end} for parameter, end in zip(family.parameters, ends, strict=True))]
     env = TaskEnv(family, len(tasks))
-    env.set_tasks(tasks, env.all_envs)
+    for strength in (1.0, 0.1, 0.01, 1e-3, 1e-4):
+        env.set_tasks(tasks, env.all_envs)
+        if not moved(env, strength):
+            break
+    qpos = env.physics.state("qpos").clone()
+    env.close()
+    same = (qpos == qpos[:1]).all(dim=-1)[1:].tolist()
+    return [parameter.name for parameter, inert in zip(family.parameters, same, strict=True) if inert]
+
+
+def moved(env: TaskEnv, strength: float) -> bool:
+    """Moves all by the same random actions from the same state; returns whether one diverged."""
     env.begin_episodes(env.all_envs)
     for name in ("qpos", "qvel"):
         live = env.physics.state(name)
         live.copy_(live[:1].expand_as(live).clone())
     env.physics.forward(env.all_envs)
-    generator = torch.Generator().manual_seed(0)
+    generator, diverged = torch.Generator().manual_seed(0), torch.zeros_like(env.all_envs)
+    middle, half = (env.action_high + env.action_low) / 2, (env.action_high - env.action_low) / 2
     for _ in range(STEPS):
-        env.step((2 * torch.rand(1, env.action_dim, generator=generator) - 1).expand(len(tasks), -1))
-    qpos = env.physics.state("qpos").clone()
-    env.close()
-    same = (qpos == qpos[:1]).all(dim=-1)[1:].tolist()
-    return [parameter.name for parameter, inert in zip(family.parameters, same, strict=True) if inert]
+        share = strength * (2 * torch.rand(1, env.action_dim, generator=generator) - 1)
+        diverged |= env.step((middle + half * share).expand(env.num_envs, -1)).diverged
+    return bool(diverged.any())
 
 
 def filmed(robot: MjcfRobot) -> float:
