@@ -15,6 +15,8 @@ from limbshift.envs.schema import shortened
 MAX_NAME_BYTES = 200
 """Of a file's name: most systems take 255, and temporary files beside it have longer names."""
 
+_UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and how Python shows bytes that are no UTF-8: no message or JSON file could name such a path."""
 _TEMPORARY = re.compile(r"\..+-[0-9a-f]{16}(\.\w+)?")
 """The names that `replacing` gives to files that are being written."""
 
@@ -92,5 +94,5 @@ def check_names(path: Path) -> None:
     for part in path.parts:
         if len(os.fsencode(part)) > MAX_NAME_BYTES:
             raise InputError(f"{part[:20]}… is a name of {len(part)} letters, expected at most {MAX_NAME_BYTES}")
-        if "\0" in part:
-            raise InputError(f"{shortened(part)} holds a null character, expected a path")
+        if _UNNAMEABLE.search(part):
+            raise InputError(f"{shortened(part)} holds control characters, or bytes that are no UTF-8, expected a path")

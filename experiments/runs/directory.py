@@ -100,6 +100,8 @@ def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 2) -
 
 def read_json(path: Path) -> dict[str, Any]:
     """Returns the JSON object in a file of ours; raises RunError where there is none, or one with NaN in it."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise RunError(f"{path} is no regular file, expected a JSON object")
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise RunError(f"{path} has {path.stat().st_size:,} bytes, expected at most {MAX_JSON_BYTES:,}")

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from limbshift.agents.atomic_write import replacing
+from pydantic_core import from_json
+
+from limbshift.agents.atomic_write import check_writable, replacing
 from limbshift.experiments.configs import WandbMode
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class JsonlLogger:
 
     def __init__(self, path: Path, resume_at: int | None = None) -> None:
         """resume_at: the env steps at which a run goes on: later rows of the file are dropped."""
+        check_writable(path)
         if resume_at is not None and path.exists():
             _drop_rows_after(path, resume_at)
         self._file = path.open("wb" if resume_at is None else "ab", buffering=0)
@@ -202,7 +205,7 @@ def read_metrics(path: Path) -> list[dict[str, float | None]]:
     rows: list[dict[str, float | None]] = []
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
-            row = json.loads(line)
+            row = from_json(line)
         except ValueError:
             row = None
         if not isinstance(row, dict) or "step" not in row:
@@ -217,7 +220,7 @@ def _drop_rows_after(path: Path, step: int) -> None:
 
     def is_kept(line: bytes) -> bool:
         try:
-            return bool(json.loads(line)["step"] <= step)
+            return bool(from_json(line)["step"] <= step)
         except (ValueError, TypeError, KeyError):
             return False
 
@@ -236,7 +239,7 @@ def _start_run(
     if mode == "disabled":
         return None
     id_file = run_dir / RUN_ID_FILE
-    run_id = id_file.read_text(encoding="utf-8").strip() if resume and id_file.exists() else None
+    run_id = id_file.read_text(encoding="utf-8").strip() if resume and id_file.is_file() else None
     run = wandb.init(
         project=wandb.setup().settings.project or "limbshift",
         name=name,

@@ -1,16 +1,20 @@
 """Presets: settings of training in a file, as `limbshift tune` writes and `train --preset` takes them."""
 
-import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.schema import shortened
+from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.directory import read_json, write_json
+from limbshift.meta.rl2.config import PPOConfig
 
 FORMAT = "limbshift-preset-1"
-PERSONS_OWN = ("family", "family_file", "robot", "preset", "run_dir", "resume", "wandb")
-"""What no file may choose: whose code is run, and what is written where."""
+PERSONS_OWN = ("family", "family_file", "robot", "allow_outside", "preset", "run_dir", "resume", "wandb")
+"""What no file may choose: whose code is run, what is read from where, and what is written where."""
+OPTIONS = (*(field.name for field in fields(TrainConfig)), *(f"ppo.{field.name}" for field in fields(PPOConfig)))
+"""Of `limbshift train`, by name."""
 
 
 def save_preset(path: Path, settings: dict[str, Any], about: dict[str, Any]) -> None:
@@ -24,13 +28,14 @@ def preset_arguments(path: Path) -> list[str]:
         raise InputError(f"no preset at {path}, expected a file that `limbshift tune` wrote")
     content = read_json(path)
     if content.get("format") != FORMAT:
-        raise InputError(f"{path} is {content.get('format', 'a file without a format')}, expected {FORMAT}")
+        found = shortened(content["format"]) if "format" in content else "a file without a format"
+        raise InputError(f"{path} is {found}, expected {FORMAT}")
     if not isinstance(content.get("settings"), dict):
         raise InputError(f"{path} holds no settings, expected a preset's")
     arguments = []
     for name, value in content["settings"].items():
-        if not re.fullmatch(r"[a-z]\w*(\.\w+)?", name):
-            raise InputError(f"{path} sets {shortened(name)}, expected names such as ppo.learning_rate")
+        if name not in OPTIONS:
+            raise InputError(f"{path} sets {shortened(name)}, expected options of train such as ppo.learning_rate")
         if name in PERSONS_OWN:
             raise InputError(f"{path} sets {name}, expected settings of training alone")
         option = f"--{name.replace('_', '-')}"

@@ -192,6 +192,8 @@ class Session:
 
     def _save(self, *, best: bool = False) -> None:
         """Writes checkpoint and controller, neither of them unless it is sound."""
+        if not (self.run / CONFIG).is_file():
+            raise RunFailure(f"{self.run} was removed while training, expected the run's directory")
         state = self.state_dict()
         self.logger.flush()
         try:

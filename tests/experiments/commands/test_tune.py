@@ -138,7 +138,10 @@ def test_what_is_given_beside_a_preset_goes_before(tmp_path: Path) -> None:
         ("{", "is broken: EOF while parsing an object"),
         ('{"settings": {}}', "is a file without a format, expected limbshift-preset-1"),
         ('{"format": "limbshift-preset-1", "settings": {"cell": "rnn"}}', "--cell is 'rnn', expected one of lstm, gru"),
-        ('{"format": "limbshift-preset-1", "settings": {"colour": 1}}', "unknown option --colour"),
+        ('{"format": "limbshift-preset-1", "settings": {"colour": 1}}', "sets 'colour', expected options of train"),
+        ('{"format": "limbshift-preset-1", "settings": {"help": true}}', "sets 'help', expected options of train"),
+        ('{"format": "limbshift-preset-1", "settings": {"allow_outside": true}}', "sets allow_outside, expected"),
+        ('{"format": "a\\nb", "settings": {}}', "is 'a\\nb', expected limbshift-preset-1"),
         ('{"format": "limbshift-preset-1"}', "holds no settings"),
     ],
 )

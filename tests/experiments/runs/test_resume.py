@@ -1,6 +1,7 @@
 """Runs that are resumed: what they keep, what they may change, and what is refused."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
@@ -230,6 +231,39 @@ def test_a_config_that_is_no_config_is_refused(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.jsonl"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_never_ends_is_not_read(run: Path, capsys: pytest.CaptureFixture[str], name: str, kind: str) -> None:
+    (run / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(run / name)
+    else:
+        (run / name).symlink_to("/dev/zero")
+    capsys.readouterr()
+    assert resume(run, "--steps", "200") == 2
+    error = capsys.readouterr().err
+    assert f"{name} is no regular file, expected" in error
+    assert error.count("\n") == 1
+
+
+def test_rows_that_are_no_rows_are_dropped_however_deep(run: Path) -> None:
+    with (run / "metrics.jsonl").open("ab") as metrics:
+        metrics.write(b"[" * 200_000 + b"\n")
+    assert resume(run, "--steps", "200") == 0
+    assert read_metrics(run / "metrics.jsonl")[-1]["step"] == last_step(run)
+
+
+@pytest.mark.parametrize("name", ["a\udcffb", "a\nb"])
+def test_a_directory_must_have_a_name_that_can_be_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert main(["train", "HalfCheetahDir", "--run-dir", str(tmp_path / name), "--steps", "1"]) == 2
+    error = capsys.readouterr().err
+    assert "holds control characters, or bytes that are no UTF-8, expected a path" in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_to_resume_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -232,3 +233,23 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path, monkeypatch: 
         limbshift.train(run_dir=run, resume=True, steps=80)
     assert (run / "controller.safetensors").read_bytes() == controller
     assert load_checkpoint(run / "checkpoint.pt")["progress"][0] == 40
+
+
+@pytest.mark.parametrize("left", ["nothing", "a file"])
+def test_a_directory_that_is_removed_is_not_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    run = tmp_path / "run"
+    iterate: Callable[..., Any] = Trainer.iterate
+
+    def removing(trainer: Trainer, spent: float) -> Any:
+        if run.is_dir():
+            shutil.rmtree(run)
+            if left == "a file":
+                run.touch()
+        return iterate(trainer, spent)
+
+    monkeypatch.setattr(Trainer, "iterate", removing)
+    with pytest.raises(RunFailure, match=f"^{run} was removed while training, expected the run's directory$"):
+        limbshift.train("HalfCheetahDir", run_dir=run, steps=40, **TINY)
+    assert not run.is_dir()
