@@ -12,7 +12,7 @@ from limbshift.experiments.commands.train import run_training
 from limbshift.experiments.comparison.compare import ensure_run, open_comparison
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.training_run import run_file
-from limbshift.experiments.runs.directory import has_checkpoint, read_json, write_json
+from limbshift.experiments.runs.directory import holds_run, read_json, write_json
 from limbshift.experiments.runs.resume import config_of
 from limbshift.meta.evaluation.statistics import interquartile_mean
 
@@ -93,7 +93,7 @@ def train_to(milestone: Milestone, run: Path) -> None:
     if (run / RETURNS).is_file():
         return
     settings = {"steps": milestone.steps, "episodes": 2, "horizon": 200, "run_dir": run, "wandb": "disabled"}
-    resume = has_checkpoint(run)
+    resume = holds_run(run)
     outcome = run_training(config_of({"family": milestone.family, **settings, "resume": resume}))
     if not outcome.finished:
         raise KeyboardInterrupt

@@ -49,10 +49,10 @@ def telling_of_the_disk(what: str) -> Iterator[None]:
 
 @contextmanager
 def open_run(path: Path, resume: bool) -> Iterator[Path]:
-    """Holds a run directory: a new or empty one, or with resume one that holds a checkpoint."""
+    """Holds a run directory: a new or empty one, or with resume one in which a run was begun."""
     check_names(path)
     if resume:
-        require_checkpoint(path)
+        require_run(path)
     if path.exists() and not path.is_dir():
         raise RunError(f"run directory {path} is a file, expected a directory")
     if not resume and path.is_dir() and any(entry.name != _LOCK for entry in path.iterdir()):
@@ -65,14 +65,19 @@ def open_run(path: Path, resume: bool) -> Iterator[Path]:
 
 
 def has_checkpoint(path: Path) -> bool:
-    """Returns whether a directory holds a run that can be resumed."""
+    """Returns whether a run has come to its first checkpoint."""
     return any(path.glob(f"{Path(CHECKPOINT).stem}*{Path(CHECKPOINT).suffix}"))
 
 
-def require_checkpoint(path: Path) -> None:
-    """Raises RunError unless the directory holds a run that can be resumed."""
-    if not has_checkpoint(path):
-        raise RunError(f"run directory {path} holds no {CHECKPOINT}, expected one to resume from")
+def holds_run(path: Path) -> bool:
+    """Returns whether a run was begun in a directory, which can be resumed."""
+    return (path / CONFIG).exists()
+
+
+def require_run(path: Path) -> None:
+    """Raises RunError unless a run was begun in the directory."""
+    if not holds_run(path):
+        raise RunError(f"run directory {path} holds no {CONFIG}, expected that of a run to resume")
 
 
 @contextmanager

@@ -43,7 +43,8 @@ class TrainingProgress:
     def update(self, spent: float, steps: int, episode_returns: list[float], *, steps_per_second: float) -> None:
         """Shows the latest figures; `spent` is the share of the budget that is spent."""
         returns = " ".join(f"{value:.1f}" for value in episode_returns)
-        figures = f"{steps / 1e6:.2f} M steps, return by episode {returns}, {steps_per_second:,.0f} steps/s"
+        so_far = f"{steps / 1e6:.2f} M" if steps >= 1e6 else f"{steps / 1e3:.1f} thousand"
+        figures = f"{so_far} steps, return by episode {returns}, {steps_per_second:,.0f} steps/s"
         self._bar.update(self._task, completed=min(spent, 1.0), figures=figures)
         now = time.monotonic()
         if not self.console.is_terminal and (now - self._last_line > LINE_SECONDS or spent >= 1):

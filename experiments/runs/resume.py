@@ -8,7 +8,7 @@ from typing import Any
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.schema import make
 from limbshift.experiments.configs import TrainConfig
-from limbshift.experiments.runs.directory import CONFIG, RunError, read_json, require_checkpoint, robot_file
+from limbshift.experiments.runs.directory import CONFIG, RunError, read_json, require_run, robot_file
 from limbshift.meta.rl2.config import PPOConfig
 
 BUDGET = ("minutes", "steps")
@@ -33,7 +33,7 @@ def resumed_config(given: Mapping[str, Any]) -> TrainConfig:
     if not given.get("run_dir"):
         raise RunError("run_dir is missing, expected the directory of the run to resume")
     run = Path(given["run_dir"])
-    require_checkpoint(run)
+    require_run(run)
     saved = read_config(run)
     if saved.family_file and "family_file" not in given:
         reference = f"--family-file {saved.family_file}"

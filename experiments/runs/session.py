@@ -1,5 +1,6 @@
 """A run while it is being trained."""
 
+import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from limbshift.experiments.runs.directory import (
     ROBOT,
     VIDEO,
     DiskError,
+    has_checkpoint,
     telling_of_the_disk,
     write_json,
 )
@@ -73,7 +75,10 @@ def trainer_of(config: TrainConfig, family: TaskFamily, device: torch.device) ->
 
 
 class Session:
-    """A run while it is being trained; with `config.resume` it goes on from the directory's newest checkpoint."""
+    """A run while it is being trained; with `config.resume` it goes on from the directory's newest checkpoint.
+
+    One that was killed before its first begins anew, with its settings.
+    """
 
     def __init__(
         self, config: TrainConfig, family: TaskFamily, device: torch.device, *, run: Path, console: Console
@@ -95,16 +100,16 @@ class Session:
         """How many diverged trials were kept."""
         self.saved_at = -1
         """The env steps of the last checkpoint."""
-        if config.resume:
+        if config.resume and has_checkpoint(run):
             self._load(self.checkpoints.load(self._check, self._tell))
 
     def train(self) -> bool:
         """Trains until the budget is spent or the user interrupts; returns whether the budget is spent."""
         settings = as_json(self.config, self.run)
-        write_json(self.run / CONFIG, settings)
         if not self.config.resume and isinstance(self.family.robot, MjcfRobot):
             with replacing(self.run / ROBOT) as temporary:
                 self.family.robot.save(temporary)
+        write_json(self.run / CONFIG, settings)  # with which a run can be resumed
         resume_at = self.trainer.progress.steps if self.config.resume else None
         self.logger = make_logger(self.run, self.config.wandb, settings, name=self.run.name, resume_at=resume_at)
         with (
@@ -123,6 +128,8 @@ class Session:
                 progress.note("Interrupted: saving.")
             if self.saved_at != self.trainer.progress.steps:
                 self._save()
+            if self.budget_spent < 1:
+                progress.note(f"To go on: limbshift train --resume --run-dir {shlex.quote(str(self.run))}")
             if self.budget_spent >= 1:
                 self._film(progress)
         return self.budget_spent >= 1

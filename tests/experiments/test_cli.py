@@ -161,7 +161,7 @@ def test_families_are_listed_and_told(capsys: pytest.CaptureFixture[str]) -> Non
         (["train", "HalfCheetahLimbs", "--run-dir", "{run}"], "is not empty"),
         (["train", "HalfCheetahDir", "--run-dir", "{run}", "--resume"], "is HalfCheetahDir, expected HalfCheetahLimbs"),
         (["train", "HalfCheetahLimbs", "--run-dir", "{run}", "--resume", "--seed", "3"], "seed is 3, expected 0"),
-        (["train", "HalfCheetahLimbs", "--run-dir", "{run}/none", "--resume"], "holds no checkpoint.pt"),
+        (["train", "HalfCheetahLimbs", "--run-dir", "{run}/none", "--resume"], "holds no config.json"),
         (["train", "HalfCheetahLimbs", "--run-dir", "{run}/config.json/below"], "cannot be written to"),
         (["families", "Foo"], "unknown task family 'Foo'"),
     ],

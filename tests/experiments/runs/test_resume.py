@@ -233,6 +233,21 @@ def test_a_config_that_is_no_config_is_refused(
     assert error.count("\n") == 1
 
 
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for run in (whole, killed):
+        assert train(run, "--steps", "80", "--seed", "7") == 0
+    for path in (*killed.glob("checkpoint*"), killed / "controller.safetensors"):
+        path.unlink()
+    assert resume(killed) == 0
+    assert (killed / "controller.safetensors").is_file()
+    timeless = [
+        [{name: value for name, value in row.items() if "minutes" not in name and "speed" not in name} for row in rows]
+        for rows in (read_metrics(run / "metrics.jsonl") for run in (whole, killed))
+    ]
+    assert timeless[0] == timeless[1]
+
+
 @pytest.mark.parametrize("name", ["config.json", "metrics.jsonl"])
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_what_never_ends_is_not_read(run: Path, capsys: pytest.CaptureFixture[str], name: str, kind: str) -> None:

@@ -72,7 +72,9 @@ def test_the_command_saves_after_the_iteration_and_exits_0(
     interrupting(monkeypatch, number)
     run = tmp_path / "run"
     assert main(["train", "HalfCheetahDir", "--run-dir", str(run), "--steps", "400", *OPTIONS]) == 0
-    assert capsys.readouterr().out.endswith("Interrupted: saving.\n")
+    assert capsys.readouterr().out.endswith(
+        f"Interrupted: saving.\nTo go on: limbshift train --resume --run-dir {run}\n"
+    )
     assert load_checkpoint(run / "checkpoint.pt")["progress"][0] == TRIAL_STEPS
     looks = [row for row in read_metrics(run / METRICS_FILE) if "heldout/return_episode_1" in row]
     assert not looks  # none was due, and a run that was not stopped has none either

@@ -210,6 +210,6 @@ def test_a_run_directory_is_held_by_one(tmp_path: Path) -> None:
         (run / "config.json").touch()
     with pytest.raises(InputError, match="is not empty"), open_run(tmp_path / "run", resume=False):
         pass
-    with pytest.raises(RunError, match=r"holds no checkpoint\.pt"), open_run(tmp_path / "other", resume=True):
+    with pytest.raises(RunError, match=r"holds no config\.json"), open_run(tmp_path / "other", resume=True):
         pass
     assert not (tmp_path / "other").exists()
