@@ -90,6 +90,11 @@ def read_spec(path: Path) -> mujoco.MjSpec:
 
 def read_mjcf(path: Path) -> bytes:
     """Returns the text of an MJCF file; RobotError where there is none."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise RobotError(f"path of robot {shown} is not UTF-8, expected one that MuJoCo can open") from error
     if not path.exists():
         raise RobotError(f"robot {path} does not exist, expected an MJCF file")
     if path.is_dir():
