@@ -56,6 +56,8 @@ class MjcfSource:
     @classmethod
     def read(cls, path: Path) -> "MjcfSource":
         """Reads what `write` wrote; RobotError where a file is none of those, or refers to files outside itself."""
+        if path.exists() and not path.is_file():  # to read from a pipe would be to wait for ever
+            raise RobotError(f"{path} is no regular file, expected an archive of a robot")
         try:
             with zipfile.ZipFile(path) as archive:
                 _check_archive(archive, path)

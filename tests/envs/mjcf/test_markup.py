@@ -101,6 +101,12 @@ def test_models_that_double_at_each_level_are_refused(tmp_path: Path) -> None:
     refused(tmp_path, {**files, "robot.xml": ATTACHED.format("0.xml"), "40.xml": "<mujoco/>"}, "or too many, expected")
 
 
+def test_a_pipe_is_no_archive(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "robot.zip")
+    with pytest.raises(InputError, match=r"robot\.zip is no regular file, expected an archive of a robot$"):
+        MjcfRobot.load(tmp_path / "robot.zip", "x")
+
+
 @pytest.mark.parametrize(
     "element",
     ['<include file="pipe"/>', '<asset><mesh name="m" file="pipe"/></asset>', '<asset><model file="pipe"/></asset>'],
