@@ -2,7 +2,17 @@
 
 
 class InputError(ValueError):
-    """A value that cannot be used; its one line names the value and what was expected."""
+    """A value that cannot be used; its one line names the value and what was expected.
+
+    What would break the line, in a file's name for one, is shown as Python writes it.
+
+    >>> print(InputError("robot two\\nlines.xml does not exist"))
+    robot two\\nlines.xml does not exist
+    """
+
+    def __init__(self, message: str = "") -> None:
+        shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
+        super().__init__("".join(shown))
 
 
 class FamilyError(InputError):

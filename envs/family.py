@@ -52,8 +52,8 @@ class Robot(ABC):
     """distance (m), azimuth and elevation (degrees) of the camera that follows the robot."""
     framing: Framing | None = None
     """What films are of; None for the body that owns the first joint, and what hangs on it."""
-    start_act: DeviceArray | None = None
-    """Activations at its start, (na,); None for zeros."""
+    start_states: Mapping[str, DeviceArray] = {}
+    """At its start, by their names in MjData: activations, where its mocap bodies are; others are the model's own."""
     computed_fields: ClassVar[tuple[str, ...]] = ()
     """Names of the computed fields that it reads."""
 

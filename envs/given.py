@@ -15,6 +15,10 @@ from limbshift.envs.errors import InputError
 Choice = TypeVar("Choice", bound=str)
 
 
+MOST = 10**6
+"""Robots side by side, steps in an episode or episodes in a trial: more would ask for all memory or time there is."""
+
+
 def whole_number(name: str, value: object, least: int = 1, *, most: int | None = None) -> int:
     """Returns an int, NumPy's too, that lies within the limits.
 

@@ -124,12 +124,16 @@ class TaskEnv:
 
     def set_tasks(self, tasks: Sequence[Task], mask: Tensor) -> None:
         """Gives the simulations that the (N,) mask picks these tasks, one for each of the N."""
+        rows = self.check_tasks(tasks)
+        self._advance_index(mask)
+        self._give_tasks(rows, mask)
+
+    def check_tasks(self, tasks: Sequence[Task]) -> Tensor:
+        """Returns the (N, P) values of N tasks; TaskError tells which cannot be set."""
         if len(tasks) != self.num_envs:
             raise TaskError(f"number of tasks is {len(tasks)}, expected {self.num_envs}")
         given = [self.family.task_space.row(task, self._bounds) for task in tasks]
-        rows = torch.tensor(given, dtype=torch.float64, device=self.device)
-        self._advance_index(mask)
-        self._give_tasks(rows, mask)
+        return torch.tensor(given, dtype=torch.float64, device=self.device)
 
     def begin_episodes(self, mask: Tensor, restart: bool = False) -> None:
         """Puts the simulations that the (N,) mask picks into a new initial state; their tasks stay.
@@ -149,9 +153,9 @@ class TaskEnv:
         for name, value in (("qpos", qpos), ("qvel", qvel)):
             live = self.physics.state(name)
             live.copy_(torch.where(mask.unsqueeze(-1), value, live))
-        if self.robot.start_act is not None:
-            live = self.physics.state("act")
-            live.copy_(torch.where(mask.unsqueeze(-1), self.robot.start_act.like(live), live))
+        for name, start in self.robot.start_states.items():
+            live = self.physics.state(name)
+            live.copy_(torch.where(mask.view(-1, *[1] * (live.dim() - 1)), start.like(live), live))
         self.family.place_goal(self.physics, self.task, mask)
         self.physics.forward(mask)
         if self._hardware:

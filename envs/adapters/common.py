@@ -21,7 +21,7 @@ from limbshift.envs.adapters.infos import Info, flattened
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import FamilyError, InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.given import whole_number
+from limbshift.envs.given import MOST, whole_number
 from limbshift.envs.task_env import TaskEnv
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class FilmedVectorEnv(VectorEnv[Floats, Floats, NDArray[Any]]):
     """What trials and single episodes share as vector envs: frames of all robots, and infos in the form asked for."""
 
     _frames: Frames
-    _begun: bool
+    begun: bool
     """Whether it was reset."""
     _flat_info: bool
 
@@ -74,7 +74,7 @@ class FilmedVectorEnv(VectorEnv[Floats, Floats, NDArray[Any]]):
         """Returns a frame of each env, (H, W, 3) uint8; None without a render mode."""
         if self.render_mode is None:
             return None
-        if not self._begun:
+        if not self.begun:
             raise ResetNeeded("render was called before reset, expected reset first")
         return self._frames.of_all()
 
@@ -91,6 +91,8 @@ def chosen_family(family: str | TaskFamily, variant: str) -> TaskFamily:
     if not isinstance(family, str) or ":" not in family:
         return make_family(family, variant)
     module, _, name = family.partition(":")
+    if not (family.isprintable() and all(module.split("."))):
+        raise FamilyError(f"family is {family!r}, expected module:Class")
     try:
         kind = getattr(import_module(module), name, None)
     except ImportError as error:
@@ -167,7 +169,7 @@ def check_seed(seed: object) -> int | None:
 
 def steps_of_episode(family: TaskFamily, horizon: int | None, max_episode_steps: int | None) -> int:
     """Returns after how many steps an episode is truncated: the horizon, or sooner."""
-    steps = whole_number("horizon", family.horizon if horizon is None else horizon)
+    steps = whole_number("horizon", family.horizon if horizon is None else horizon, most=MOST)
     if max_episode_steps is None:
         return steps
     limit = whole_number("max_episode_steps", max_episode_steps)

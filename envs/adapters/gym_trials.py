@@ -21,7 +21,7 @@ from limbshift.envs.adapters.common import (
 from limbshift.envs.adapters.infos import Info, final_info
 from limbshift.envs.adapters.options import Options, choose_tasks
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.given import flag, whole_number
+from limbshift.envs.given import MOST, flag, whole_number
 from limbshift.envs.trial_env import TrialEnv
 
 
@@ -66,10 +66,10 @@ class TrialVectorEnv(FilmedVectorEnv):
     ) -> None:
         super().reset(seed=check_seed(seed))
         self.family = chosen_family(family, variant)
-        self.num_envs = whole_number("num_envs", num_envs)
+        self.num_envs = whole_number("num_envs", num_envs, most=MOST)
         episodes = self.family.episodes_per_trial if episodes_per_trial is None else episodes_per_trial
-        self.episodes_per_trial = whole_number("episodes_per_trial", episodes)
-        self.horizon = whole_number("horizon", self.family.horizon if horizon is None else horizon)
+        self.episodes_per_trial = whole_number("episodes_per_trial", episodes, most=MOST)
+        self.horizon = whole_number("horizon", self.family.horizon if horizon is None else horizon, most=MOST)
         self.render_mode = check_render_mode(render_mode)
         self.trials = TrialEnv(
             self.family, self.num_envs, self.episodes_per_trial, horizon=self.horizon, split=split, seed=seed_of(self)
@@ -81,7 +81,7 @@ class TrialVectorEnv(FilmedVectorEnv):
         self.metadata = with_render_fps(self.metadata, self.family)
         self._flat_info = flag("flat_info", flat_info)
         self._frames = Frames(self.trials.task_env)
-        self._begun = False
+        self.begun = False
 
     def reset(self, *, seed: int | None = None, options: Options | None = None) -> tuple[Floats, Info]:
         """Begins a trial in each env; options as in `TaskFamilyVectorEnv`."""
@@ -89,13 +89,13 @@ class TrialVectorEnv(FilmedVectorEnv):
         if seed is not None:
             super().reset(seed=check_seed(seed))
             tasks.seed(seed_of(self))
-        choose_tasks(tasks, options, may_keep=self._begun)
-        self._begun = True
+        choose_tasks(tasks, options, may_keep=self.begun)
+        self.begun = True
         return self.trials.begin_trials().numpy(), self._told({"task": tasks.task_values()})
 
     def step(self, actions: ArrayLike) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
         """Executes (N, action_dim) actions; returns observations, (N,) rewards, terminated, truncated, and info."""
-        if not self._begun:
+        if not self.begun:
             raise ResetNeeded("step was called before reset, expected reset first")
         tasks = self.trials.task_env
         step = self.trials.step(self.trials.as_shares(tasks.check_actions(actions)))

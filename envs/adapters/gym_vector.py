@@ -26,7 +26,7 @@ from limbshift.envs.adapters.infos import Info, final_info, reward_terms
 from limbshift.envs.adapters.options import Options, choose_tasks, split_mask
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.given import flag, whole_number
+from limbshift.envs.given import MOST, flag, whole_number
 from limbshift.envs.task_env import TaskEnv
 
 
@@ -77,7 +77,7 @@ class TaskFamilyVectorEnv(FilmedVectorEnv):
     ) -> None:
         super().reset(seed=check_seed(seed))
         self.family = chosen_family(family, variant)
-        self.num_envs = whole_number("num_envs", num_envs)
+        self.num_envs = whole_number("num_envs", num_envs, most=MOST)
         self.horizon = steps_of_episode(self.family, horizon, max_episode_steps)
         self.autoreset_mode = check_autoreset_mode(autoreset_mode)
         self.render_mode = check_render_mode(render_mode)
@@ -86,7 +86,7 @@ class TaskFamilyVectorEnv(FilmedVectorEnv):
         self.metadata = {**with_render_fps(self.metadata, self.family), "autoreset_mode": self.autoreset_mode}
         self._flat_info = flag("flat_info", flat_info)
         self._frames = Frames(self.task_env)
-        self._begun = False
+        self.begun = False
         self._steps = np.zeros(self.num_envs, dtype=np.int64)
         """(N,) steps since each episode began."""
         self._ended = np.zeros(self.num_envs, dtype=np.bool_)
@@ -100,19 +100,19 @@ class TaskFamilyVectorEnv(FilmedVectorEnv):
         options, mask = split_mask(options, self.num_envs)
         if mask is not None and seed is not None:
             raise InputError(f"seed is {seed} beside the reset option reset_mask, expected None: a seed is of all envs")
-        if mask is not None and not self._begun:
+        if mask is not None and not self.begun:
             raise InputError("reset option reset_mask is set at the first reset, expected all envs to begin")
         if seed is not None:
             super().reset(seed=check_seed(seed))
             self.task_env.seed(seed_of(self))
         self._begin(np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask, options)
-        self._begun = True
+        self.begun = True
         infos: Info = {"task": self.task_env.task_values()} | ({} if mask is None else {"_task": mask})
         return self.task_env.observe().numpy(), self._told(infos)
 
     def step(self, actions: ArrayLike) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
         """Executes (N, action_dim) actions; returns observations, (N,) rewards, terminated, truncated, and info."""
-        if not self._begun:
+        if not self.begun:
             raise ResetNeeded("step was called before reset, expected reset first")
         begins = self._ended
         if self.autoreset_mode is AutoresetMode.DISABLED and begins.any():
@@ -144,7 +144,7 @@ class TaskFamilyVectorEnv(FilmedVectorEnv):
     def _begin(self, begins: NDArray[np.bool_], options: Options | None = None) -> None:
         """Begins a new episode in the envs that the mask picks, on the tasks that options ask for, or the next ones."""
         mask = torch.from_numpy(begins)
-        choose_tasks(self.task_env, options, may_keep=self._begun, begins=mask)
+        choose_tasks(self.task_env, options, may_keep=self.begun, begins=mask)
         self.task_env.begin_episodes(mask)
         self._steps[begins] = 0
         self._ended = self._ended & ~begins

@@ -23,22 +23,35 @@ def choose_tasks(tasks: TaskEnv, options: Options | None, may_keep: bool, *, beg
 
     begins: (N,) bool; by default all do.
     """
-    count, begins = tasks.num_envs, tasks.all_envs if begins is None else begins
-    if options is None or isinstance(options, Mapping):
-        kept, given = _asked(options or {}, count, may_keep)
-        every: list[Task | None] = [*given] if given else [None] * count
-        keeps = torch.full_like(begins, kept)
-    else:
-        if isinstance(options, str) or not isinstance(options, Sequence) or len(options) != count:
-            raise InputError(f"reset options are {reprlib.repr(options)}, expected a mapping, or a list of {count}")
-        asked = [_asked(each, 1, may_keep) for each in options]
-        every = [rows[0] if rows else None for _, rows in asked]
-        keeps = torch.tensor([kept for kept, _ in asked], device=begins.device)
+    begins = tasks.all_envs if begins is None else begins
+    every, keeps = _chosen(tasks, options, may_keep)
     sets = torch.tensor([task is not None for task in every], device=begins.device)
     if sets.any():
         tasks.set_tasks([task or {} for task in every], begins & sets)
     if not (keeps | sets).all():
         tasks.begin_tasks(begins & ~keeps & ~sets)
+
+
+def check_options(tasks: TaskEnv, options: Options | None, may_keep: bool) -> None:
+    """Raises InputError where a reset could not do what the options ask for."""
+    every, _ = _chosen(tasks, options, may_keep)
+    tasks.check_tasks([task or {} for task in every])
+
+
+def _chosen(tasks: TaskEnv, options: Options | None, may_keep: bool) -> tuple[list[Task | None], Tensor]:
+    """Returns the task that is given to each robot, or None, and (N,) bool, whose task is kept."""
+    count = tasks.num_envs
+    if options is None or isinstance(options, Mapping):
+        kept, given = _asked(options or {}, count, may_keep)
+        every: list[Task | None] = [*given] if given else [None] * count
+        keeps = torch.full_like(tasks.all_envs, kept)
+    else:
+        if isinstance(options, str) or not isinstance(options, Sequence) or len(options) != count:
+            raise InputError(f"reset options are {reprlib.repr(options)}, expected a mapping, or a list of {count}")
+        asked = [_asked(each, 1, may_keep) for each in options]
+        every = [rows[0] if rows else None for _, rows in asked]
+        keeps = torch.tensor([kept for kept, _ in asked], device=tasks.device)
+    return every, keeps
 
 
 def split_mask(options: Options | None, count: int) -> tuple[Options | None, NDArray[np.bool_] | None]:

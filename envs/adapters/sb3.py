@@ -13,8 +13,9 @@ from limbshift.envs.adapters.common import Floats
 from limbshift.envs.adapters.gym_trials import TrialVectorEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.adapters.infos import info_of
+from limbshift.envs.adapters.options import check_options
 from limbshift.envs.errors import InputError
-from limbshift.envs.given import numbers
+from limbshift.envs.given import numbers, whole_number
 from limbshift.envs.task_env import ActionError
 
 Indices = int | Iterable[int] | None
@@ -38,6 +39,8 @@ class SB3VecEnv(VecEnv):
 
     def __init__(self, env: TaskFamilyVectorEnv | TrialVectorEnv) -> None:
         self.env = env
+        self._tasks = env.trials.task_env if isinstance(env, TrialVectorEnv) else env.task_env
+        self._actions: NDArray[Any] | None = None
         bounds = env.single_action_space
         assert isinstance(bounds, Box)
         self._middle, self._half_range = (bounds.high + bounds.low) / 2, (bounds.high - bounds.low) / 2
@@ -53,10 +56,20 @@ class SB3VecEnv(VecEnv):
         return obs
 
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
-        """Sets the options of the next reset; those that cannot be used are refused by that."""
+        """Sets the options of the next reset; InputError where they cannot be used, and those set before stay."""
         if isinstance(options, list) and len(options) != self.num_envs:
             raise InputError(f"number of options is {len(options)}, expected {self.num_envs}, or one for all")
+        before = self._options
         super().set_options(options)
+        try:
+            check_options(self._tasks, self._options, may_keep=self.env.begun)
+        except InputError:
+            self._options = before
+            raise
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Sets the seed of the next reset, from 0 to 4294967295; None for one that is drawn."""
+        return super().seed(None if seed is None else whole_number("seed", seed, 0, most=2**32 - 1))
 
     def step_async(self, actions: NDArray[Any]) -> None:
         given = numbers("actions", actions, (self.num_envs, *self._middle.shape), error=ActionError)
@@ -64,7 +77,10 @@ class SB3VecEnv(VecEnv):
 
     def step_wait(self) -> Step:
         """Returns observations, (N,) float32 rewards, (N,) dones, and a dictionary for each env."""
-        obs, reward, terminated, truncated, infos = self.env.step(self._actions)
+        actions, self._actions = self._actions, None
+        if actions is None:
+            raise InputError("step_wait was called without actions, expected step_async before it")
+        obs, reward, terminated, truncated, infos = self.env.step(actions)
         done = terminated | truncated
         told: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         final, begun = infos.get("final_info", {}), {name: infos[name] for name in infos if name.startswith("task")}

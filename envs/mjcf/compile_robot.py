@@ -50,6 +50,7 @@ def compile_spec(spec: mujoco.MjSpec, path: Path) -> mujoco.MjModel:
     give_sky(spec)
     model = spec.compile()
     check_compiled_size(model)
+    check_flags(model, path)
     check_actuators(model, path)
     height = missing_ground(model)
     if height is not None:
@@ -73,6 +74,13 @@ def check_timestep(timestep: float, path: Path) -> None:
         )
 
 
+def check_flags(model: mujoco.MjModel, path: Path) -> None:
+    """Raises RobotError for what simulations side by side cannot do: to leave it out would change the motion."""
+    for name, flag in (("sleep", mujoco.mjtEnableBit.mjENBL_SLEEP), ("ipc", mujoco.mjtEnableBit.mjENBL_IPC)):
+        if model.opt.enableflags & int(flag):
+            raise RobotError(f"flag {name} of robot {path} is enabled, expected it disabled")
+
+
 def check_actuators(model: mujoco.MjModel, path: Path) -> None:
     """Raises RobotError unless there are actuators, each with one control in a range, and each moves something."""
     if not model.nactuator:
@@ -86,6 +94,10 @@ def check_actuators(model: mujoco.MjModel, path: Path) -> None:
             raise RobotError(f"{name} has no ctrlrange, expected one for every actuator")
         if not (np.isfinite([low, high]).all() and low < high):
             raise RobotError(f"{name} has the ctrlrange {low:g} to {high:g}, expected finite numbers, the lower first")
+        if max(-low, high) > mujoco.mjMAXVAL:  # MuJoCo takes such a control for a divergence, and 0 in its place
+            raise RobotError(
+                f"{name} has the ctrlrange {low:g} to {high:g}, expected numbers within {mujoco.mjMAXVAL:g} of zero"
+            )
         if not model.actuator_ctrllimited[model.actuator_ctrladr[actuator]]:
             raise RobotError(f"{name} has no ctrlrange that limits it, expected one for every actuator")
         if not moved_trees(model, actuator):

@@ -1,23 +1,18 @@
 """Bounds on what an MJCF file may ask for: MuJoCo would take all memory, or for ever, before it says no."""
 
 import math
-import os
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from xml.etree import ElementTree
 
 import mujoco
 
 from limbshift.envs.errors import InputError
-from limbshift.envs.mjcf.markup import parse_mjcf
 
 MAX_BYTES = 2**31
 """Of a model and of one simulation of it."""
 MAX_COPIES = 100_000
 """Of what stands in nested `replicate` elements."""
-MAX_DEPTH = 20
-"""Of files that include each other."""
 _TEXT = ("name", "class", "childclass", "file", "model", "comment", "text", "data")
 """Attributes that hold no numbers."""
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
@@ -41,25 +36,16 @@ class SizeError(InputError):
     """A model that is too large to be compiled, or whose numbers are none; the error goes on from the robot's name."""
 
 
-def check_written_sizes(text: bytes, folders: Sequence[Path] = (), depth: int = 0) -> None:
-    """Raises SizeError where an MJCF file asks for too much, by itself or by what it includes from the folders.
+def check_written_sizes(element: ElementTree.Element, copies: float = 1.0) -> None:
+    """Raises SizeError where an element of an MJCF file, into which all files are written, asks for too much.
 
-    What cannot be read is left to MuJoCo, which says what is wrong with it; so are files that include themselves.
+    copies: how often the elements around it repeat it.
 
-    >>> check_written_sizes(b'<mujoco><size nuserdata="2000000000"/></mujoco>')
+    >>> check_written_sizes(ElementTree.fromstring('<mujoco><size nuserdata="2000000000"/></mujoco>'))
     Traceback (most recent call last):
         ...
     limbshift.envs.mjcf.size_limits.SizeError: is too large: nuserdata of size is 2000000000, expected at most 1000000
     """
-    try:
-        root = parse_mjcf(text)
-    except ElementTree.ParseError:
-        return
-    if depth < MAX_DEPTH:
-        _check(root, folders, copies=1.0, depth=depth)
-
-
-def _check(element: ElementTree.Element, folders: Sequence[Path], *, copies: float, depth: int) -> None:
     _check_numbers(element)
     for (tag, attributes), largest in _LARGEST.items():
         if element.tag == tag:
@@ -77,12 +63,8 @@ def _check(element: ElementTree.Element, folders: Sequence[Path], *, copies: flo
             raise SizeError(
                 f"is too large: count of replicate makes {copies:.0f} copies, expected at most {MAX_COPIES}"
             )
-    if element.tag == "include":
-        paths = [folder / element.get("file", "") for folder in folders]
-        for path in [path for path in paths if os.access(path, os.R_OK) and path.is_file()][:1]:
-            check_written_sizes(path.read_bytes(), (*folders[:1], path.parent), depth + 1)
     for child in element:
-        _check(child, folders, copies=copies, depth=depth)
+        check_written_sizes(child, copies)
 
 
 def _check_numbers(element: ElementTree.Element) -> None:

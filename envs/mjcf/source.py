@@ -1,5 +1,6 @@
 """MJCF files with all that they refer to, as one archive from which any version of MuJoCo compiles them again."""
 
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ import mujoco
 import numpy as np
 
 from limbshift.envs.errors import InputError
-from limbshift.envs.mjcf.markup import parse_mjcf
-from limbshift.envs.mjcf.size_limits import check_written_sizes
+from limbshift.envs.mjcf.markup import MarkupError, parse_mjcf
+from limbshift.envs.mjcf.size_limits import SizeError, check_written_sizes
 
 MAIN = "robot.xml"
 """The MJCF file in an archive."""
@@ -20,6 +21,8 @@ _DIRECTORIES = ("assetdir", "meshdir", "texturedir", "strippath")
 MAX_BYTES = 2**29
 """Of a robot's files together."""
 MAX_FILES, MAX_DEPTH = 5_000, 200
+MAX_MODELS = 100
+"""Attached to a robot or to each other, each counted as often as it is attached."""
 _FROM = "came_from"
 """An attribute by which an element remembers the directory of its file, while files are joined."""
 
@@ -53,6 +56,8 @@ class MjcfSource:
     @classmethod
     def read(cls, path: Path) -> "MjcfSource":
         """Reads what `write` wrote; RobotError where a file is none of those, or refers to files outside itself."""
+        if path.exists() and not path.is_file():  # to read from a pipe would be to wait for ever
+            raise RobotError(f"{path} is no regular file, expected an archive of a robot")
         try:
             with zipfile.ZipFile(path) as archive:
                 _check_archive(archive, path)
@@ -64,9 +69,7 @@ class MjcfSource:
             raise RobotError(f"{path} cannot be read: {reason}, expected an archive of a robot") from error
         if MAIN not in files:
             raise RobotError(f"{path} holds no {MAIN}, expected an archive of a robot")
-        for name, content in files.items():
-            if name.endswith(".xml"):
-                _check_complete(content, files, f"{name} in {path}")
+        _check_complete(files, path)
         return cls(files)
 
     def write(self, path: Path) -> None:
@@ -76,22 +79,24 @@ class MjcfSource:
                 archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
     def spec(self) -> mujoco.MjSpec:
-        """Returns the robot, ready to be compiled; ValueError where MuJoCo cannot read it, or where it is too large."""
+        """Returns the robot, ready to be compiled; ValueError where MuJoCo cannot read it."""
         models = {name: text for name, text in self.files.items() if name.endswith(".xml") and name != MAIN}
         assets = {name: content for name, content in self.files.items() if not name.endswith(".xml")}
-        for text in (self.files[MAIN], *models.values()):
-            check_written_sizes(text)
         return mujoco.MjSpec.from_string(self.files[MAIN].decode(), include=models, assets=assets)
 
 
 def read_spec(path: Path) -> mujoco.MjSpec:
-    """Reads an MJCF file; RobotError where there is none, ValueError where MuJoCo cannot read it or it is too large."""
-    check_written_sizes(read_mjcf(path), [path.parent])
+    """Reads an MJCF file that `MjcfSource.of` has checked; ValueError where MuJoCo cannot read it."""
     return mujoco.MjSpec.from_file(str(path))
 
 
 def read_mjcf(path: Path) -> bytes:
     """Returns the text of an MJCF file; RobotError where there is none."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise RobotError(f"path of robot {shown} is not UTF-8, expected one that MuJoCo can open") from error
     if not path.exists():
         raise RobotError(f"robot {path} does not exist, expected an MJCF file")
     if path.is_dir():
@@ -126,13 +131,31 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
         raise RobotError(f"{path} would unpack to {unpacked} bytes, expected at most {MAX_BYTES}")
 
 
-def _check_complete(content: bytes, files: Mapping[str, bytes], where: str) -> None:
-    """Raises RobotError where MuJoCo would look for a file outside the archive."""
-    root = _parsed(content, where)
+def _check_complete(files: Mapping[str, bytes], path: Path) -> None:
+    """Raises RobotError where MuJoCo would look for a file outside the archive, or where it holds too large a robot."""
+    read: dict[str, list[str]] = {}
+    """By name of an MJCF file, the models that it attaches."""
+    for name, content in files.items():
+        if name.endswith(".xml"):
+            root, where = _parsed(content, f"{name} in {path}"), f"{name} in {path}"
+            _check_sizes(root, where)
+            _check_files(root, files, where)
+            read[name] = [element.get("file", "") for element in root.iter("model")]
+    now, count = [MAIN], 0
+    while now and count <= MAX_MODELS:
+        count += len(now)
+        now = [other for name in now for other in read[name]]
+    if now:
+        raise RobotError(f"{path} attaches a model to itself, or too many, expected at most {MAX_MODELS}")
+
+
+def _check_files(root: ElementTree.Element, files: Mapping[str, bytes], where: str) -> None:
+    """Raises RobotError where an MJCF file in an archive refers to files outside, or has MuJoCo read one unchecked."""
     for element in root.iter():
         wanted = [value for name, value in element.items() if name in (*_FILES, *_DIRECTORIES)]
         for name in wanted:
-            if name not in files:
+            unchecked = element.tag == "include" or (element.tag == "model" and not name.endswith(".xml"))
+            if unchecked or name not in files:
                 raise RobotError(f"{where} refers to {name[:60]}, expected files in the archive alone")
 
 
@@ -143,6 +166,7 @@ class _Joiner:
         self.files: dict[str, bytes] = {}
         """By the names that the joined file has for them."""
         self._main = main
+        self._models = 0
         self._home = None if allow_outside else main.parent.resolve()
 
     def joined(self, path: Path) -> bytes:
@@ -161,6 +185,7 @@ class _Joiner:
                 found = given and next(_candidates(element.tag, given, settings, bases=(path.parent, came_from)), None)
                 if found:
                     element.set(name, self._keep(found, element.tag))
+        _check_sizes(root, str(self._main))
         return ElementTree.tostring(root)
 
     def _parsed(self, path: Path) -> ElementTree.Element:
@@ -173,6 +198,8 @@ class _Joiner:
                 " where you trust the file"
             )
         try:
+            if path.exists() and not path.is_file():  # to read from a pipe would be to wait for ever
+                raise RobotError(f"{path} is no regular file, expected a file that a robot includes")
             if path.stat().st_size > MAX_BYTES:
                 raise RobotError(f"{path} has {path.stat().st_size} bytes, expected at most {MAX_BYTES}")
             return path.read_bytes()
@@ -190,7 +217,7 @@ class _Joiner:
         for child in element:
             if child.tag == "include":
                 name = child.get("file", "")
-                path = main / name if (main / name).is_file() else here / name
+                path = main / name if _is_there(main / name) else here / name
                 included = self._parsed(path)
                 self._include(included, main, path.parent, depth=depth + 1)
                 children += list(included)
@@ -203,6 +230,11 @@ class _Joiner:
     def _keep(self, path: Path, tag: str) -> str:
         """Puts a file among the files, and returns its name there: its own, by which MuJoCo names what has no name."""
         if tag == "model":
+            self._models += 1
+            if self._models > MAX_MODELS:
+                raise RobotError(
+                    f"robot {self._main} attaches a model to itself, or too many, expected at most {MAX_MODELS}"
+                )
             name = f"model_{len(self.files)}.xml"
             self.files[name] = b""  # taken, while the model's own files are numbered
             self.files[name] = self.joined(path)
@@ -218,9 +250,22 @@ class _Joiner:
 
 def _parsed(content: bytes, where: str) -> ElementTree.Element:
     try:
-        return parse_mjcf(content)
-    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the latter two: of an unknown encoding
-        raise RobotError(f"robot {where} is not XML: {error}, expected an MJCF file") from error
+        root = parse_mjcf(content)
+    except MarkupError as error:
+        raise RobotError(f"robot {where} {error}, expected an MJCF file") from error
+    if root.tag.lower() == "robot":  # whose meshes MuJoCo would look for by other rules
+        raise RobotError(f"robot {where} is a URDF, expected an MJCF file")
+    return root
+
+
+def _check_sizes(root: ElementTree.Element, where: str) -> None:
+    """Raises RobotError where a robot asks for too much."""
+    try:
+        check_written_sizes(root)
+    except SizeError as error:
+        raise RobotError(f"robot {where} {error}") from error
+    except RecursionError as error:
+        raise RobotError(f"robot {where} nests too deep, expected at most {MAX_DEPTH} levels") from error
 
 
 def _candidates(tag: str, given: str, settings: Mapping[str, str], *, bases: tuple[Path, ...]) -> Iterator[Path]:
@@ -230,5 +275,10 @@ def _candidates(tag: str, given: str, settings: Mapping[str, str], *, bases: tup
     directories = [settings.get(own), settings.get("assetdir"), settings.get(other), ""]
     for directory in directories:
         for base in bases:
-            if directory is not None and (path := base / directory / name).is_file():
+            if directory is not None and _is_there(path := base / directory / name):
                 yield path
+
+
+def _is_there(path: Path) -> bool:
+    """Returns whether MuJoCo would open a path, were it a pipe."""
+    return os.path.exists(path) and not os.path.isdir(path)

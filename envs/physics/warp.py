@@ -161,7 +161,7 @@ class WarpPhysics:
             setattr(attrgetter(owner)(model) if owner else model, field, values[sim].double().cpu().numpy())
         data = mujoco.MjData(model)
         mujoco.mj_setConst(model, data)
-        for name in ("qpos", "qvel", "act", "ctrl"):
+        for name in ("qpos", "qvel", "act", "ctrl", "mocap_pos", "mocap_quat"):
             getattr(data, name)[:] = self.state(name)[sim].double().cpu().numpy()
         data.time = float(self.state("time")[sim])
         mujoco.mj_forward(model, data)

@@ -2,13 +2,16 @@
 
 import json
 import math
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import mujoco
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic_core import from_json
 from torch import Tensor
 
 from limbshift.envs.errors import InputError
@@ -21,6 +24,7 @@ from limbshift.envs.mjcf.kinematics import Mechanism, at_start, floats
 from limbshift.envs.mjcf.source import MjcfSource, RobotError, same_models
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.schema import Checked, make
 
 RESET_NOISE = 0.01
 """Half width of the initial joint positions (m, rad) and of all velocities (m/s, rad/s)."""
@@ -30,6 +34,8 @@ DEAD_SHARE = 0.05
 """A control that starts closer to an end of its range, as a share of that, is 0 amid the range and not there."""
 FALL_RULE = "fall_rule.json"
 """In the archive of a robot: when it has fallen."""
+MAX_NAME = 200
+"""Characters; a controller that is saved holds no more of its robot's."""
 
 
 class MjcfRobot(Robot):
@@ -69,6 +75,8 @@ class MjcfRobot(Robot):
         fall_height: FallLimit = None,
         fall_tilt: FallLimit = None,
     ) -> None:
+        if len(name) > MAX_NAME:
+            raise RobotError(f"name of robot {name} has {len(name)} characters, expected at most {MAX_NAME}")
         self.name = name
         self.compiled = model
         self._source = source
@@ -82,7 +90,7 @@ class MjcfRobot(Robot):
         self.travels = bool(mechanism.hidden)
         self.framing = Framing.of(model, data, mechanism)
         self.camera = self.framing.camera
-        self.start_act = DeviceArray(model.key_act[0]) if model.nkey and model.na else None
+        self.start_states = _start_states(model, data)
         self._noise = DeviceArray(position_noise(model))
         self._seen = DeviceArray(np.setdiff1d(np.arange(model.nq), mechanism.hidden))
         self._set_fall_rule(data, fall_height, fall_tilt)
@@ -200,6 +208,12 @@ class MjcfRobot(Robot):
         return (qpos - self.start.like(qpos)).abs().mean(dim=-1)
 
 
+def _start_states(model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, DeviceArray]:
+    """Returns what a keyframe, in which the data stands, says beside positions, velocities and controls."""
+    sizes = {"act": model.na, "mocap_pos": model.nmocap, "mocap_quat": model.nmocap}
+    return {name: DeviceArray(getattr(data, name)) for name, size in sizes.items() if model.nkey and size}
+
+
 def position_noise(model: mujoco.MjModel) -> NDArray[np.float64]:
     """Returns the (nq,) half width of the initial positions; none for orientations, whose numbers hang together."""
     noise = np.full(model.nq, RESET_NOISE)
@@ -225,12 +239,20 @@ def action_middle(model: mujoco.MjModel, low: NDArray[np.float64], high: NDArray
     return np.where(near_end, middle, start)
 
 
+@dataclass(frozen=True)
+class _KeptRule(Checked):
+    """A fall rule as an archive holds it."""
+
+    fall_height: float | Literal["none"]
+    fall_tilt: float | Literal["none"]
+
+
 def _read_fall_rule(path: Path, content: bytes | None) -> tuple[FallLimit, FallLimit]:
     """Returns the limits that an archive holds; the defaults where it is older than they are."""
     if content is None:
         return None, None
     try:
-        rule = json.loads(content)
-        return rule["fall_height"], rule["fall_tilt"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RobotError(f"{path} holds a broken {FALL_RULE}, expected an archive of a robot") from error
+        rule = make(_KeptRule, from_json(content, allow_inf_nan=False), "rule")
+    except ValueError as error:  # an InputError too
+        raise RobotError(f"{path} holds a broken {FALL_RULE}: {error}, expected an archive of a robot") from error
+    return rule.fall_height, rule.fall_tilt

@@ -210,7 +210,7 @@ class ScaleFriction(ModelEffect):
 
 @dataclass(frozen=True)
 class Slope(ModelEffect):
-    """Tilts gravity, in degrees about y: at positive angles the way along +x is uphill.
+    """Turns gravity about y, in degrees: where it points down, the way along +x is uphill at positive angles.
 
     >>> Slope().model_fields
     ('opt.gravity',)
@@ -222,8 +222,9 @@ class Slope(ModelEffect):
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         angle = torch.where(mask, values, 0.0).deg2rad()
         gravity = physics.model_field("opt.gravity")
-        gravity[:, 0] += gravity[:, 2] * angle.sin()
-        gravity[:, 2] *= angle.cos()
+        sine, cosine = angle.sin(), angle.cos()
+        x, z = gravity[:, 0] * cosine + gravity[:, 2] * sine, gravity[:, 2] * cosine - gravity[:, 0] * sine
+        gravity[:, 0], gravity[:, 2] = x, z
 
 
 @dataclass(frozen=True)

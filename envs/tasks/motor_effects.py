@@ -119,8 +119,10 @@ class ReverseCommands(ModelEffect):
             actuator = find(physics, "actuator", name).id
             if int(physics.model.actuator_biastype[actuator]) == _AFFINE_BIAS:
                 # gain * (2 * middle - command) = -gain * command + 2 * middle * gain, and 2 is 1 - sign
-                gain = physics.nominal("actuator_gainprm")[actuator, :3]
-                bias = physics.model_field("actuator_biasprm")[:, actuator, :3]
+                # A fixed gain is its first parameter; MuJoCo ignores the others, where it would not ignore a bias's.
+                count = 1 if int(physics.model.actuator_gaintype[actuator]) == _FIXED_GAIN else 3
+                gain = physics.nominal("actuator_gainprm")[actuator, :count]
+                bias = physics.model_field("actuator_biasprm")[:, actuator, :count]
                 bias += (1 - sign) * _mirror(physics.model, actuator) * gain
             else:
                 limits = physics.model_field("actuator_forcerange")[:, actuator]

@@ -34,8 +34,12 @@ every_maker = pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
         ({"seed": 1.5}, "seed is 1.5, expected a whole number of at least 0"),
         ({"seed": "0"}, "seed is '0', expected a whole number of at least 0"),
         ({"seed": True}, "seed is True, expected a whole number of at least 0"),
-        ({"horizon": "9"}, "horizon is '9', expected a whole number of at least 1"),
-        ({"horizon": True}, "horizon is True, expected a whole number of at least 1"),
+        ({"horizon": "9"}, "horizon is '9', expected a whole number from 1 to 1000000"),
+        ({"horizon": True}, "horizon is True, expected a whole number from 1 to 1000000"),
+        ({"horizon": 10**6 + 1}, "horizon is 1000001, expected a whole number from 1 to 1000000"),
+        ({"family": ":"}, "family is ':', expected module:Class"),
+        ({"family": ".a:B"}, "family is '.a:B', expected module:Class"),
+        ({"family": "a\0b:C"}, r"family is 'a\x00b:C', expected module:Class"),
         ({"split": "Train"}, "split is 'Train', expected one of train, heldout"),
         ({"split": 3}, "split is 3, expected one of train, heldout"),
         ({"render_mode": "rgb"}, "render_mode is 'rgb', expected 'rgb_array' or None"),
@@ -50,6 +54,12 @@ def test_values_that_cannot_be_used_are_refused(maker: Callable[..., Any], told:
     with pytest.raises(InputError) as caught:
         maker(**{"family": "HalfCheetahDir", **told})
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("maker", [TaskFamilyVectorEnv, make_trials, make_sb3])
+def test_no_more_robots_are_made_than_fit(maker: Callable[..., Any]) -> None:
+    with pytest.raises(InputError, match=r"^num_envs is 1000000000000, expected a whole number from 1 to 1000000$"):
+        maker("HalfCheetahDir", num_envs=10**12)
 
 
 def test_what_is_either_so_or_not_is_a_bool() -> None:

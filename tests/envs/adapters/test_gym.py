@@ -480,9 +480,9 @@ def test_a_mass_factor_of_zero_is_refused() -> None:
         ({"family": "HalfCheetaDir"}, "unknown task family 'HalfCheetaDir': did you mean HalfCheetahDir?"),
         ({"split": "test"}, "split is 'test', expected one of train, heldout"),
         ({"variant": "x"}, "variant of HalfCheetahDir is 'x', expected one of default, gymnasium"),
-        ({"num_envs": 0}, "num_envs is 0, expected a whole number of at least 1"),
-        ({"horizon": 0}, "horizon is 0, expected a whole number of at least 1"),
-        ({"horizon": 2.5}, "horizon is 2.5, expected a whole number of at least 1"),
+        ({"num_envs": 0}, "num_envs is 0, expected a whole number from 1 to 1000000"),
+        ({"horizon": 0}, "horizon is 0, expected a whole number from 1 to 1000000"),
+        ({"horizon": 2.5}, "horizon is 2.5, expected a whole number from 1 to 1000000"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
@@ -495,7 +495,7 @@ def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> N
 def test_wrong_render_modes_and_trials_of_nothing_are_refused() -> None:
     with pytest.raises(InputError, match=r"^render_mode is 'human', expected 'rgb_array' or None$"):
         cheetah(render_mode="human")
-    with pytest.raises(InputError, match=r"^episodes_per_trial is 0, expected a whole number of at least 1$"):
+    with pytest.raises(InputError, match=r"^episodes_per_trial is 0, expected a whole number from 1 to 1000000$"):
         make_trials("HalfCheetahDir", 2, episodes_per_trial=0)
 
 

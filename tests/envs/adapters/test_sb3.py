@@ -106,6 +106,35 @@ def test_wrong_options_are_refused(options: Any, message: str) -> None:
         reset()
 
 
+@pytest.mark.parametrize("trials", [False, True])
+def test_refused_options_leave_those_before(trials: bool) -> None:
+    env = make_sb3(Sledding(), 2, trials, seed=0)
+    env.set_options({"task": {"mass": 1.5}})
+    wrong: list[Any] = [{"tasks": {}}, [{}, {"task": {"mass": -1.0}}], {"task": {"weight": 1.0}}, {"keep_task": True}]
+    for options in wrong:
+        with pytest.raises(InputError):
+            env.set_options(options)
+    env.reset()
+    assert [info["task"]["mass"] for info in env.reset_infos] == [1.5, 1.5]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2.0, True])
+def test_wrong_seeds_are_refused(seed: Any) -> None:
+    env = make_sb3(Sledding(), 2)
+    with pytest.raises(InputError, match=f"^seed is {seed}, expected a whole number from 0 to 4294967295$"):
+        env.seed(seed)
+    assert len(env.seed()) == len(env.seed(2**32 - 1)) == 2
+
+
+def test_a_step_without_actions_is_refused() -> None:
+    env = make_sb3(Sledding(), 2, seed=0)
+    env.reset()
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"^step_wait was called without actions, expected step_async before it$"):
+            env.step_wait()
+        env.step(PUSH)
+
+
 def test_an_ends_info_is_that_of_the_episode_which_ended() -> None:
     """The reward of a push of 1 is price * v_x - 0.5."""
     env = VecMonitor(make_sb3(Sledding(), 2, horizon=2, seed=0), info_keywords=("task", "diverged"))

@@ -150,6 +150,12 @@ def test_wiring_reverses_commands(tmp_path: Path, kind: str) -> None:
     assert torch.equal(straight, plain)
 
 
+def test_what_a_fixed_gain_ignores_is_no_feedback(tmp_path: Path) -> None:
+    servo = '<general name="it" joint="hip" gainprm="{}" biastype="affine" biasprm="0 -20 -.5" ctrlrange="0 1"/>'
+    found = [forces(robot_of(tmp_path, servo.format(gain)), "Wiring", [{"it_sign": -1}]) for gain in ("20", "20 7 5")]
+    assert torch.equal(*found)
+
+
 def test_a_servo_of_a_symmetrical_range_keeps_its_feedback_bit_for_bit(tmp_path: Path) -> None:
     robot = robot_of(tmp_path, '<position name="it" joint="hip" kp="30.1" kv="2.3" ctrlrange="-.7 .7"/>')
     physics = simulated(robot, MjcfFamily("Wiring", robot), [{"it_sign": -1}])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import mujoco
 import pytest
 import torch
 
@@ -61,6 +62,31 @@ def test_action_0_holds_the_pose(tmp_path: Path, servo: str) -> None:
     for _ in range(25):
         env.step(torch.zeros(2, 1))
     assert env.physics.state("qpos").flatten().tolist() == pytest.approx([1.0, 1.0], abs=0.011)
+
+
+MOCAP = """
+<mujoco><equality><weld body1="hand" body2="ball"/></equality><worldbody>
+  <body name="hand" mocap="true" pos="0 0 1"><geom size=".05" contype="0" conaffinity="0"/></body>
+  <body name="ball"><freejoint/><geom size=".1" contype="0" conaffinity="0"/>
+    <body pos=".2 0 0"><joint name="j"/><geom size=".05" contype="0" conaffinity="0"/></body></body>
+</worldbody><actuator><motor joint="j" ctrlrange="-1 1"/></actuator>
+<keyframe><key qpos="0 0 1.5 1 0 0 0 0" mpos=".1 .2 1.6" mquat="1 0 .5 0"/></keyframe></mujoco>"""
+
+
+def test_what_moves_the_robot_by_its_place_starts_where_the_keyframe_puts_it(tmp_path: Path) -> None:
+    robot = written(tmp_path, MOCAP)
+    env = TaskEnv(MjcfFamily("Limbs", robot), 2)
+    env.set_tasks([{}, {}], env.all_envs)
+    qvel = torch.zeros(2, robot.model.nv, dtype=torch.float64)
+    env.place(robot.start.like(qvel).expand(2, -1), qvel, env.all_envs)
+    plain = mujoco.MjData(robot.model)
+    mujoco.mj_resetDataKeyframe(robot.model, plain, 0)
+    mujoco.mj_forward(robot.model, plain)
+    for _ in range(5):
+        env.step(torch.ones(2, 1, dtype=torch.float64))
+        plain.ctrl[:] = 1
+        mujoco.mj_step(robot.model, plain, robot.frame_skip)
+        assert torch.equal(env.physics.state("qpos"), torch.tensor(plain.qpos).expand(2, -1))
 
 
 def test_activations_start_anew_where_an_episode_begins_alone(tmp_path: Path) -> None:

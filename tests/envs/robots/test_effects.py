@@ -12,7 +12,7 @@ from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import Robot
 from limbshift.envs.task_env import TaskEnv
-from limbshift.envs.tasks.effects import ScaleBodyMass
+from limbshift.envs.tasks.effects import ScaleBodyMass, Slope
 from limbshift.envs.tasks.motor_effects import ScaleActuators, ScaleMotors
 from limbshift.envs.tasks.parameter import ModelEffect
 from limbshift.envs.tasks.task_space import TaskSpace
@@ -86,6 +86,23 @@ def test_uphill_gravity_pulls_back() -> None:
     expected = torch.tensor([-4.905, 0.0, -8.4957], dtype=torch.float64)
     torch.testing.assert_close(env.physics.model_field("opt.gravity")[0], expected, atol=1e-4, rtol=0)
     assert env.physics.model_field("geom_friction")[0, :, 0].tolist() == [0.2] * 9  # half of 0.4, floor and eight geoms
+
+
+def test_gravity_of_any_direction_is_turned() -> None:
+    family = make_family("HalfCheetahGround")
+    env, down = TaskEnv(family, 4), family.robot.model.opt.gravity.tolist()
+    gravity = torch.tensor([[3.0, 1.0, -9.0], [-9.81, 0.0, 0.0], [3.0, 1.0, -9.0], down], dtype=torch.float64)
+    slopes = torch.tensor([30.0, 90.0, 0.0, 30.0], dtype=torch.float64)
+    field = env.physics.model_field("opt.gravity")
+    field.copy_(gravity)
+    Slope().apply(env.physics, slopes, env.all_envs)
+    sine, cosine = 0.5, 0.75**0.5
+    turned = torch.tensor([3 * cosine - 9 * sine, 1.0, -9 * cosine - 3 * sine], dtype=torch.float64)
+    torch.testing.assert_close(field[0], turned)
+    torch.testing.assert_close(field[1], torch.tensor([0.0, 0.0, 9.81], dtype=torch.float64))
+    assert torch.equal(field[2], gravity[2])
+    angle = slopes[3].deg2rad()
+    assert field[3].tolist() == [float(down[2] * angle.sin()), 0.0, float(down[2] * angle.cos())]
 
 
 def test_a_reversed_motor_turns_its_joint_the_other_way() -> None:

@@ -77,6 +77,16 @@ def test_a_path_that_is_no_file_is_refused(tmp_path: Path, refused: Callable[[Pa
     refused(Path("unreadable.xml"), "cannot be read: Input/output error, expected an MJCF file")
 
 
+def test_names_that_could_not_be_kept_or_shown_are_refused(
+    tmp_path: Path, refused: Callable[[Path, str], None]
+) -> None:
+    long = tmp_path / f"{'x' * 201}.xml"
+    long.write_text(CRAWLER)
+    refused(long, "name of robot x* has 201 characters, expected at most 200$")
+    refused(tmp_path / "r\udcff.xml", r"path of robot .*r\\udcff\.xml is not UTF-8, expected one that MuJoCo can open$")
+    refused(tmp_path / "two\nlines.xml", r"robot .*two\\nlines\.xml does not exist, expected an MJCF file$")
+
+
 TETRAHEDRON = "v 0 0 0\nv .2 0 0\nv 0 .3 0\nv 0 0 .41234567891\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
 
 MESHED = CRAWLER.replace("<worldbody>", '<include file="{parts}/assets.xml"/><worldbody>').replace(
@@ -233,6 +243,23 @@ def test_a_broken_archive_is_refused(
         MjcfRobot.load(tmp_path / "empty.zip", "x")
     assert not capfd.readouterr().err
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("[" * 100_000, "recursion limit exceeded"),
+        ('{"fall_height":[],"fall_tilt":{}}', r"fall_height.* is \[\], expected"),
+        ('{"fall_height":true,"fall_tilt":1}', "fall_height.* is True, expected"),
+        ('{"fall_height":0.5}', "rule lacks fall_tilt"),
+        ("{", "EOF"),
+    ],
+    ids=["deep", "lists", "bool", "half", "cut"],
+)
+def test_a_broken_fall_rule_is_refused(tmp_path: Path, rule: str, message: str) -> None:
+    MjcfSource({"robot.xml": CRAWLER.encode(), "fall_rule.json": rule.encode()}).write(tmp_path / "robot.zip")
+    with pytest.raises(InputError, match=rf"^.*robot\.zip holds a broken fall_rule\.json: .*{message}.*an archive"):
+        MjcfRobot.load(tmp_path / "robot.zip", "x")
 
 
 def test_a_ground_that_is_given_is_checkered_and_leaves_the_camera_near(tmp_path: Path) -> None:
