@@ -44,6 +44,11 @@ class PolicySpec:
     """Whether it sees the previous reward; a robot in the field has none."""
 
     @property
+    def state_parts(self) -> int:
+        """How many tensors make a recurrent state."""
+        return 2 if self.cell == "lstm" else 1
+
+    @property
     def trial_obs_dim(self) -> int:
         """Size of what it sees: observation, previous action, previous reward, boundary, task."""
         return self.obs_dim + self.action_dim + 2 + self.task_dim
@@ -88,7 +93,7 @@ class RecurrentActorCritic(nn.Module):
     def initial_state(self, num_envs: int) -> RecurrentState:
         """Returns the state at the start of N trials: zeros."""
         zeros = torch.zeros(num_envs, self.spec.hidden_size, device=self.log_std.device)
-        return (zeros, zeros) if self.spec.cell == "lstm" else (zeros,)
+        return (zeros,) * self.spec.state_parts
 
     def step(self, obs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         """Takes one step: (N, trial_obs_dim) -> features (N, feature_dim), next state."""

@@ -135,7 +135,7 @@ def parse_once(arguments: Sequence[str]) -> object:
     kind, command, printed = SUBCOMMANDS[name], f"limbshift {name}", io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
-            return tyro.cli(kind, prog=command, args=rest, config=(tyro.conf.FlagCreatePairsOff,))
+            return tyro.cli(kind, prog=command, args=rest)
     except SystemExit as error:
         if error.code == 0:
             raise

@@ -24,7 +24,7 @@ from limbshift.envs.schema import (
     Width,
     between,
 )
-from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig, Precision
 
 DEFAULT_MINUTES = 10.0
 
@@ -36,6 +36,8 @@ FamilyArgument = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAM
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
 NumTasks = Annotated[Count, tyro.conf.arg(name="tasks")]
 LogStd = Annotated[float, between(-5, 2)]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""Off unless it is given; others can be given as --name and as --no-name."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class TrainConfig(Checked):
     fall_tilt: FallLimit = None
     """With --robot: it has fallen when tilted by more than these degrees from its start (none: never); by default 60,
     and none where nothing pulls it down."""
-    allow_outside: bool = False
+    allow_outside: Flag = False
     """With --robot: let it refer to meshes, textures and other files outside its directory."""
     family_file: str | None = None
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
@@ -69,9 +71,10 @@ class TrainConfig(Checked):
     """Seed of everything: weights, tasks, initial states, exploration."""
     run_dir: FilePath | None = None
     """Where the run's files go; by default a new directory below runs/."""
-    resume: bool = False
-    """Go on with the run in --run-dir, with its settings. --minutes or --steps replaces its budget; --device, --wandb,
-    --eval-minutes, --video-minutes and --family-file may change too; what contradicts the run is refused."""
+    resume: Flag = False
+    """Go on with the run in --run-dir, with its settings. --minutes or --steps replaces its budget; --device,
+    --threads, --precision, --wandb, --eval-minutes, --video-minutes and --family-file may change too; what contradicts
+    the run is refused."""
     num_envs: Count = 64
     """Number of trials that run in parallel."""
     episodes: Count | None = None
@@ -82,13 +85,21 @@ class TrainConfig(Checked):
     """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
     physics: EngineName = "mujoco"
     """Simulator: MuJoCo on CPU threads, or MuJoCo Warp on the network's device (pip install '.[gpu]')."""
+    threads: Count | None = None
+    """CPU threads for simulation and learning together; by default as many as there are cores."""
+    overlap: bool = False
+    """Collect the next trials while learning from the last ones, with the policy of one update before; never with
+    MuJoCo Warp."""
+    precision: Precision = "float32"
+    """Numbers that the network computes with while learning; auto is bfloat16 where processor or GPU have it in
+    hardware. Parameters are float32."""
     wandb: WandbMode = "auto"
     """Weights & Biases mode; auto is online if an API key is configured, else offline."""
-    no_memory: bool = False
+    no_memory: Flag = False
     """Train without recurrent state, previous action and reward: a robust policy to compare with."""
-    observe_task: bool = False
+    observe_task: Flag = False
     """Show the policy its task: an oracle to compare with."""
-    hide_reward: bool = False
+    hide_reward: Flag = False
     """Hide the reward: adapt from observations and actions alone, as a robot in the field must."""
     train_tasks: Count | None = None
     """Train on only this many tasks, drawn once; by default on all of the family's, mostly an unlimited number."""
@@ -137,7 +148,7 @@ class EvaluateConfig(Checked):
     """Steps in an episode; by default as trained."""
     seed: Seed = 0
     """Seed of the tasks and initial states."""
-    sample: bool = False
+    sample: Flag = False
     """Sample actions instead of taking the mean."""
     shift_at: Total | None = None
     """Change each trial's task before this step, unannounced; the first step of a trial is 0."""
@@ -194,7 +205,7 @@ class FamiliesConfig(Checked):
     """Family to describe."""
     family_file: str | None = None
     """A task family of your own to describe: FILE.py:Class or module:Class. Its code is run."""
-    markdown: bool = False
+    markdown: Flag = False
     """Print the list as a Markdown table, as in the README."""
     picture: FilePath | None = None
     """Write a picture of every robot to this PNG file."""
@@ -232,7 +243,7 @@ class BenchConfig(Checked):
     """Simulator: MuJoCo on CPU threads, or MuJoCo Warp on the network's device."""
     rounds: Count = 15
     """How often each speed is measured; medians are printed."""
-    gpu: bool = False
+    gpu: Flag = False
     """Compare the two simulators instead: speed by number of parallel trials, and time to learn."""
     worlds: Annotated[tuple[Count, ...], ANY_SEQUENCE, MinLen(1)] = (64, 256, 1024, 4096, 16384)
     """With --gpu: numbers of parallel trials."""

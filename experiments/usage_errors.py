@@ -58,7 +58,7 @@ def options_of(kind: object) -> list[str]:
     """Returns the options that a command's help lists."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        tyro.cli(kind, args=["--help"], config=(tyro.conf.FlagCreatePairsOff,))  # type: ignore[call-overload]
+        tyro.cli(kind, args=["--help"])  # type: ignore[call-overload]
     return list(dict.fromkeys(OPTION.findall(printed.getvalue())))
 
 

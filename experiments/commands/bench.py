@@ -15,13 +15,17 @@ from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.commands.gpu_bench import run_gpu_bench, wait_for
 from limbshift.experiments.configs import BenchConfig
-from limbshift.experiments.runs.devices import choose_device, choose_engine
+from limbshift.experiments.runs.devices import choose_device, choose_engine, choose_threads
 from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.rl2.build import make_trainer
+from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.trainer import Trainer
 from limbshift.meta.threads import torch_threads
 
 DEFAULT_FAMILY = "HalfCheetahDir"
+PIECE = 50
+"""Steps of the pieces that are learnt from where trials are overlapped."""
 
 
 class PhysicsRates(NamedTuple):
@@ -38,12 +42,17 @@ class PhysicsRates(NamedTuple):
     """env / bare, round by round: the machine's speed drifts between rounds."""
 
 
-class Shares(NamedTuple):
-    """Parts of the time of meta-training."""
+class TrainingRates(NamedTuple):
+    """Medians over rounds in which both are measured in turn."""
 
-    physics: float
-    policy: float
-    update: float
+    plain: float
+    """Env steps a second of meta-training as `limbshift train` does it: trials are played, and then learnt from."""
+    overlapped: float
+    """The same with `--overlap --ppo.sequence-length 50`."""
+    ratio: float
+    """overlapped / plain, round by round."""
+    shares: dict[str, float]
+    """Parts of the time of the plain way: physics, policy, update."""
 
 
 def run_bench(config: BenchConfig, console: Console | None = None) -> None:
@@ -54,7 +63,7 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
         run_gpu_bench(config, family, console=console)
         return
     rates = physics_rates(family, config)
-    training, shares = training_rate(family, config)
+    training = training_rates(family, config)
     shape = f"{config.num_envs} trials of {config.episodes} x {config.horizon}"
     where = f"physics on {config.physics}, network on {choose_device(config.device).type}"
     console.print(f"{family.name}, {shape}, {where}: medians of {config.rounds} rounds", highlight=False)
@@ -63,11 +72,13 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
     table.add_column("env steps/s", justify="right")
     table.add_row("bare Batch.step loop" if config.physics == "mujoco" else "bare MuJoCo Warp", f"{rates.bare:,.0f}")
     table.add_row("our env", f"{rates.env:,.0f}")
-    table.add_row("meta-training, all in", f"{training:,.0f}")
+    table.add_row("meta-training, plainly", f"{training.plain:,.0f}")
+    table.add_row("meta-training, overlapped", f"{training.overlapped:,.0f}")
     console.print(table)
     console.print(f"env / bare loop: {rates.ratio:.2f}", highlight=False)
-    parts = ", ".join(f"{name} {share:.0%}" for name, share in shares._asdict().items())
-    console.print(f"shares of meta-training: {parts}", highlight=False)
+    console.print(f"meta-training overlapped / plainly: {training.ratio:.2f}", highlight=False)
+    parts = ", ".join(f"{name} {share:.0%}" for name, share in training.shares.items())
+    console.print(f"shares of meta-training, plainly: {parts}", highlight=False)
 
 
 def physics_rates(family: TaskFamily, config: BenchConfig) -> PhysicsRates:
@@ -128,23 +139,40 @@ def env_seconds(env: TrialEnv, actions: Tensor) -> float:
     return now(env) - start
 
 
-def training_rate(family: TaskFamily, config: BenchConfig) -> tuple[float, Shares]:
-    """Returns the median rate of meta-training's iterations, and where their time goes."""
-    device = choose_device(config.device)
-    trainer = make_trainer(
+def training_rates(family: TaskFamily, config: BenchConfig) -> TrainingRates:
+    """Measures both ways of meta-training; two iterations of each warm up."""
+    plain = trainer_of(family, config, overlap=False)
+    overlapped = trainer_of(family, config, overlap=config.physics == "mujoco")
+    rounds = [(plain.iterate(0.0), overlapped.iterate(0.0)) for _ in range(config.rounds + 2)][2:]
+    seconds = [tuple(iteration.seconds for iteration in both) for both in rounds]
+    total = sum(one for one, _ in seconds)
+    shares = {
+        "physics": sum(one.env_seconds for one, _ in rounds) / total,
+        "policy": sum(one.policy_seconds for one, _ in rounds) / total,
+        "update": sum(one.update_seconds for one, _ in rounds) / total,
+    }
+    for trainer in (plain, overlapped):
+        trainer.env.close()
+    steps = plain.steps_per_iteration
+    return TrainingRates(
+        steps / median(one for one, _ in seconds),
+        steps / median(other for _, other in seconds),
+        median(one / other for one, other in seconds),
+        shares,
+    )
+
+
+def trainer_of(family: TaskFamily, config: BenchConfig, *, overlap: bool) -> Trainer:
+    """Returns a trainer of the benchmark's size."""
+    device, threads = choose_device(config.device), choose_threads(None, overlap=overlap)
+    return make_trainer(
         family,
         num_envs=config.num_envs,
         episodes=config.episodes,
         horizon=config.horizon,
+        ppo=PPOConfig(sequence_length=PIECE if overlap else None),
+        overlap=overlap,
+        num_threads=threads.learning,
         device=device,
-        engine=choose_engine(config.physics, device),
+        engine=choose_engine(config.physics, device, threads.simulating),
     )
-    iterations = [trainer.iterate(0.0) for _ in range(config.rounds + 2)][2:]
-    seconds = sum(iteration.seconds for iteration in iterations)
-    shares = Shares(
-        sum(iteration.env_seconds for iteration in iterations) / seconds,
-        sum(iteration.policy_seconds for iteration in iterations) / seconds,
-        sum(iteration.update_seconds for iteration in iterations) / seconds,
-    )
-    trainer.env.close()
-    return trainer.collector.storage.reward.numel() / median(iteration.seconds for iteration in iterations), shares

@@ -126,7 +126,7 @@ def training_rate(
         memory = (whole - free) / 2**30
     trainer.env.close()
     return TrainingRate(
-        len(iterations) * trainer.collector.storage.reward.numel() / total,
+        len(iterations) * trainer.steps_per_iteration / total,
         sum(iteration.env_seconds for iteration in iterations) / total,
         sum(iteration.policy_seconds for iteration in iterations) / total,
         sum(iteration.update_seconds for iteration in iterations) / total,

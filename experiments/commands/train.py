@@ -26,9 +26,11 @@ from limbshift.experiments.runs.directory import make_directory, open_run, robot
 from limbshift.experiments.runs.families import absolute_reference, named_family
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
+from limbshift.experiments.runs.trainers import trainer_of
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.rl2.build import DEFAULT_PPO
-from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig, Precision
+from limbshift.meta.rl2.precision import choose_precision
 
 OWN_DEFAULT = "Limbs"
 """The family of a robot of the user's own, unless another is named."""
@@ -77,6 +79,9 @@ def train(
     horizon: int | None = None,
     device: Device = "auto",
     physics: EngineName = "mujoco",
+    threads: int | None = None,
+    overlap: bool = False,
+    precision: Precision = "float32",
     wandb: WandbMode = "auto",
     no_memory: bool = False,
     observe_task: bool = False,
@@ -111,6 +116,9 @@ def train(
         num_envs: trials side by side.
         episodes, horizon: episodes in a trial and steps in an episode; by default the family's.
         device, physics: where the network lives; "mujoco" or "warp".
+        threads: CPU threads for simulation and learning; by default as many as there are cores.
+        overlap: whether the next trials are collected while the last are learnt from.
+        precision: of the update: "float32", "bfloat16", or "auto", which asks the hardware.
         wandb: Weights & Biases: "auto", "online", "offline" or "disabled".
         no_memory: train without recurrent state, previous action and reward.
         observe_task: show the policy its task: the oracle.
@@ -171,7 +179,7 @@ def run_training(
     run_dir = config.run_dir or make_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
     with open_run(run_dir, config.resume) as run:
         family = family.with_train_tasks(config.train_tasks)
-        session = Session(config, family, device, run=run, console=console)
+        session = Session(config, family, trainer_of(config, family, device), run=run, console=console)
         if session.budget_spent >= 1:
             text = f"Nothing to train in {run}: {name_spent_budget(config, session.trainer.progress)}."
             console.print(text, highlight=False, soft_wrap=True)
@@ -213,6 +221,8 @@ def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> T
         family=family.name,
         family_file=absolute_reference(config.family_file) if config.family_file else None,
         device="cuda" if device.type == "cuda" else "cpu",
+        overlap=config.overlap and config.physics == "mujoco",
+        precision="bfloat16" if choose_precision(config.precision, device) == torch.bfloat16 else "float32",
         episodes=config.episodes or family.episodes_per_trial,
         horizon=config.horizon or family.horizon,
         gamma=family.gamma if config.gamma is None else config.gamma,

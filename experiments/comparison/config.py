@@ -8,7 +8,7 @@ from annotated_types import MinLen
 
 from limbshift.agents import RecurrentCell
 from limbshift.envs.schema import ANY_SEQUENCE, Checked, Count, FilePath, Positive, Seed
-from limbshift.experiments.configs import Algorithm, FamilyArgument, NumTasks, require_family
+from limbshift.experiments.configs import Algorithm, FamilyArgument, Flag, NumTasks, require_family
 
 Methods = Annotated[tuple[str, ...], ANY_SEQUENCE, MinLen(1)]
 EXPECTED = "one that `limbshift families` lists, or --family-file"
@@ -45,9 +45,9 @@ class CompareConfig(Checked):
     """Train on only this many tasks, which shows overfitting; by default on all of the family's."""
     cell: RecurrentCell = "lstm"
     """Recurrent cell of limbshift, rl2 and the oracles."""
-    hide_reward: bool = False
+    hide_reward: Flag = False
     """Hide the reward from limbshift, rl2 and the oracles."""
-    first_order: bool = False
+    first_order: Flag = False
     """Use first-order MAML: cheaper, without second derivatives."""
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ import torch
 import tyro
 from rich.console import Console
 
+from limbshift.experiments.configs import Flag
 from limbshift.experiments.published.markdown import write_results
 from limbshift.experiments.published.plan import COMPARISONS, MILESTONES, OVERFITTING, Job
 from limbshift.experiments.terminal import make_console
@@ -25,7 +26,7 @@ class ResultsConfig:
     """Directory of the comparisons; those that are in it are not trained again, and interrupted ones go on."""
     page: Path = Path("docs/results.md")
     """The page; its pictures go into a directory beside it."""
-    page_only: bool = False
+    page_only: Flag = False
     """Train nothing: write the page from what is there."""
 
 

@@ -1,6 +1,7 @@
 """Where the network lives, and what simulates."""
 
-from typing import get_args
+import os
+from typing import NamedTuple, get_args
 
 import torch
 
@@ -9,6 +10,26 @@ from limbshift.envs.given import choice
 from limbshift.envs.physics import EngineName
 from limbshift.envs.physics.engine import Engine
 from limbshift.experiments.configs import Device
+
+
+class Threads(NamedTuple):
+    """How many threads do what."""
+
+    simulating: int
+    learning: int
+
+
+def choose_threads(threads: int | None, *, overlap: bool) -> Threads:
+    """Returns the threads asked for, by default as many as there are cores, by what they do.
+
+    Where trials are collected while others are learnt from, half of them simulate: learning takes longer, and all of
+    them share its work when the trials are there.
+
+    >>> choose_threads(8, overlap=True), choose_threads(8, overlap=False)
+    (Threads(simulating=4, learning=8), Threads(simulating=8, learning=8))
+    """
+    available = threads or len(os.sched_getaffinity(0))
+    return Threads(max(1, available // 2) if overlap else available, available)
 
 
 def choose_device(device: Device) -> torch.device:
@@ -20,7 +41,7 @@ def choose_device(device: Device) -> torch.device:
     return torch.device("cuda" if available and device != "cpu" else "cpu")
 
 
-def choose_engine(physics: EngineName, device: torch.device) -> Engine:
-    """Returns the simulator asked for; MuJoCo Warp runs where the network lives."""
+def choose_engine(physics: EngineName, device: torch.device, num_threads: int | None = None) -> Engine:
+    """Returns the simulator asked for; MuJoCo Warp runs where the network lives, MuJoCo on so many threads."""
     choice("physics", physics, get_args(EngineName))
-    return Engine(physics, device if physics == "warp" else torch.device("cpu"))
+    return Engine(physics, device if physics == "warp" else torch.device("cpu"), num_threads)

@@ -68,7 +68,7 @@ def metrics_of(iteration: Iteration, trainer: Trainer) -> dict[str, float]:
         "train/skipped_minibatches": float(iteration.skipped),
         "train/action_std": iteration.action_std,
         "train/reward_scale": iteration.reward_scale,
-        "speed/steps_per_second": trainer.collector.storage.reward.numel() / iteration.seconds,
+        "speed/steps_per_second": trainer.steps_per_iteration / iteration.seconds,
         "speed/env_share": iteration.env_seconds / iteration.seconds,
         "speed/policy_share": iteration.policy_seconds / iteration.seconds,
         "speed/update_share": iteration.update_seconds / iteration.seconds,

@@ -13,7 +13,9 @@ from limbshift.meta.rl2.config import PPOConfig
 
 BUDGET = ("minutes", "steps")
 """What is given of these replaces the whole budget."""
-CHANGEABLE = (*BUDGET, "device", "wandb", "eval_minutes", "video_minutes", "family_file", "preset")
+CHANGEABLE = (
+    *(*BUDGET, "device", "threads", "precision", "wandb", "eval_minutes", "video_minutes", "family_file", "preset"),
+)
 """Settings that a resumed run may change; a family's file and a preset may have been moved."""
 PATHS = ("robot", "preset")
 

@@ -1,5 +1,6 @@
 """A run while it is being trained."""
 
+import math
 import shlex
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +20,6 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.figures.video import render_policy
 from limbshift.experiments.runs.budget import Schedule, budget_spent
-from limbshift.experiments.runs.devices import choose_engine
 from limbshift.experiments.runs.directory import (
     CHECKPOINT,
     CONFIG,
@@ -32,46 +32,25 @@ from limbshift.experiments.runs.directory import (
     write_json,
 )
 from limbshift.experiments.runs.interrupt import graceful_interrupt
-from limbshift.experiments.runs.loggers import make_logger
+from limbshift.experiments.runs.loggers import JsonlLogger, make_logger
 from limbshift.experiments.runs.progress import TrainingProgress, by_episode, metrics_of
 from limbshift.experiments.runs.resume import as_json, lasting_settings
 from limbshift.meta.checkpoint import Checkpoints, save_checkpoint
 from limbshift.meta.diverged_trial import trace_back
 from limbshift.meta.evaluation.trials import play
-from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.trainer import GradientError, Iteration, Trainer
 from limbshift.meta.rl2.trainer_state import check_like
 
 HELDOUT_TASKS = 32
 """Tasks of a look at the held-out split during training."""
+LONG = 0.2
+"""Share of the budget that an iteration should not take."""
 SAVE_SECONDS = 30.0
 """Training time between checkpoints."""
 MAX_DUMPS = 3
 """Diverged trials that a run keeps."""
 UNSOUND_BATCH = "unsound-batch.pt"
 """What `Trainer.learn_again` takes, where training stopped for gradients that were not finite."""
-
-
-def trainer_of(config: TrainConfig, family: TaskFamily, device: torch.device) -> Trainer:
-    """Returns the trainer that the configuration describes."""
-    return make_trainer(
-        family,
-        num_envs=config.num_envs,
-        episodes=config.episodes,
-        horizon=config.horizon,
-        seed=config.seed,
-        memory=not config.no_memory,
-        sees_reward=not config.hide_reward,
-        observe_task=config.observe_task,
-        hidden_size=config.hidden_size,
-        cell=config.cell,
-        gamma=config.gamma,
-        initial_log_std=config.initial_log_std,
-        shift_probability=config.shift_probability,
-        ppo=config.ppo,
-        device=device,
-        engine=choose_engine(config.physics, device),
-    )
 
 
 class Session:
@@ -81,14 +60,14 @@ class Session:
     """
 
     def __init__(
-        self, config: TrainConfig, family: TaskFamily, device: torch.device, *, run: Path, console: Console
+        self, config: TrainConfig, family: TaskFamily, trainer: Trainer, *, run: Path, console: Console
     ) -> None:
         self.config = config
         self.family = family
         self.run = run
         self.console = console
-        self.trainer = trainer_of(config, family, device)
-        weights = sum(tensor.nbytes for tensor in self.trainer.policy.state_dict().values())
+        self.trainer = trainer
+        weights = sum(tensor.nbytes for tensor in trainer.policy.state_dict().values())
         max_bytes = 8 * weights + 64 * config.num_envs + 2**20  # twice what a state takes, and room for small ones
         self.checkpoints = Checkpoints(run / CHECKPOINT, lasting_settings(config), max_bytes=max_bytes)
         self.saves = Schedule(SAVE_SECONDS)
@@ -98,6 +77,7 @@ class Session:
         """The highest held-out return so far."""
         self.dumps = 0
         """How many diverged trials were kept."""
+        self._warned = False
         self.saved_at = -1
         """The env steps of the last checkpoint."""
         if config.resume and has_checkpoint(run):
@@ -132,6 +112,8 @@ class Session:
                 progress.note(f"To go on: limbshift train --resume --run-dir {shlex.quote(str(self.run))}")
             if self.budget_spent >= 1:
                 self._film(progress)
+            if not isinstance(self.logger, JsonlLogger):
+                progress.note("Finishing the Weights & Biases run")
         return self.budget_spent >= 1
 
     def _iterate(self, progress: TrainingProgress) -> None:
@@ -142,6 +124,7 @@ class Session:
             save_checkpoint(self.run / UNSOUND_BATCH, error.batch, steps=self.trainer.progress.steps)
             raise RunFailure(f"{error}: {self._last_good()}, and the batch is in {self.run / UNSOUND_BATCH}") from error
         self._log(iteration, progress)
+        self._warn_of_long_iterations(iteration, progress)
         if iteration.divergences and self.dumps < MAX_DUMPS:
             self._keep_divergence(progress)
         now, finished = self.trainer.progress.seconds, self.budget_spent >= 1
@@ -151,6 +134,17 @@ class Session:
             self._save(best=is_best)
         if film:
             self._film(progress)
+
+    def _warn_of_long_iterations(self, iteration: Iteration, progress: TrainingProgress) -> None:
+        """Says so, once, where few iterations fit into the budget: it is overshot by up to one of them."""
+        budget = 60 * (self.config.budget_minutes or math.inf)
+        if self._warned or iteration.seconds <= LONG * budget or not iteration.losses:
+            return
+        self._warned = True
+        progress.note(
+            f"An iteration takes {iteration.seconds:.0f} s of the budget's {budget:.0f}: a larger --minutes, or fewer"
+            " --num-envs, would leave time to learn"
+        )
 
     @property
     def budget_spent(self) -> float:
@@ -235,13 +229,13 @@ class Session:
 
     def _keep_divergence(self, progress: TrainingProgress) -> None:
         """Writes the first of the last iteration's trials whose simulation blew up."""
-        storage, env = self.trainer.collector.storage, self.trainer.env
+        storage, env = self.trainer.storage, self.trainer.env
         step, sim = storage.diverged.nonzero()[0].tolist()
         trial = trace_back(
             self.family,
             self._card(),
             storage.action[: step + 1, sim],
-            task_index=int(env.task_env.task_index[sim]),
+            task_index=int(storage.task_index[sim]),
             train_tasks=self.config.train_tasks,
             shift_probability=self.config.shift_probability,
             engine=env.task_env.engine,
@@ -254,6 +248,8 @@ class Session:
 
     def _look_at_heldout(self, progress: TrainingProgress) -> bool:
         """Logs and tells the adaptation curve on held-out tasks, by mean actions; returns whether it is the best."""
+        if self.budget_spent >= 1:
+            progress.note(f"Playing {HELDOUT_TASKS} held-out tasks")
         env = TrialEnv(
             self.family,
             HELDOUT_TASKS,

@@ -7,7 +7,8 @@ from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig, Precision
+from limbshift.meta.rl2.precision import choose_precision
 from limbshift.meta.rl2.trainer import Trainer
 
 DEFAULT_PPO = PPOConfig()
@@ -29,10 +30,15 @@ def make_trainer(
     initial_log_std: float | None = None,
     shift_probability: float = 0.0,
     ppo: PPOConfig = DEFAULT_PPO,
+    overlap: bool = False,
+    precision: Precision = "float32",
+    num_threads: int = 1,
     device: torch.device = CPU.device,
     engine: Engine = CPU,
 ) -> Trainer:
     """Returns a trainer with its env and its policy; what is None is the family's own. The network lives on the device.
+
+    overlap, num_threads: as `Trainer` takes them; trials of MuJoCo Warp are never collected ahead.
 
     >>> from limbshift.envs.catalogue import make_family
     >>> trainer = make_trainer(make_family("ReacherGoal"), num_envs=4, episodes=2, horizon=10, hidden_size=8)
@@ -64,4 +70,13 @@ def make_trainer(
         torch.manual_seed(seed)
         log_std = family.initial_log_std if initial_log_std is None else initial_log_std
         policy = RecurrentActorCritic(spec, log_std).to(device)
-    return Trainer(env, policy, ppo, gamma=family.gamma if gamma is None else gamma, seed=seed)
+    return Trainer(
+        env,
+        policy,
+        ppo,
+        gamma=family.gamma if gamma is None else gamma,
+        seed=seed,
+        overlap=overlap and engine.name == "mujoco",
+        precision=choose_precision(precision, device),
+        num_threads=num_threads,
+    )

@@ -1,13 +1,14 @@
 """PPO's settings; their docstrings are the command line's help."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
 Positive = Annotated[float, Gt(0), Le(1e9)]
 Weight = Annotated[float, Ge(0), Le(1e9)]
 Count = Annotated[int, Gt(0), Le(1_000_000)]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -36,5 +37,9 @@ class PPOConfig:
     """Norm that gradients are clipped to."""
     update_epochs: Count = 4
     """Passes over the trials of an iteration."""
+    sequence_length: Count | None = None
+    """Steps of the pieces that trials are cut into to be learnt from, each from the recurrent state that it was played
+    from; gradients do not flow from one into another. Of the trial's divisors the nearest is taken. By default trials
+    are whole."""
     num_minibatches: Count = 16
-    """Minibatches per pass; each holds whole trials, so there are at most as many as trials."""
+    """Minibatches per pass; each holds pieces of several trials, so there are at most as many as pieces."""

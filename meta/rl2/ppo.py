@@ -1,7 +1,8 @@
-"""PPO on whole trials."""
+"""PPO on trials, or on pieces of them."""
 
-from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -9,34 +10,10 @@ from torch import Tensor, nn
 
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.meta.rl2.config import PPOConfig
-from limbshift.meta.rl2.storage import RolloutStorage
+from limbshift.meta.rl2.experience.storage import RolloutStorage
+from limbshift.meta.rl2.gradients import Gradients
+from limbshift.meta.rl2.minibatches import Losses, Minibatch, minibatches
 from limbshift.meta.rl2.task_head import TaskHead
-
-
-class Minibatch(NamedTuple):
-    """Whole trials: (T, n, ...)."""
-
-    obs: Tensor
-    """What the policy saw."""
-    action: Tensor
-    log_prob: Tensor
-    """Of the action, when it was sampled."""
-    advantage: Tensor
-    """Of mean 0 and standard deviation 1 over all of the iteration's trials."""
-    value_target: Tensor
-    task: Tensor
-
-
-class Losses(NamedTuple):
-    """Scalars."""
-
-    total: Tensor
-    policy: Tensor
-    value: Tensor
-    entropy: Tensor
-    approx_kl: Tensor
-    clip_fraction: Tensor
-    task: Tensor
 
 
 class Update(NamedTuple):
@@ -67,12 +44,23 @@ def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_coef: float) ->
     return loss, ratio, ((ratio - 1) - log_ratio).mean()
 
 
-def ppo_loss(policy: RecurrentActorCritic, task_head: TaskHead, batch: Minibatch, *, config: PPOConfig) -> Losses:
-    """Returns the losses of whole trials, unrolled from a zero state: PPO's, and that of telling their tasks.
+def ppo_loss(
+    policy: RecurrentActorCritic,
+    task_head: TaskHead,
+    batch: Minibatch,
+    *,
+    config: PPOConfig,
+    precision: torch.dtype = torch.float32,
+) -> Losses:
+    """Returns the losses of a minibatch, unrolled from what was remembered: PPO's, and that of telling the tasks.
+
+    precision: that encoder and recurrent cell compute in; all else is float32.
 
     Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 9.
     """
-    features, _ = policy.unroll(batch.obs, policy.initial_state(batch.obs.shape[1]))
+    with nullcontext() if precision == torch.float32 else torch.autocast(batch.obs.device.type, precision):
+        features, _ = policy.unroll(batch.obs, batch.state)
+    features = features.float()
     actions, value = policy.actions(features), policy.values(features)
     log_ratio = actions.log_prob(batch.action) - batch.log_prob
     policy_loss, ratio, approx_kl = clipped_surrogate(log_ratio, batch.advantage, config.clip_coef)
@@ -82,17 +70,6 @@ def ppo_loss(policy: RecurrentActorCritic, task_head: TaskHead, batch: Minibatch
     total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + config.task_coef * task_loss
     clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
     return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction, task_loss)
-
-
-def minibatches(storage: RolloutStorage, num_minibatches: int, generator: torch.Generator) -> Iterator[Minibatch]:
-    """Yields the storage's trials in random order, split over trials and never over time."""
-    advantage = storage.advantage
-    spread = advantage.std(correction=min(1, advantage.numel() - 1))  # of a single one it is zero
-    normalised = (advantage - advantage.mean()) / (spread + 1e-8)
-    order = torch.randperm(storage.num_envs, generator=generator, device=advantage.device)
-    whole = (storage.obs[:-1], storage.action, storage.log_prob, normalised, storage.value_target, storage.task)
-    for chosen in order.chunk(num_minibatches):
-        yield Minibatch(*(part[:, chosen] for part in whole))
 
 
 def linear_schedule(start: float, end: float, spent: float) -> float:
@@ -124,15 +101,28 @@ class PPO:
     """
 
     def __init__(
-        self, policy: RecurrentActorCritic, config: PPOConfig, generator: torch.Generator, *, task_dim: int
+        self,
+        policy: RecurrentActorCritic,
+        config: PPOConfig,
+        generator: torch.Generator,
+        *,
+        task_dim: int,
+        precision: torch.dtype = torch.float32,
+        num_threads: int = 1,
     ) -> None:
+        """precision: that encoder and recurrent cell compute in while learning; parameters are float32.
+
+        num_threads: among which each minibatch is divided.
+        """
         device = policy.log_std.device
         self.policy = policy
         self.task_head = TaskHead(policy.spec, task_dim).to(device)
         self.config = config
         self.generator = generator
-        """On the policy's device: the order of trials."""
+        """On the policy's device: the order of pieces."""
+        self.precision = precision
         self.parameters = [*policy.parameters(), *self.task_head.parameters()]
+        self.gradients = Gradients(self.parameters, num_threads)
         # A fused step reads nothing back from a GPU, and can be told to skip; other devices than these two have none.
         self._fused = device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=self._fused)
@@ -147,15 +137,14 @@ class PPO:
         config = self.config
         set_learning_rate(self.optimizer, linear_schedule(config.learning_rate, config.final_learning_rate, spent))
         config = replace(config, task_coef=linear_schedule(config.task_coef, config.final_task_coef, spent))
+        loss = partial(ppo_loss, self.policy, self.task_head, config=config, precision=self.precision)
         history, norms = [], []
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, self.config.num_minibatches, self.generator):
-                losses = ppo_loss(self.policy, self.task_head, batch, config=config)
-                self.optimizer.zero_grad()
-                losses.total.backward()
+                losses = self.gradients.fill(loss, batch)
                 norms.append(nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm))
                 self._step_if_finite(norms[-1])
-                history.append(torch.stack(losses).detach())
+                history.append(torch.stack(losses))
         grad_norm = torch.stack(norms)
         skipped = (~grad_norm.isfinite()).sum()
         return Update(Losses(*torch.stack(history).mean(dim=0)), grad_norm.mean(), skipped)

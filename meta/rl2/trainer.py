@@ -1,39 +1,38 @@
 """Meta-training, iteration by iteration: RL² with PPO."""
 
 import copy
-import math
 import time
-from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.returns import up_to_first_fall
 from limbshift.meta.rl2.advantages import RewardScaler, explained_variance
-from limbshift.meta.rl2.collector import Collector
 from limbshift.meta.rl2.config import PPOConfig
-from limbshift.meta.rl2.ppo import PPO, Losses, Update
-from limbshift.meta.rl2.storage import RolloutStorage
+from limbshift.meta.rl2.experience.collector import make_experience
+from limbshift.meta.rl2.experience.storage import RolloutStorage
+from limbshift.meta.rl2.minibatches import Losses
+from limbshift.meta.rl2.ppo import PPO, Update
+from limbshift.meta.rl2.reading import finite, read_together
+from limbshift.meta.rl2.stopwatch import Stopwatch
 from limbshift.meta.rl2.trainer_state import (
-    GENERATOR_BYTES,
+    check_experience,
     check_generator,
     check_like,
     check_not_negative,
     check_optimizer,
     check_task_index,
+    set_generator,
 )
 from limbshift.meta.threads import torch_threads
 
 MAX_SKIPS = 3
 """After so many iterations in a row that passed over minibatches, training stops."""
-EXPERIENCE = ("obs", "task", "value", "action", "log_prob", "reward", "terminated")
-"""What of a storage the learner reads."""
 
 
 class GradientError(RunFailure):
@@ -83,11 +82,8 @@ class Iteration:
     """Physics, observations and rewards."""
     policy_seconds: float
     update_seconds: float
-
-    @property
-    def seconds(self) -> float:
-        """All of it."""
-        return self.env_seconds + self.policy_seconds + self.update_seconds
+    seconds: float
+    """Of the whole iteration, in which trials may be played while others are learnt from."""
 
 
 class Trainer:
@@ -97,32 +93,64 @@ class Trainer:
     """
 
     def __init__(
-        self, env: TrialEnv, policy: RecurrentActorCritic, config: PPOConfig, *, gamma: float, seed: int
+        self,
+        env: TrialEnv,
+        policy: RecurrentActorCritic,
+        config: PPOConfig,
+        *,
+        gamma: float,
+        seed: int,
+        overlap: bool = False,
+        precision: torch.dtype = torch.float32,
+        num_threads: int = 1,
     ) -> None:
+        """overlap: whether the next trials are played while the last are learnt from, by the policy before that.
+
+        precision: that encoder and recurrent cell compute in while learning. num_threads: of learning.
+        """
         self.env = env
         self.policy = policy
         self.gamma = gamma
         self.gae_lambda = config.gae_lambda
         device = policy.log_std.device
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.collector = Collector(env, policy, self.generator)
-        self.ppo = PPO(policy, config, self.generator, task_dim=self.collector.storage.task.shape[-1])
+        self.experience = make_experience(
+            env, policy, self.generator, sequence_length=config.sequence_length, overlap=overlap
+        )
+        layout = env.layout.task
+        self.ppo = PPO(
+            policy,
+            config,
+            self.generator,
+            task_dim=layout.stop - layout.start,
+            precision=precision,
+            num_threads=num_threads,
+        )
         self.scaler = RewardScaler(gamma, device)
         self.progress = Progress()
         self.annealed = 0.0
         """The largest share of a budget that was spent: the schedules' position, which never goes back."""
+        self._stopwatch = Stopwatch(device)
+        """Of learning."""
         self._skips = 0
         """Iterations in a row, up to the last, that passed over minibatches."""
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """Env steps of the trials that are learnt from at once."""
+        return self.env.num_envs * self.env.steps_per_trial
 
     def iterate(self, spent: float) -> Iteration:
         """Runs one iteration; `spent` is the share of the budget that is gone."""
         start = time.perf_counter()
-        with torch_threads(1):  # idle OpenMP threads spin for a while, and would take the cores from the simulator's
-            storage = self.collector.collect()
+        self.storage = storage = self.experience.take()
         self.annealed = max(self.annealed, spent)
         # Where two updates were at fault the third is kept with what goes before it, so that it can be repeated.
         before = copy.deepcopy(self.state_dict()) if self._skips == MAX_SKIPS - 1 else None
-        update = self.learn(storage, self.annealed)
+        with self.experience.ahead() if self.progress.iterations else nullcontext(), torch_threads(1):
+            self._stopwatch.mark()
+            update = self.learn(storage, self.annealed)
+            self._stopwatch.mark()
         iteration = self._read(storage, update, start)
         self._count_skips(iteration, before)
         steps, seconds, iterations = self.progress
@@ -133,9 +161,8 @@ class Trainer:
     def learn_again(self, batch: dict[str, Any]) -> Update | None:
         """Repeats the update that a GradientError was raised for, bit for bit on the same machine."""
         self._take(batch["before"])
-        storage = self.collector.storage
-        for name in EXPERIENCE:
-            getattr(storage, name).copy_(batch["experience"][name])
+        storage = self.experience.collector.storages[0]
+        storage.take(batch["experience"])
         return self.learn(storage, self.annealed)
 
     def learn(self, storage: RolloutStorage, spent: float) -> Update | None:
@@ -167,7 +194,7 @@ class Trainer:
         read = read_together(figures)
         if not read["sound"][0]:
             self.env.task_env.check_rewards(storage.reward)
-        laps = self.collector.stopwatch.laps()
+        laps = self.experience.collector.stopwatch.laps()
         env_seconds, policy_seconds = sum(laps[1::2]), sum(laps[::2])
         return Iteration(
             losses=dict(zip(Losses._fields, read["losses"], strict=False)),
@@ -183,7 +210,8 @@ class Trainer:
             action_std=read["action_std"][0],
             env_seconds=env_seconds,
             policy_seconds=policy_seconds,
-            update_seconds=time.perf_counter() - start - env_seconds - policy_seconds,
+            update_seconds=sum(self._stopwatch.laps()),
+            seconds=time.perf_counter() - start,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -194,7 +222,8 @@ class Trainer:
             "optimizer": self.ppo.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "scaler": {"count": self.scaler.count, "moments": self.scaler.moments},
-            "task_index": self.env.task_env.task_index,
+            "task_index": self.experience.task_index,
+            "experience": self.experience.state_dict(),
             "progress": tuple(self.progress),
             "annealed": self.annealed,
         }
@@ -207,19 +236,20 @@ class Trainer:
     def check(self, state: dict[str, Any]) -> None:
         """Raises InputError unless all of a state fits this trainer, and is what a training can have come to."""
         own = self.state_dict()
-        state = {"annealed": 0.0, **state}  # checkpoints of the first release hold none
-        checked_apart = {"optimizer", "generator"}
+        state = {"annealed": 0.0, "experience": {}, **state}  # older checkpoints hold none
+        checked_apart = {"optimizer", "generator", "experience"}
         check_like({**state, **dict.fromkeys(checked_apart & state.keys(), 0)}, {
             **own, **dict.fromkeys(checked_apart, 0)
         }, "state")  # fmt: skip
         progress = Progress(*state["progress"])
-        if progress.steps != progress.iterations * self.collector.storage.reward.numel():
+        if progress.steps != progress.iterations * self.steps_per_iteration:
             raise InputError(
                 f"progress is of {progress.steps:,} steps in {progress.iterations:,} iterations,"
-                f" expected {self.collector.storage.reward.numel():,} in each"
+                f" expected {self.steps_per_iteration:,} in each"
             )
         check_optimizer(state["optimizer"], self.ppo.optimizer, begun=progress.iterations > 1)
         check_generator(state["generator"], self.generator.device)
+        check_experience(state["experience"], own["experience"], self.generator.device)
         check_task_index(state["task_index"].cpu())
         for name in ("count", "var"):
             check_not_negative(state["policy"][f"normaliser.{name}"], f"policy.normaliser.{name}")
@@ -237,36 +267,15 @@ class Trainer:
         self.env.task_env.task_index.copy_(state["task_index"])
         self.progress = Progress(*state["progress"])
         self.annealed = state.get("annealed", 0.0)
-        if len(state["generator"]) == GENERATOR_BYTES[self.generator.device.type]:
-            self.generator.set_state(state["generator"])
-        else:  # saved on another kind of device, whose generators are not this one's
-            self.generator.manual_seed(self.generator.initial_seed() + self.progress.steps)
+        set_generator(self.generator, state["generator"], self.progress.steps)
+        if experience := state.get("experience", {}):
+            set_generator(self.experience.collector.generator, experience["generator"], self.progress.steps)
+        self.experience.load_state_dict(experience)
 
     def _count_skips(self, iteration: Iteration, before: dict[str, Any] | None) -> None:
         self._skips = self._skips + 1 if iteration.skipped else 0
         if before is not None and iteration.skipped:
-            storage = self.collector.storage
-            experience = {name: getattr(storage, name).clone() for name in EXPERIENCE}
             raise GradientError(
                 f"gradients were not finite in {MAX_SKIPS} iterations in a row, expected finite ones",
-                {"before": before, "experience": experience},
+                {"before": before, "experience": copy.deepcopy(self.storage.given())},
             )
-
-
-def read_together(figures: Mapping[str, Tensor]) -> dict[str, list[float]]:
-    """Reads all values of some tensors at once: the host waits for the device a single time.
-
-    >>> read_together({"pair": torch.tensor([1.0, 2.0]), "none": torch.empty(0), "one": torch.tensor(3.0)})
-    {'pair': [1.0, 2.0], 'none': [], 'one': [3.0]}
-    """
-    values = iter(torch.cat([figure.reshape(-1) for figure in figures.values()]).tolist())
-    return {name: list(islice(values, figure.numel())) for name, figure in figures.items()}
-
-
-def finite(values: Sequence[float]) -> float | None:
-    """Returns the only value; None where there is none, or where it is no number.
-
-    >>> finite([0.5]), finite([]), finite([float("nan")])
-    (0.5, None, None)
-    """
-    return values[0] if values and math.isfinite(values[0]) else None

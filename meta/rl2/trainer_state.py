@@ -73,6 +73,18 @@ def check_optimizer(found: object, optimizer: torch.optim.Optimizer, *, begun: b
             check_not_negative(moments[name], f"optimizer.state.{number}.{name}")
 
 
+def check_experience(found: Mapping[str, Any], own: Mapping[str, Any], device: torch.device) -> None:
+    """Raises InputError unless trials can be collected from a state on; runs from before there was one hold none."""
+    if own and not found:
+        return
+    apart = {"generator": 0} if own else {}
+    check_like({**found, **{name: 0 for name in apart if name in found}}, {**own, **apart}, "experience")
+    if own:
+        check_generator(found["generator"], device)
+        for name in ("count", "var"):
+            check_not_negative(found["policy"][f"normaliser.{name}"], f"experience.policy.normaliser.{name}")
+
+
 def check_generator(found: object, device: torch.device) -> None:
     """Raises InputError unless a generator can take the state up, on this device or on the other kind."""
     if not isinstance(found, Tensor) or found.dtype != torch.uint8 or found.dim() != 1:
@@ -84,6 +96,14 @@ def check_generator(found: object, device: torch.device) -> None:
             torch.Generator(device).set_state(found)
         except RuntimeError as error:
             raise InputError(f"generator holds no state of one: {str(error).splitlines()[0]}") from error
+
+
+def set_generator(generator: torch.Generator, state: Tensor, steps: int) -> None:
+    """Puts a generator where it was; one of another kind of device begins anew, by its seed and the env steps."""
+    if len(state) == GENERATOR_BYTES[generator.device.type]:
+        generator.set_state(state)
+    else:
+        generator.manual_seed(generator.initial_seed() + steps)
 
 
 def check_task_index(index: Tensor) -> None:

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from limbshift.experiments.cli import main
 from limbshift.experiments.runs.loggers import read_metrics
-from limbshift.experiments.runs.session import trainer_of
+from limbshift.experiments.runs.trainers import trainer_of
 from limbshift.experiments.usage_errors import MAX_LENGTH
 
 TINY = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
@@ -58,7 +58,7 @@ def test_a_resumed_run_keeps_to_its_few_tasks(tmp_path: Path) -> None:
     command = ["train", "HalfCheetahLimbs", "--run-dir", path, "--train-tasks", "2"]
     assert main([*command, "--steps", "1", *TINY]) == 0
     resumed = ["train", "HalfCheetahLimbs", "--run-dir", path, "--resume", "--steps", "80", "--wandb", "disabled"]
-    with patch("limbshift.experiments.runs.session.trainer_of", wraps=trainer_of) as made:
+    with patch("limbshift.experiments.commands.train.trainer_of", wraps=trainer_of) as made:
         assert main(resumed) == 0
     assert len(made.call_args.args[1].task_space.listed_tasks["train"]) == 2
 

@@ -121,7 +121,7 @@ def test_an_iteration_never_waits_for_the_device(name: str) -> None:
     for _ in range(2):  # captures what is replayed, and makes the optimiser's state
         trainer.iterate(0.0)
     with no_waiting():
-        update = trainer.learn(trainer.collector.collect(), 0.2)
+        update = trainer.learn(trainer.experience.take(), 0.2)
     assert update is not None
     assert all(value.isfinite() for value in (*update.losses, update.grad_norm))
 

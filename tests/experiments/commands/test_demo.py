@@ -28,5 +28,14 @@ def test_the_demo_leaves_its_results_and_says_where(tmp_path: Path, capsys: pyte
 def test_the_benchmark_prints_its_ratio_and_shares(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "ReacherGoal", "--num-envs", "4", "--episodes", "1", "--horizon", "5", "--rounds", "1"]) == 0
     printed = capsys.readouterr().out
-    for text in ("bare Batch.step loop", "meta-training, all in", "env / bare loop: ", "physics", "policy", "update"):
+    for text in (
+        "bare Batch.step loop",
+        "meta-training, plainly",
+        "meta-training, overlapped",
+        "env / bare loop: ",
+        "overlapped / plainly: ",
+        "physics",
+        "policy",
+        "update",
+    ):
         assert text in printed

@@ -9,7 +9,7 @@ from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import train
 from limbshift.experiments.configs import TrainConfig
-from limbshift.experiments.runs.session import trainer_of
+from limbshift.experiments.runs.trainers import trainer_of
 
 STEPS = 900_000
 """90 seconds at 10,000 env steps a second."""

@@ -18,6 +18,7 @@ from limbshift.envs.catalogue import make_family
 from limbshift.experiments.cli import main
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.session import Session
+from limbshift.experiments.runs.trainers import trainer_of
 from limbshift.meta.checkpoint import FORMAT, CheckpointError, save_checkpoint
 
 TRIAL_STEPS = 4 * 2 * 5
@@ -32,7 +33,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     config = TrainConfig(
         "HalfCheetahDir", num_envs=4, episodes=2, horizon=5, hidden_size=8, gamma=0.9, steps=3 * TRIAL_STEPS
     )
-    session = Session(config, make_family("HalfCheetahDir"), torch.device("cpu"), run=run, console=Console())
+    family = make_family("HalfCheetahDir")
+    session = Session(config, family, trainer_of(config, family, torch.device("cpu")), run=run, console=Console())
     for _ in range(3):
         session.trainer.iterate(0.0)
     session.best = -1.5

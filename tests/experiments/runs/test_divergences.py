@@ -17,8 +17,8 @@ from limbshift.experiments.runs.loggers import read_metrics
 from limbshift.meta.checkpoint import load_checkpoint
 from limbshift.meta.diverged_trial import DivergedTrial
 from limbshift.meta.rl2.build import make_trainer
-from limbshift.meta.rl2.collector import Collector
-from limbshift.meta.rl2.storage import RolloutStorage
+from limbshift.meta.rl2.experience.collector import Collector
+from limbshift.meta.rl2.experience.storage import RolloutStorage
 from tests.envs.runaway import Runaway
 from tests.envs.sled import Sledding
 from tests.gl import needs_gl

@@ -8,12 +8,12 @@ from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.trial_env import TrialEnv, TrialStep
-from limbshift.meta.rl2 import device_copy
 from limbshift.meta.rl2.advantages import RewardScaler, generalised_advantages
 from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.experience import device_copy
+from limbshift.meta.rl2.experience.storage import RolloutStorage
 from limbshift.meta.rl2.ppo import PPO
 from limbshift.meta.rl2.stopwatch import Stopwatch
-from limbshift.meta.rl2.storage import RolloutStorage
 from limbshift.meta.rl2.trainer import Trainer
 from tests.reads import ValueRead, none_allowed
 
@@ -33,7 +33,7 @@ def test_an_iteration_is_not_read_before_it_is_over() -> None:
     trainer.iterate(0.0)  # captures what is replayed, and makes the optimiser's state
     trainer.iterate(0.1)
     with none_allowed():
-        update = trainer.learn(trainer.collector.collect(), 0.2)
+        update = trainer.learn(trainer.experience.take(), 0.2)
     with none_allowed(), pytest.raises(ValueRead):
         trainer.iterate(0.3)
     assert update is not None

@@ -4,8 +4,9 @@ import torch
 
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.meta.rl2.config import PPOConfig
-from limbshift.meta.rl2.ppo import PPO, Minibatch, minibatches, ppo_loss
-from limbshift.meta.rl2.storage import RolloutStorage
+from limbshift.meta.rl2.experience.storage import RolloutStorage
+from limbshift.meta.rl2.minibatches import Minibatch, minibatches
+from limbshift.meta.rl2.ppo import PPO, ppo_loss
 from limbshift.meta.rl2.task_head import TaskHead
 
 SPEC = PolicySpec(obs_dim=2, action_dim=1, hidden_size=4)
@@ -27,7 +28,8 @@ def make_batch(policy: RecurrentActorCritic, log_ratio: float, advantage: float)
     log_prob = policy.actions(features).log_prob(action).detach() - log_ratio
     values = policy.values(features).detach()
     task = torch.tensor([3.0, 0.0]).expand(STEPS, 2, TASK_DIM)
-    return Minibatch(obs, action, log_prob, torch.full((STEPS, 2), advantage), values + 2.0, task)
+    state = policy.initial_state(2)
+    return Minibatch(obs, action, log_prob, torch.full((STEPS, 2), advantage), values + 2.0, task, state)
 
 
 def test_the_loss_by_hand() -> None:
@@ -81,6 +83,32 @@ def test_minibatches_hold_whole_trials_and_each_trial_once() -> None:
     torch.testing.assert_close(together.mean(), torch.tensor(0.0))
     torch.testing.assert_close(together.std(), torch.tensor(1.0))
     assert sorted(torch.cat([batch.log_prob[0] for batch in batches]).tolist()) == list(range(TRIALS))
+
+
+def test_minibatches_hold_each_piece_once_with_its_own_state() -> None:
+    """Six steps of eight trials in pieces of two: state = 10 piece + trial."""
+    task = slice(SPEC.trial_obs_dim, SPEC.trial_obs_dim)
+    storage = RolloutStorage(
+        SPEC, num_steps=6, num_envs=TRIALS, task=task, device=CPU, env_device=CPU, sequence_length=2
+    )
+    trials = torch.arange(float(TRIALS))
+    for t in range(6):
+        storage.action[t] = t
+        storage.log_prob[t] = trials
+        state = (10.0 * (t // 2) + trials).unsqueeze(-1).expand(TRIALS, 4)
+        storage.remember(t, (state, -state))
+    batches = list(minibatches(storage, 4, torch.Generator().manual_seed(0)))
+    assert [batch.obs.shape for batch in batches] == [(2, 6, SPEC.trial_obs_dim)] * 4
+    met = []
+    for batch in batches:
+        step, trial = batch.action[..., 0], batch.log_prob
+        assert torch.equal(step[1], step[0] + 1)
+        assert torch.equal(trial[1], trial[0])
+        hidden, cell = batch.state
+        assert torch.equal(hidden[:, 0], 10 * (step[0] // 2) + trial[0])
+        assert torch.equal(cell, -hidden)
+        met += hidden[:, 0].tolist()
+    assert sorted(met) == [10 * piece + trial for piece in range(3) for trial in range(TRIALS)]
 
 
 def test_the_learning_rate_falls_with_the_budget() -> None:

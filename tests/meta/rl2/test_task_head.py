@@ -8,8 +8,8 @@ import torch
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.trial_env import TrialStep, trial_layout
 from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.experience.storage import RolloutStorage
 from limbshift.meta.rl2.ppo import PPO
-from limbshift.meta.rl2.storage import RolloutStorage
 from limbshift.meta.rl2.task_head import TaskHead
 
 SPEC = PolicySpec(obs_dim=1, action_dim=1, hidden_size=16)

@@ -34,7 +34,7 @@ def parameters(trainer: Trainer) -> torch.Tensor:
 
 def test_what_is_stored_belongs_together() -> None:
     trainer = make_trainer()
-    storage, policy = trainer.collector.collect(), trainer.policy
+    storage, policy = trainer.experience.take(), trainer.policy
     layout = trainer.env.layout
     with torch.no_grad():
         features, _ = policy.unroll(storage.obs, policy.initial_state(4))  # from zero, over the boundary
@@ -50,7 +50,7 @@ def test_each_iteration_meets_new_tasks() -> None:
     trainer = make_trainer()
     tasks = []
     for _ in range(3):
-        trainer.collector.collect()
+        trainer.experience.take()
         tasks.append(trainer.env.task_env.task_values()["torso_mass"])
     assert len({float(mass) for each in tasks for mass in each}) == 12
 
@@ -86,7 +86,7 @@ def test_only_the_learner_sees_scaled_rewards() -> None:
     trainer.iterate(0.0)
     trainer.iterate(0.5)
     assert trainer.scaler.scale != 1.0
-    storage = trainer.collector.storage
+    storage = trainer.storage
     torch.testing.assert_close(storage.obs[1:, :, trainer.env.layout.previous_reward].squeeze(-1), storage.reward)
 
 
@@ -113,7 +113,7 @@ def test_returns_by_hand() -> None:
     Up to the first falls they return 3 and 12, and 10 and 40; with restarts 3 and 12, and 30 and 120.
     """
     trainer = make_trainer(num_envs=2, horizon=2)
-    storage = trainer.collector.collect()
+    storage = trainer.experience.take()
     storage.reward[:] = torch.tensor([[1.0, 10], [2, 20], [4, 40], [8, 80]])
     storage.terminated[:] = torch.tensor([[False, True], [False, False], [False, True], [False, False]])
     storage.estimate_advantages(torch.ones(()), gamma=0.9, gae_lambda=0.9)
@@ -126,7 +126,7 @@ def test_returns_by_hand() -> None:
 def test_a_reward_that_is_no_number_is_told_where_an_iteration_is_read() -> None:
     """As on a GPU, whose steps nobody looks at."""
     trainer = make_trainer()
-    storage = trainer.collector.collect()
+    storage = trainer.experience.take()
     storage.reward[3, 1] = float("nan")
     mass = trainer.env.task_env.task["torso_mass"][1]
     with pytest.raises(RewardError, match=rf"HalfCheetahLimbsDir.* a term is nan.* torso_mass {mass:.4g}, "):
@@ -142,14 +142,14 @@ def test_an_iteration_tells_how_it_learned() -> None:
     assert second.grad_norm is not None
     assert second.grad_norm > 0
     assert second.reward_scale == trainer.scaler.scale.item()
-    storage = trainer.collector.storage
+    storage = trainer.storage
     error = storage.value_target - storage.value[:-1]
     assert second.explained_variance == pytest.approx(1 - (error.var() / storage.value_target.var()).item(), rel=1e-4)
 
 
 def test_without_rewards_nothing_is_explained() -> None:
     trainer = make_trainer()
-    storage = trainer.collector.collect()
+    storage = trainer.experience.take()
     storage.value_target = torch.zeros_like(storage.reward)
     assert trainer._read(storage, None, 0.0).explained_variance is None
 

@@ -1,16 +1,22 @@
 """One iteration's experience: whole trials, side by side."""
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from limbshift.agents.recurrent import PolicySpec
+from limbshift.agents.recurrent import PolicySpec, RecurrentState
 from limbshift.meta.rl2.advantages import generalised_advantages
-from limbshift.meta.rl2.device_copy import RowWriter
+from limbshift.meta.rl2.experience.device_copy import RowWriter
 
 if TYPE_CHECKING:
     from limbshift.envs.trial_env import TrialStep
+
+
+GIVEN = ("obs", "task", "value", "action", "log_prob", "reward", "terminated")
+"""What of a storage the learner reads, beside what was remembered."""
 
 
 class RolloutStorage:
@@ -30,8 +36,13 @@ class RolloutStorage:
         task: slice,
         device: torch.device,
         env_device: torch.device,
+        sequence_length: int | None = None,
     ) -> None:
-        """Allocates zeros; `task` is where the env's observations show the task, empty where they do not."""
+        """Allocates zeros.
+
+        task: where the env's observations show the task, empty where they do not. sequence_length: of the pieces that
+        are learnt from, a divisor of num_steps; by default trials are whole.
+        """
 
         def zeros(steps: int, *size: int) -> Tensor:
             return torch.zeros(steps, num_envs, *size, device=device)
@@ -42,6 +53,11 @@ class RolloutStorage:
         self.task = shown[:-1, :, task]
         """(T, N, P) the task under each observation, as the env encodes it: for the learner."""
         self.features = zeros(num_steps + 1, spec.feature_dim)
+        self.sequence_length = sequence_length or num_steps
+        self.state: RecurrentState = tuple(
+            zeros(num_steps // self.sequence_length, spec.hidden_size) for _ in range(spec.state_parts)
+        )
+        """(T / sequence_length, N, hidden) each: what was remembered where each piece starts."""
         self.value = zeros(num_steps + 1)
         self.action = zeros(num_steps, spec.action_dim)
         """As sampled, before it is clipped to the motors' range."""
@@ -51,6 +67,8 @@ class RolloutStorage:
         self.terminated = zeros(num_steps).bool()
         self.diverged = torch.zeros_like(self.terminated)
         """Where terminated by a simulation that blew up."""
+        self.task_index = torch.zeros(num_envs, dtype=torch.int64)
+        """(N,) the numbers of the trials' tasks."""
         self.advantage = zeros(num_steps)
         """Of scaled rewards, as are the value targets; see `estimate_advantages`."""
         self.value_target = zeros(num_steps)
@@ -72,11 +90,33 @@ class RolloutStorage:
         """Writes the env's first observation of new trials, (N, env's obs_dim)."""
         self._shown.write(0, obs)
 
+    def remember(self, t: int, state: RecurrentState) -> None:
+        """Writes the recurrent state before step t, where a piece starts there."""
+        if t % self.sequence_length == 0:
+            for kept, part in zip(self.state, state, strict=True):
+                kept[t // self.sequence_length] = part
+
+    def pieces(self, rows: Tensor) -> Tensor:
+        """Returns (T, N, ...) as (sequence_length, pieces, ...), the pieces in the order of `state`'s rows."""
+        pieces: Tensor = rows.unflatten(0, (-1, self.sequence_length))  # (pieces, sequence_length, N, ...)
+        return pieces.transpose(0, 1).flatten(1, 2)
+
     def write(self, t: int, step: "TrialStep") -> None:
         """Writes what the env's step t gave, and with it the observation of step t + 1."""
         self._shown.write(t + 1, step.obs)
         self._reward.write(t, step.reward)
         self._terminated.write(t, step.terminated)
+
+    def given(self) -> dict[str, Tensor | list[Tensor]]:
+        """Returns, live, what the learner reads and did not make."""
+        return {**{name: getattr(self, name) for name in GIVEN}, "state": list(self.state)}
+
+    def take(self, given: Mapping[str, Any]) -> None:
+        """Copies what `given` returned."""
+        for name in GIVEN:
+            getattr(self, name).copy_(given[name])
+        for own, part in zip(self.state, given["state"], strict=True):
+            own.copy_(part)
 
     def estimate_advantages(self, reward_scale: Tensor, *, gamma: float, gae_lambda: float) -> None:
         """Fills advantage and value_target from the rewards times a scale, and from the values."""
@@ -84,3 +124,13 @@ class RolloutStorage:
             self.reward * reward_scale, self.value, self.terminated, gamma=gamma, gae_lambda=gae_lambda
         )
         self.value_target = self.advantage + self.value[:-1]
+
+
+def nearest_divisor(number: int, wanted: int) -> int:
+    """Returns the divisor of a number that is nearest to the one wanted, by their ratio; none below half of that.
+
+    >>> nearest_divisor(400, 50), nearest_divisor(150, 100), nearest_divisor(10007, 50), nearest_divisor(20, 50)
+    (50, 75, 10007, 20)
+    """
+    divisors = [each for each in range(1, number + 1) if number % each == 0 and (2 * each >= wanted or each == number)]
+    return min(divisors, key=lambda divisor: abs(math.log(divisor / wanted)))

@@ -1,0 +1,1 @@
+"""Trials to learn from: played, stored, and collected in turn or ahead."""

@@ -1,0 +1,65 @@
+"""Pieces of trials, in random order: what is learnt from at once, and the losses that come of it."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from limbshift.agents.recurrent import RecurrentState
+from limbshift.meta.rl2.experience.storage import RolloutStorage
+
+
+class Minibatch(NamedTuple):
+    """Pieces of trials, or whole ones: (T, n, ...)."""
+
+    obs: Tensor
+    """What the policy saw."""
+    action: Tensor
+    log_prob: Tensor
+    """Of the action, when it was sampled."""
+    advantage: Tensor
+    """Of mean 0 and standard deviation 1 over all of the iteration's trials."""
+    value_target: Tensor
+    task: Tensor
+    state: RecurrentState
+    """(n, hidden) each: what was remembered before the first step."""
+
+    @property
+    def num_pieces(self) -> int:
+        """n."""
+        return self.action.shape[1]
+
+    def split(self, count: int) -> list["Minibatch"]:
+        """Returns so many parts of nearly the same number of pieces."""
+        *rows, state = self
+        columns = zip(*(part.tensor_split(count, dim=1) for part in rows), strict=True)
+        states = zip(*(part.tensor_split(count) for part in state), strict=True)
+        return [Minibatch._make((*parts, each)) for parts, each in zip(columns, states, strict=True)]
+
+
+class Losses(NamedTuple):
+    """Scalars."""
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+    approx_kl: Tensor
+    clip_fraction: Tensor
+    task: Tensor
+
+
+def minibatches(storage: RolloutStorage, num_minibatches: int, generator: torch.Generator) -> Iterator[Minibatch]:
+    """Yields the storage's pieces in random order."""
+    advantage = storage.advantage
+    spread = advantage.std(correction=min(1, advantage.numel() - 1))  # of a single one it is zero
+    normalised = (advantage - advantage.mean()) / (spread + 1e-8)
+    rows = (storage.obs[:-1], storage.action, storage.log_prob, normalised, storage.value_target, storage.task)
+    pieces = [storage.pieces(part) for part in rows]
+    state = [part.flatten(0, 1) for part in storage.state]
+    order = torch.randperm(pieces[0].shape[1], generator=generator, device=advantage.device)
+    for chosen in order.chunk(num_minibatches):
+        obs, action, log_prob, advantage, value_target, task = (part[:, chosen] for part in pieces)
+        remembered = tuple(part[chosen] for part in state)
+        yield Minibatch(obs, action, log_prob, advantage, value_target, task, remembered)
