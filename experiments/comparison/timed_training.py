@@ -60,9 +60,12 @@ class TimedTraining:
     num_looks: int
     looks: list[HeldoutCurvePoint] = field(default_factory=list)
     clock: Callable[[], float] = time.perf_counter
+    steps: int | None = None
+    """The budget of env steps, which takes the place of the one of time."""
 
     def __post_init__(self) -> None:
         self._spent = 0.0
+        self._steps = 0
         self._resumed = 0.0
         self._calls = 0
 
@@ -80,14 +83,14 @@ class TimedTraining:
     @property
     def share(self) -> float:
         """Of the budget that is spent."""
-        return self._elapsed() / self.seconds
+        return self._elapsed() / self.seconds if self.steps is None else self._steps / self.steps
 
     def __call__(self, steps: int, make_act: MakeAct) -> bool:
         """Whether there is budget left after so many env steps."""
-        self._spent = self._elapsed()
-        share = self._spent / self.seconds
+        self._spent, self._steps = self._elapsed(), steps
         self._calls += 1
-        if share >= 1 and self._calls == 1:
+        share = self._spent / self.seconds if self.steps is None else steps / self.steps
+        if share >= 1 and self._calls == 1 and self.steps is None:
             raise InputError(
                 f"minutes is {self.seconds / 60:g}, expected more than one iteration takes, {self._spent:.1f} s here"
             )

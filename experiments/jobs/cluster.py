@@ -1,0 +1,106 @@
+"""Does jobs on the machines of a Ray cluster."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import ray
+import ray.exceptions
+
+from limbshift.envs.errors import InputError, RunFailure
+from limbshift.experiments.jobs.job import Job, Outcomes
+from limbshift.experiments.jobs.own_files import Files, in_folder
+from limbshift.experiments.jobs.side_by_side import alone_on_a_core, first_line, side_by_side
+
+R = TypeVar("R")
+LOST = (
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.ObjectLostError,
+    ray.exceptions.OutOfMemoryError,
+)
+"""What Ray raises where a machine, or a process on it, is gone."""
+ANSWER_SECONDS = 10.0
+
+
+@contextmanager
+def joined_cluster() -> Iterator[str]:
+    """Joins the cluster that RAY_ADDRESS names, or that runs on this machine; where there is none, one is started here.
+
+    Gives, in words, what it consists of. Raises InputError where it cannot be joined.
+    """
+    if joins := not ray.is_initialized():
+        check_answers(os.environ.get("RAY_ADDRESS", ""))
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to Ray's makers
+        try:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise InputError(f"no Ray cluster can be joined or started: {first_line(error)}") from error
+    # Otherwise Ray tells of each dead worker in six lines on the standard output; we do in one.
+    ray._private.worker._worker_logs_enabled = False
+    try:
+        yield f"machines {sum(node['Alive'] for node in ray.nodes())}, CPU cores {num_cores()}"
+    finally:
+        if joins:
+            ray.shutdown()
+
+
+def check_answers(address: str) -> None:
+    """Raises InputError where nothing answers at the address, for which Ray would wait for minutes."""
+    if address in ("", "auto", "local"):
+        return
+    host, _, port = address.rpartition(":")
+    expected = "expected HOST:PORT of a Ray cluster that this machine belongs to"
+    if not host or "://" in host or not port.isdecimal():
+        raise InputError(f"RAY_ADDRESS is {address}, {expected}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"RAY_ADDRESS is {address}, where nothing answers ({error}), {expected}") from error
+
+
+def num_cores() -> int:
+    """Returns the CPU cores of all machines that are in the cluster now."""
+    return int(ray.cluster_resources().get("CPU", 0))
+
+
+def on_cluster(jobs: Iterable[Job[R]], files: Files, *, say: Callable[[str], object]) -> Outcomes[R]:
+    """Does each job on a core of its own, in a folder that holds the files, while `joined_cluster` lasts."""
+    if not num_cores():
+        raise InputError("the Ray cluster has no CPU cores, expected machines that joined it by `ray start --address`")
+
+    def submit(job: Job[R]) -> Future[R | Exception]:
+        # The restarts are ours, which we tell of.
+        task: Any = ray.remote(attempt).options(name=job.name, num_cpus=1, max_retries=0)
+        future: Future[R | Exception] = task.remote(job.work, files, version("limbshift")).future()
+        return future
+
+    for job, outcome in side_by_side(jobs, submit, room=num_cores, lost=LOST, say=say):
+        yield job, about(job, outcome) if isinstance(outcome, Exception) else outcome
+
+
+def attempt(work: Callable[[], R], files: Files, expected: str) -> R | Exception:
+    """Does the work on a machine of the cluster. Our errors are returned: not all of them can be sent as they are."""
+    try:
+        if (found := version("limbshift")) != expected:
+            raise InputError(f"limbshift on {socket.gethostname()} is {found}, expected {expected} as here")
+        with in_folder(files):
+            return alone_on_a_core(work)
+    except InputError as error:
+        return InputError(str(error))
+    except RunFailure as error:
+        return RunFailure(str(error))
+
+
+def about(job: Job[R], error: Exception) -> Exception:
+    """Returns an error that names its job, on one line."""
+    said = first_line(error)
+    if isinstance(error, ray.exceptions.RayTaskError):  # its text is a traceback, which ends in what was raised
+        said = str(error).strip().splitlines()[-1]
+    kind = InputError if isinstance(error, InputError) else RunFailure
+    return kind(f"{job.name}: {said}")
