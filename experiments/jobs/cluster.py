@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import ray
 import ray.exceptions
+from ray._private.services import find_bootstrap_address
 
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.experiments.jobs.job import Job, Outcomes
@@ -35,11 +36,11 @@ def joined_cluster() -> Iterator[str]:
     Gives, in words, what it consists of. Raises InputError where it cannot be joined.
     """
     if joins := not ray.is_initialized():
-        check_answers(os.environ.get("RAY_ADDRESS", ""))
+        address = address_to_join()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to Ray's makers
         try:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+            ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise InputError(f"no Ray cluster can be joined or started: {first_line(error)}") from error
     # Otherwise Ray tells of each dead worker in six lines on the standard output; we do in one.
     ray._private.worker._worker_logs_enabled = False
@@ -50,18 +51,34 @@ def joined_cluster() -> Iterator[str]:
             ray.shutdown()
 
 
-def check_answers(address: str) -> None:
-    """Raises InputError where nothing answers at the address, for which Ray would wait for minutes."""
-    if address in ("", "auto", "local"):
-        return
-    host, _, port = address.rpartition(":")
+def address_to_join() -> str | None:
+    """Returns what Ray is to join: None for what it finds, "local" where it would find a cluster that is gone.
+
+    Raises InputError where nothing answers at RAY_ADDRESS. Ray would wait for minutes in both cases.
+    """
+    given = os.environ.get("RAY_ADDRESS", "")
+    if given == "local":
+        return given
     expected = "expected HOST:PORT of a Ray cluster that this machine belongs to"
-    if not host or "://" in host or not port.isdecimal():
-        raise InputError(f"RAY_ADDRESS is {address}, {expected}")
+    if given not in ("", "auto"):
+        host, _, port = given.rpartition(":")
+        if not host or "://" in host or not port.isdecimal():
+            raise InputError(f"RAY_ADDRESS is {given}, {expected}")
+        if not answers(given):
+            raise InputError(f"RAY_ADDRESS is {given}, where nothing answers, {expected}")
+        return None
+    found = find_bootstrap_address(None)
+    return "local" if found and not given and not answers(found) else None
+
+
+def answers(address: str) -> bool:
+    """Returns whether a program listens at HOST:PORT."""
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(f"RAY_ADDRESS is {address}, where nothing answers ({error}), {expected}") from error
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def num_cores() -> int:

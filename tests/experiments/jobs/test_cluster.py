@@ -20,7 +20,7 @@ from ray.cluster_utils import Cluster
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.experiments.cli import main
 from limbshift.experiments.jobs import cluster as jobs_on_cluster
-from limbshift.experiments.jobs.cluster import check_answers, joined_cluster, on_cluster
+from limbshift.experiments.jobs.cluster import address_to_join, joined_cluster, on_cluster
 from limbshift.experiments.jobs.job import Job, keep_all
 from limbshift.meta.threads import torch_threads
 from tests.experiments.jobs import works
@@ -30,8 +30,16 @@ GRID = ["HalfCheetahDir", "--methods", "limbshift", "ppo", "maml", "--steps", "2
 CELLS = {f"{method}-{seed}.json" for method in ("limbshift", "ppo", "maml") for seed in (0, 1)} | {"random-0.json"}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_token() -> Iterator[None]:
+    """Ray would write one into the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        yield
+
+
 @pytest.fixture(scope="module")
-def two_machines() -> Iterator[Cluster]:
+def two_machines(no_token: None) -> Iterator[Cluster]:
     """Each with one core."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -189,9 +197,18 @@ def test_an_address_without_a_cluster_is_refused_at_once(
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("address", ["", "auto", "local"])
-def test_where_no_address_is_given_ray_looks_for_a_cluster(address: str) -> None:
-    check_answers(address)
+def test_a_cluster_that_is_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray notes in a file which cluster a machine belongs to, and leaves it there when that is killed."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        noted = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr(jobs_on_cluster, "find_bootstrap_address", lambda folder: noted)
+        assert address_to_join() is None
+    assert address_to_join() == "local"
+    monkeypatch.setattr(jobs_on_cluster, "find_bootstrap_address", lambda folder: None)
+    assert address_to_join() is None
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    assert address_to_join() == "local"
 
 
 @pytest.mark.slow
