@@ -2,11 +2,15 @@
 
 import logging
 import os
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
+from types import FrameType
 from typing import Any, TypeVar
 
 import ray
@@ -35,20 +39,41 @@ def joined_cluster() -> Iterator[str]:
 
     Gives, in words, what it consists of. Raises InputError where it cannot be joined.
     """
-    if joins := not ray.is_initialized():
-        address = address_to_join()
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to Ray's makers
-        try:
-            ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            raise InputError(f"no Ray cluster can be joined or started: {first_line(error)}") from error
-    # Otherwise Ray tells of each dead worker in six lines on the standard output; we do in one.
-    ray._private.worker._worker_logs_enabled = False
-    try:
+    with ExitStack() as left:
+        if not ray.is_initialized():
+            join()
+            left.callback(ray.shutdown)
+        left.enter_context(leaving_on_sigterm())
+        # Otherwise Ray tells of each dead worker in six lines on the standard output; we do in one.
+        ray._private.worker._worker_logs_enabled = False
         yield f"machines {sum(node['Alive'] for node in ray.nodes())}, CPU cores {num_cores()}"
+
+
+def join() -> None:
+    """Starts to use a cluster."""
+    address = address_to_join()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to Ray's makers
+    try:
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise InputError(f"no Ray cluster can be joined or started: {first_line(error)}") from error
+
+
+@contextmanager
+def leaving_on_sigterm() -> Iterator[None]:
+    """Lets SIGTERM end the program in good order, where Ray's own way prints the stack and aborts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
     finally:
-        if joins:
-            ray.shutdown()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def address_to_join() -> str | None:

@@ -217,6 +217,33 @@ def test_looking_takes_no_training_time() -> None:
     assert timed.looks[0].returns == timed.looks[1].returns, "each look plays the same"
 
 
+def test_a_budget_of_steps_takes_no_account_of_time() -> None:
+    """Of 10 steps in iterations of 4, whatever a second is: looks when a half, 5, and all 10 are over, at 8 and 12."""
+    env = TrialEnv(make_family("InvertedPendulumBody"), 2, 1, horizon=3, split="heldout")
+    clock = map(float, itertools.count(step=1000)).__next__
+    timed = TimedTraining(env, 0, seconds=1.0, num_looks=2, clock=clock, steps=10)
+    shares: list[float] = []
+    timed.run(shares.append, lambda: 4 * len(shares), lambda env: random_actor(env, 0))
+    assert shares == [0.0, 0.4, 0.8]
+    assert [look.steps for look in timed.looks] == [8, 12]
+    env.close()
+
+
+def test_a_comparison_by_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The ceiling has three times as many; an iteration is of 4 trials of 2 x 5 steps."""
+    out = tmp_path / "out"
+    arguments = ["--methods", "limbshift", "ceiling", "--seeds", "1", "--steps", "50"]
+    assert compare(out, *arguments) == 0
+    content = json.loads((out / "results.json").read_text())
+    assert (content["steps"], content["minutes"]) == (50, None)
+    assert {cell["method"]: cell["looks"][-1]["steps"] for cell in content["cells"]} == {
+        "limbshift": 80, "ceiling": 160, "random": 0,
+    }  # fmt: skip
+    assert "was trained for 50 env steps with 4 robots side by side" in (out / "index.html").read_text()
+    assert compare(out, *arguments[:-1], "60") == 2
+    assert "a comparison whose steps is 50, expected 60 as here" in capsys.readouterr().err
+
+
 def test_a_budget_below_one_iteration_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert compare(tmp_path / "out", "--methods", "limbshift", "--minutes", "1e-6") == 2
     assert "minutes is 1e-06, expected more than one iteration takes, " in capsys.readouterr().err

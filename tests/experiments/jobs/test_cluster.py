@@ -19,9 +19,11 @@ from ray.cluster_utils import Cluster
 
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.experiments.cli import main
+from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.jobs import cluster as jobs_on_cluster
 from limbshift.experiments.jobs.cluster import address_to_join, joined_cluster, on_cluster
 from limbshift.experiments.jobs.job import Job, keep_all
+from limbshift.experiments.published import markdown, plan, run
 from limbshift.meta.threads import torch_threads
 from tests.experiments.jobs import works
 
@@ -84,7 +86,14 @@ def test_the_cluster_gives_what_this_machine_gives(
 
 
 @pytest.mark.slow
-def test_an_interrupted_grid_goes_on(two_machines: Cluster, local: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "ended"),
+    [(signal.SIGINT, (1, "limbshift: interrupted\n")), (signal.SIGTERM, (128 + signal.SIGTERM, ""))],
+    ids=["SIGINT", "SIGTERM"],
+)
+def test_an_interrupted_grid_goes_on(
+    number: int, ended: tuple[int, str], two_machines: Cluster, local: dict[str, Any], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "limbshift.experiments.cli", "compare", *GRID, "--out", str(out)]
     driver = subprocess.Popen([*command, "--engine", "ray"], stderr=subprocess.PIPE, text=True)
@@ -93,9 +102,9 @@ def test_an_interrupted_grid_goes_on(two_machines: Cluster, local: dict[str, Any
         assert driver.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    driver.send_signal(signal.SIGINT)
+    driver.send_signal(number)
     _, said = driver.communicate(timeout=60)
-    assert (driver.returncode, said) == (1, "limbshift: interrupted\n")
+    assert (driver.returncode, said) == ended
     before = {path: path.stat().st_mtime_ns for path in cells_there(out)}
     assert 2 <= len(before) < len(CELLS)
     assert main(["compare", *GRID, "--out", str(out), "--engine", "ray"]) == 0
@@ -233,6 +242,23 @@ def test_tuning_on_one_core_of_a_cluster_is_tuning_here(
     assert printed["ray"] == printed["local"]
     assert (tmp_path / "ray.json").read_text() == (tmp_path / "local.json").read_text()
     assert json.loads((tmp_path / "ray.json").read_text())["steps"] == 300
+
+
+@pytest.mark.slow
+def test_the_results_page_is_of_trainings_on_the_cluster(
+    two_machines: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = partial(CompareConfig, num_envs=4, episodes=2, horizon=5, num_tasks=4)
+    monkeypatch.setattr(plan, "CompareConfig", small)
+    for module in (plan, run, markdown):
+        comparisons = (plan.Comparison("InvertedPendulumBody", 0.02, {"limbshift": 1, "oracle": 1}),)
+        monkeypatch.setattr(module, "COMPARISONS", comparisons)
+        monkeypatch.setattr(module, "OVERFITTING", ())
+        monkeypatch.setattr(module, "MILESTONES", (plan.Milestone("InvertedPendulumBody", 1, 0.0),))
+    page = run.run_results(run.ResultsConfig(tmp_path / "out", tmp_path / "page.md", engine="ray"))
+    assert "from 3 of its 3 trainings" in page.read_text()
+    trained = tmp_path / "out" / "InvertedPendulumBody-1e-06M-steps"
+    assert {"config.json", "controller.safetensors", "returns.json"} <= {path.name for path in trained.iterdir()}
 
 
 @pytest.mark.slow
