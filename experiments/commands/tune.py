@@ -17,7 +17,7 @@ from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.config import TuneConfig, portable
-from limbshift.experiments.comparison.timed_training import TimedTraining
+from limbshift.experiments.comparison.timed_training import TimedTraining, threads_for
 from limbshift.experiments.configs import Algorithm, TrainConfig
 from limbshift.experiments.jobs.engine import check_engine, open_engine
 from limbshift.experiments.jobs.job import Job, in_turn, keep_all
@@ -111,7 +111,8 @@ def try_settings(tried: Settings, config: TuneConfig, earlier: Sequence["FrozenT
     trial = study.ask()
     family = named_family(config.family, config.family_file, config.variant)
     try:
-        value = train_once(tried, config, family, trial=trial)
+        with threads_for(config.trial_steps):
+            value = train_once(tried, config, family, trial=trial)
     except optuna.TrialPruned:
         return Tried(None, study.trials[-1].intermediate_values)
     return Tried(value, study.trials[-1].intermediate_values)

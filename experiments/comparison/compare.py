@@ -18,7 +18,7 @@ from limbshift.experiments.comparison.config import CompareConfig, portable
 from limbshift.experiments.comparison.html import write_page
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.summary import summarise_methods
-from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on, threads_for
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.comparison.training_run import (
     FORMAT,
@@ -55,7 +55,7 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     methods = open_comparison(config)
     config, files = portable(config)
     runs = [(method, seed) for seed in range(config.seeds) for method in methods]
-    jobs = [job_of(*run, config, console=console) for run in runs if is_missing(*run, config.out)]
+    jobs = (job_of(*run, config, console=console) for run in runs if is_missing(*run, config.out))
     with open_engine(config.engine, in_turn, console=console, files=files) as do:
         keep_all(do(jobs))
     finish_comparison(config.out)
@@ -154,6 +154,12 @@ def is_missing(method: str, seed: int, out: Path) -> bool:
 
 
 def train_method(name: str, seed: int, config: CompareConfig) -> TrainingRun:
+    """Trains, and returns what came of it."""
+    with threads_for(config.steps):
+        return trained(name, seed, config)
+
+
+def trained(name: str, seed: int, config: CompareConfig) -> TrainingRun:
     """Trains, with looks at held-out tasks on the way, and plays all splits at the end."""
     family, method = family_of(config), METHODS[name]
     episodes, horizon = config.episodes or family.episodes_per_trial, config.horizon or family.horizon

@@ -56,7 +56,8 @@ def join() -> None:
     try:
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise InputError(f"no Ray cluster can be joined or started: {first_line(error)}") from error
+        said = " ".join(str(error).split())  # on other versions of Ray and Python in the cluster it is a list
+        raise InputError(f"no Ray cluster can be joined or started: {said}") from error
 
 
 @contextmanager

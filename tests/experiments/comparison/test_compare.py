@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+import torch
 
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
@@ -20,6 +21,7 @@ from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, M
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.comparison.training_run import TrainingRun, finals_at
 from limbshift.meta.evaluation.trials import random_actor
+from limbshift.meta.threads import torch_threads
 
 SHAPE = ["--minutes", "0.02", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
 
@@ -227,6 +229,20 @@ def test_a_budget_of_steps_takes_no_account_of_time() -> None:
     assert shares == [0.0, 0.4, 0.8]
     assert [look.steps for look in timed.looks] == [8, 12]
     env.close()
+
+
+def test_a_comparison_by_steps_does_not_depend_on_the_number_of_cores(tmp_path: Path) -> None:
+    def train(setting: Setting, timed: TimedTraining) -> MakeAct:
+        threads.append(torch.get_num_threads())
+        return TRAIN["random"](setting, timed)
+
+    threads: list[int] = []
+    arguments = ["--methods", "limbshift", "--seeds", "1"]
+    with torch_threads(2), patch.dict("limbshift.experiments.comparison.compare.TRAIN", {"limbshift": train}):
+        assert compare(tmp_path / "steps", *arguments, "--steps", "50") == 0
+        assert compare(tmp_path / "minutes", *arguments) == 0
+        assert torch.get_num_threads() == 2
+    assert threads == [1, 2]
 
 
 def test_a_comparison_by_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

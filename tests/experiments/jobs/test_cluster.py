@@ -65,7 +65,7 @@ def cells(out: Path) -> dict[str, Any]:
 def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the trainings of the grid give on this machine."""
     out = tmp_path_factory.mktemp("grid") / "local"
-    with torch_threads(1):
+    with torch_threads(2):
         assert main(["compare", *GRID, "--out", str(out)]) == 0
     return cells(out)
 
@@ -231,7 +231,7 @@ def test_tuning_on_one_core_of_a_cluster_is_tuning_here(
         asked = iter([0.0] * 7)  # the end is reckoned from the first, and six trainings begin before it
         monkeypatch.setattr("limbshift.experiments.commands.tune.monotonic", lambda asked=asked: next(asked, 1e9))
         out = tmp_path / f"{engine}.json"
-        with torch_threads(1):
+        with torch_threads(2):
             arguments = ["--trial-steps", "300", "--out", str(out), "--engine", engine, *SHAPE]
             if engine == "ray":
                 ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
