@@ -5,7 +5,7 @@ import contextlib
 import io
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from errno import EACCES, EEXIST, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS
 from importlib import import_module
 from operator import attrgetter
@@ -59,8 +59,13 @@ DESCRIPTION = "Meta-reinforcement learning for robots that meet bodies and goals
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; exit status 0, 2 for what the caller got wrong, 1 for a run that failed."""
     print_anywhere()
+    return answer(lambda: run(parse(sys.argv[1:] if arguments is None else arguments)))
+
+
+def answer(command: Callable[[], object]) -> int:
+    """Runs a command and returns its exit status; says on one line why it is not 0."""
     try:
-        run(parse(sys.argv[1:] if arguments is None else arguments))
+        command()
     except InputError as error:
         print(f"limbshift: {error}", file=sys.stderr)
         return 2

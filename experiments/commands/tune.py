@@ -1,9 +1,11 @@
 """Searches settings of training on a family, and keeps the best as a preset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -14,9 +16,11 @@ from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.comparison.config import TuneConfig
-from limbshift.experiments.comparison.timed_training import TimedTraining
+from limbshift.experiments.comparison.config import TuneConfig, portable
+from limbshift.experiments.comparison.timed_training import TimedTraining, threads_for
 from limbshift.experiments.configs import Algorithm, TrainConfig
+from limbshift.experiments.jobs.engine import check_engine, open_engine
+from limbshift.experiments.jobs.job import Job, in_turn, keep_all
 from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.runs.presets import save_preset
 from limbshift.experiments.terminal import make_console
@@ -39,32 +43,88 @@ Settings = dict[str, Any]
 """Options of `limbshift train` by name."""
 
 
+class Tried(NamedTuple):
+    """What came of a training."""
+
+    value: float | None
+    """Mean return of the last episode; None where it was given up."""
+    looks: dict[int, float]
+    """The same on the way."""
+
+
 def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
     """Runs the command. Returns the preset's path."""
     console = console or make_console()
     if not find_spec("optuna"):
         raise InputError("tune needs optuna: pip install '.[tune]'")
-    import optuna
-
+    check_engine(config.engine)
     family = named_family(config.family, config.family_file, config.variant)
     check_writable(config.out)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(
-        direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=config.seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED),
-    )
+    study = make_study(config)
     study.enqueue_trial(default_settings(config, family))
-    study.optimize(
-        lambda trial: train_once(suggest(trial, config, family), config, family, trial=trial),
-        timeout=60 * config.minutes,
-        callbacks=[teller(config, family.name, console=console)],
-    )
+    tell = teller(config, family.name, console=console)
+    there, files = portable(config)
+    end = monotonic() + 60 * config.minutes
+    failed: list[Exception] = []
+
+    def keep(trial: "Trial", tried: Tried) -> None:
+        tell(study, end_trial(study, trial, tried))
+
+    def trainings() -> Iterator[Job[Tried]]:
+        while not failed and monotonic() < end:
+            trial = study.ask()
+            work = partial(try_settings, suggest(trial, config, family), there, completed(study))
+            yield Job(f"training {trial.number + 1}", work, partial(keep, trial))
+
+    with open_engine(config.engine, in_turn, console=console, files=files) as do:
+        keep_all(do(trainings()), failed)
     console.print(settings_table(study))
     which = f"--family-file {config.family_file}" if config.family_file else family.name
     use = f"limbshift train {which} --preset {config.out}"
     console.print(f"preset in {config.out}: {use}", highlight=False, soft_wrap=True)
     return config.out
+
+
+def make_study(config: TuneConfig) -> "Study":
+    """Returns a search in which nothing was tried yet."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=config.seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED),
+    )
+
+
+def completed(study: "Study") -> list["FrozenTrial"]:
+    """Returns the trainings that were not given up: by these is judged which later ones are."""
+    return [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+
+
+def try_settings(tried: Settings, config: TuneConfig, earlier: Sequence["FrozenTrial"]) -> Tried:
+    """Trains, on whatever machine. It is given up where the earlier ones were better by then."""
+    import optuna
+
+    study = make_study(config)
+    study.add_trials(earlier)
+    trial = study.ask()
+    family = named_family(config.family, config.family_file, config.variant)
+    try:
+        with threads_for(config.trial_steps):
+            value = train_once(tried, config, family, trial=trial)
+    except optuna.TrialPruned:
+        return Tried(None, study.trials[-1].intermediate_values)
+    return Tried(value, study.trials[-1].intermediate_values)
+
+
+def end_trial(study: "Study", trial: "Trial", tried: Tried) -> "FrozenTrial":
+    """Tells the search what came of a training, and returns it as it is kept."""
+    from optuna.trial import TrialState
+
+    for number, value in tried.looks.items():
+        trial.report(value, number)
+    return study.tell(trial, tried.value, TrialState.PRUNED if tried.value is None else None)
 
 
 def default_settings(config: TuneConfig, family: TaskFamily) -> Settings:
@@ -136,7 +196,7 @@ def train_once(tried: Settings, config: TuneConfig, family: TaskFamily, *, trial
 
     trainer = trainer_of(tried, config, family)
     env = TrialEnv(family, config.num_tasks, config.episodes, horizon=config.horizon, split="train", seed=LOOK_SEED)
-    timed = TimedTraining(env, LOOK_SEED, 60 * config.trial_minutes, LOOKS)
+    timed = TimedTraining(env, LOOK_SEED, 60 * config.trial_minutes, LOOKS, steps=config.trial_steps)
 
     def make_act(env: TrialEnv) -> Act:
         return PolicyActor(trainer.policy, env.num_envs)
@@ -166,7 +226,8 @@ def teller(config: TuneConfig, family: str, *, console: Console) -> Callable[["S
         outcome = f"mean return {value:.1f}" if trial.state.name == "COMPLETE" else f"given up at {value:.1f}"
         console.print(f"{trial.number + 1}: {outcome}, {in_words(trial.params)}", highlight=False, soft_wrap=True)
         if study.best_trial.number == trial.number:
-            about = {"family": family, "variant": config.variant, "minutes": config.trial_minutes}
+            budget = {"steps": config.trial_steps} if config.trial_steps else {"minutes": config.trial_minutes}
+            about = {"family": family, "variant": config.variant, **budget}
             save_preset(config.out, train_options(trial.params), {**about, "return": study.best_value})
 
     return tell

@@ -2,6 +2,7 @@
 
 import platform
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,11 +14,11 @@ from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.comparison.config import CompareConfig
+from limbshift.experiments.comparison.config import CompareConfig, portable
 from limbshift.experiments.comparison.html import write_page
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.summary import summarise_methods
-from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on, threads_for
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.comparison.training_run import (
     FORMAT,
@@ -29,6 +30,8 @@ from limbshift.experiments.comparison.training_run import (
     run_file,
     write_run,
 )
+from limbshift.experiments.jobs.engine import check_engine, open_engine
+from limbshift.experiments.jobs.job import Job, in_turn, keep_all
 from limbshift.experiments.runs.directory import read_json, write_json
 from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.terminal import make_console
@@ -48,10 +51,13 @@ ABOUT, RESULTS, PAGE = "comparison.json", "results.json", "index.html"
 def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     """Runs the command. Returns the directory of the results."""
     console = console or make_console()
+    check_engine(config.engine)
     methods = open_comparison(config)
-    for seed in range(config.seeds):
-        for method in methods:
-            ensure_run(method, seed, config, console=console)
+    config, files = portable(config)
+    runs = [(method, seed) for seed in range(config.seeds) for method in methods]
+    jobs = (job_of(*run, config, console=console) for run in runs if is_missing(*run, config.out))
+    with open_engine(config.engine, in_turn, console=console, files=files) as do:
+        keep_all(do(jobs))
     finish_comparison(config.out)
     if "oracle" not in {run.method for run in read_runs(config.out)}:
         console.print(NO_SCORES, highlight=False, soft_wrap=True)
@@ -105,7 +111,8 @@ def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any
         "family": family.name,
         "variant": family.variant,
         "version": version("limbshift"),
-        "minutes": config.minutes,
+        "minutes": None if config.steps else config.minutes,
+        "steps": config.steps,
         "num_envs": config.num_envs,
         "episodes": config.episodes or family.episodes_per_trial,
         "horizon": config.horizon or family.horizon,
@@ -127,24 +134,34 @@ def check_same(out: Path, about: dict[str, Any]) -> None:
             raise InputError(f"{out} holds a comparison whose {name} is {kept.get(name)}, expected {value} as here")
 
 
-def ensure_run(method: str, seed: int, config: CompareConfig, *, console: Console | None = None) -> None:
-    """Trains a method by a seed unless its file is there, and writes that. Random actions have one seed."""
-    path = run_file(config.out, method, seed)
-    if path.is_file() or (method == "random" and seed > 0):
-        return
-    run = train_method(method, seed, config, family=family_of(config))
-    write_run(config.out, run)
-    final = float(interquartile_mean(finals([run]).ravel()))
-    spent = f"{run.looks[-1].seconds:.0f} s, {run.looks[-1].steps:,} steps"
-    where = f"{config.out.name}: {method}, seed {seed}"
-    (console or make_console()).print(
-        f"{where}: {spent}, IQM of the return in the last episode {final:.1f}", highlight=False, soft_wrap=True
-    )
+def job_of(method: str, seed: int, config: CompareConfig, *, console: Console) -> Job[TrainingRun]:
+    """Returns the training of a method by a seed, whose file is written when it is over."""
+    name = f"{config.out.name}: {method}, seed {seed}"
+
+    def keep(run: TrainingRun) -> None:
+        write_run(config.out, run)
+        final = float(interquartile_mean(finals([run]).ravel()))
+        spent = f"{run.looks[-1].seconds:.0f} s, {run.looks[-1].steps:,} steps"
+        told = f"{name}: {spent}, IQM of the return in the last episode {final:.1f}"
+        console.print(told, highlight=False, soft_wrap=True)
+
+    return Job(name, partial(train_method, method, seed, config), keep)
 
 
-def train_method(name: str, seed: int, config: CompareConfig, *, family: TaskFamily) -> TrainingRun:
+def is_missing(method: str, seed: int, out: Path) -> bool:
+    """Returns whether a training is yet to be done; random actions have one seed."""
+    return not run_file(out, method, seed).is_file() and (method != "random" or seed == 0)
+
+
+def train_method(name: str, seed: int, config: CompareConfig) -> TrainingRun:
+    """Trains, and returns what came of it."""
+    with threads_for(config.steps):
+        return trained(name, seed, config)
+
+
+def trained(name: str, seed: int, config: CompareConfig) -> TrainingRun:
     """Trains, with looks at held-out tasks on the way, and plays all splits at the end."""
-    method = METHODS[name]
+    family, method = family_of(config), METHODS[name]
     episodes, horizon = config.episodes or family.episodes_per_trial, config.horizon or family.horizon
 
     def trials(split: str, episodes: int = episodes) -> TrialEnv:
@@ -159,7 +176,8 @@ def train_method(name: str, seed: int, config: CompareConfig, *, family: TaskFam
         )
 
     heldout = trials("heldout")
-    timed = TimedTraining(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS)
+    steps = config.steps and round(config.steps * method.budget)
+    timed = TimedTraining(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS, steps=steps)
     setting = Setting(
         family, seed, config.num_envs, episodes, horizon, config.cell, config.hide_reward, config.first_order
     )

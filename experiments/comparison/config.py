@@ -1,14 +1,16 @@
 """What a comparison, or a search for settings, may be told; the docstrings are the command line's help."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from annotated_types import MinLen
 
 from limbshift.agents import RecurrentCell
-from limbshift.envs.schema import ANY_SEQUENCE, Checked, Count, FilePath, Positive, Seed
+from limbshift.envs.schema import ANY_SEQUENCE, Checked, Count, FilePath, Positive, Seed, Steps
 from limbshift.experiments.configs import Algorithm, FamilyArgument, Flag, NumTasks, require_family
+from limbshift.experiments.jobs.job import Engine
+from limbshift.experiments.jobs.own_files import Files, files_of_family
 
 Methods = Annotated[tuple[str, ...], ANY_SEQUENCE, MinLen(1)]
 EXPECTED = "one that `limbshift families` lists, or --family-file"
@@ -31,6 +33,8 @@ class CompareConfig(Checked):
     """Variant of the family."""
     minutes: Positive = 2.0
     """Minutes of training for each method and seed."""
+    steps: Steps | None = None
+    """Train each method and seed for so many env steps instead, which gives the same on machines of any speed."""
     seeds: Count = 2
     """Number of training seeds for each method."""
     num_envs: Count = 64
@@ -49,6 +53,9 @@ class CompareConfig(Checked):
     """Hide the reward from limbshift, rl2 and the oracles."""
     first_order: Flag = False
     """Use first-order MAML: cheaper, without second derivatives."""
+    engine: Engine = "local"
+    """Where trainings run: local, one after another; or ray, side by side on the machines of a Ray cluster, each on one
+    core (pip install '.[cluster]')."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,6 +74,8 @@ class TuneConfig(Checked):
     """Start no further training after this time; allow for eight trainings at least."""
     trial_minutes: Positive = 2.0
     """Minutes of training with each of the settings; losers are given up early."""
+    trial_steps: Steps | None = None
+    """Train with each of the settings for so many env steps instead."""
     algorithms: Annotated[tuple[Algorithm, ...], ANY_SEQUENCE, MinLen(1)] = ("lstm",)
     """Any of lstm, gru and no-memory; the search also chooses among them."""
     variant: str = "default"
@@ -83,7 +92,23 @@ class TuneConfig(Checked):
     """Number of tasks that settings are judged on; from the training range, so that held-out tasks stay unseen."""
     out: FilePath = Path("preset.json")
     """Preset file; rewritten whenever better settings are found."""
+    engine: Engine = "local"
+    """Where trainings run: local, one after another; or ray, side by side on the machines of a Ray cluster, each on one
+    core (pip install '.[cluster]')."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_family(self.family, self.family_file, EXPECTED)
+
+
+Config = TypeVar("Config", CompareConfig, TuneConfig)
+
+
+def portable(config: Config) -> tuple[Config, Files]:
+    """Returns the configuration as its engine's machines can take it, and the files that they need of the user's own
+    family, which must be loaded.
+    """
+    if config.engine == "local" or not config.family_file:
+        return config, {}
+    reference, files = files_of_family(config.family_file)
+    return replace(config, family_file=reference), files

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
@@ -13,6 +14,7 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.schema import Checked, Total, Weight, filled_rows
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.trials import Act, play
+from limbshift.meta.threads import torch_threads
 
 MakeAct = Callable[[TrialEnv], Act]
 """A policy as it is now, ready for new trials of an env."""
@@ -60,9 +62,12 @@ class TimedTraining:
     num_looks: int
     looks: list[HeldoutCurvePoint] = field(default_factory=list)
     clock: Callable[[], float] = time.perf_counter
+    steps: int | None = None
+    """The budget of env steps, which takes the place of the one of time."""
 
     def __post_init__(self) -> None:
         self._spent = 0.0
+        self._steps = 0
         self._resumed = 0.0
         self._calls = 0
 
@@ -80,14 +85,14 @@ class TimedTraining:
     @property
     def share(self) -> float:
         """Of the budget that is spent."""
-        return self._elapsed() / self.seconds
+        return self._elapsed() / self.seconds if self.steps is None else self._steps / self.steps
 
     def __call__(self, steps: int, make_act: MakeAct) -> bool:
         """Whether there is budget left after so many env steps."""
-        self._spent = self._elapsed()
-        share = self._spent / self.seconds
+        self._spent, self._steps = self._elapsed(), steps
         self._calls += 1
-        if share >= 1 and self._calls == 1:
+        share = self._spent / self.seconds if self.steps is None else steps / self.steps
+        if share >= 1 and self._calls == 1 and self.steps is None:
             raise InputError(
                 f"minutes is {self.seconds / 60:g}, expected more than one iteration takes, {self._spent:.1f} s here"
             )
@@ -102,6 +107,13 @@ class TimedTraining:
 
     def _elapsed(self) -> float:
         return self._spent + self.clock() - self._resumed
+
+
+def threads_for(steps: int | None) -> AbstractContextManager[None]:
+    """Keeps PyTorch to one thread where the budget is of env steps: several add up in another order, and what is
+    trained then depends on how many cores there are.
+    """
+    return nullcontext() if steps is None else torch_threads(1)
 
 
 def returns_on(env: TrialEnv, seed: int, make_act: MakeAct) -> np.ndarray:

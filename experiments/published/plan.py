@@ -1,22 +1,27 @@
 """What docs/results.md tells of: which comparisons, and which trainings of our own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
+from rich.console import Console
 
+from limbshift.agents.atomic_write import replacing
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import run_training
-from limbshift.experiments.comparison.compare import ensure_run, open_comparison
+from limbshift.experiments.comparison.compare import is_missing, job_of, open_comparison
 from limbshift.experiments.comparison.config import CompareConfig
-from limbshift.experiments.comparison.training_run import run_file
+from limbshift.experiments.comparison.training_run import TrainingRun, run_file
+from limbshift.experiments.jobs.job import Engine, Job
+from limbshift.experiments.jobs.own_files import Files
 from limbshift.experiments.runs.directory import holds_run, read_json, write_json
 from limbshift.experiments.runs.resume import config_of
+from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.statistics import interquartile_mean
 
-Job = Callable[[], object]
 RETURNS = "returns.json"
 """In the run directory of a training that is over: what its controller returns on held-out tasks."""
 
@@ -49,8 +54,8 @@ class Comparison(NamedTuple):
         """Returns whether there is anything to tell."""
         return self.files(out)[0].is_file()
 
-    def jobs(self, out: Path) -> list[Job]:
-        """Returns a job for each run; those of complete runs do nothing."""
+    def jobs(self, out: Path, console: Console | None = None) -> list[Job[TrainingRun]]:
+        """Returns a job for each run that is missing."""
         config = CompareConfig(
             self.family,
             out=self.directory(out),
@@ -59,7 +64,9 @@ class Comparison(NamedTuple):
             train_tasks=self.train_tasks,
         )
         open_comparison(config)
-        return [partial(ensure_run, method, seed, config) for method, seed in self.runs()]
+        console = console or make_console()
+        missing = [run for run in self.runs() if is_missing(*run, config.out)]
+        return [job_of(method, seed, config, console=console) for method, seed in missing]
 
 
 class Milestone(NamedTuple):
@@ -81,8 +88,41 @@ class Milestone(NamedTuple):
         returns = np.array(read_json(path)["returns"])
         return float(np.mean([interquartile_mean(episode) for episode in returns.T]))
 
-    def job(self, out: Path) -> Job:
-        return partial(train_to, self, self.directory(out))
+    def jobs(self, out: Path, engine: Engine = "local") -> list[Job[Files]]:
+        """Returns the training, unless it is over. Elsewhere it goes on with what this machine has of it."""
+        run = self.directory(out)
+        if (run / RETURNS).is_file():
+            return []
+        work = partial(train_here, self, run) if engine == "local" else partial(train_elsewhere, self, files_in(run))
+        return [Job(run.name, work, partial(write_files, run))]
+
+
+def train_here(milestone: Milestone, run: Path) -> Files:
+    """Trains in the run's own directory: nothing is left to be kept."""
+    train_to(milestone, run)
+    return {}
+
+
+def train_elsewhere(milestone: Milestone, begun: Files) -> Files:
+    """Trains in a directory of this machine's, and returns its files."""
+    with TemporaryDirectory(prefix="limbshift-") as folder:
+        run = Path(folder) / "run"
+        write_files(run, begun)
+        train_to(milestone, run)
+        return files_in(run)
+
+
+def files_in(run: Path) -> Files:
+    """Returns the files of a run's directory; hidden ones are half-written."""
+    return {path.name: path.read_bytes() for path in sorted(run.glob("[!.]*")) if path.is_file()}
+
+
+def write_files(run: Path, files: Files) -> None:
+    """Writes files into a run's directory."""
+    for name, content in files.items():
+        run.mkdir(parents=True, exist_ok=True)
+        with replacing(run / name) as temporary:
+            temporary.write_bytes(content)
 
 
 def train_to(milestone: Milestone, run: Path) -> None:

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+import torch
 
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
@@ -20,6 +21,7 @@ from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, M
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.comparison.training_run import TrainingRun, finals_at
 from limbshift.meta.evaluation.trials import random_actor
+from limbshift.meta.threads import torch_threads
 
 SHAPE = ["--minutes", "0.02", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
 
@@ -215,6 +217,47 @@ def test_looking_takes_no_training_time() -> None:
     assert [timed(step, looking) for step in range(1, 5)] == [True, True, True, False]
     assert [(look.seconds, look.steps) for look in timed.looks] == [(2.0, 2), (4.0, 4)]
     assert timed.looks[0].returns == timed.looks[1].returns, "each look plays the same"
+
+
+def test_a_budget_of_steps_takes_no_account_of_time() -> None:
+    """Of 10 steps in iterations of 4, whatever a second is: looks when a half, 5, and all 10 are over, at 8 and 12."""
+    env = TrialEnv(make_family("InvertedPendulumBody"), 2, 1, horizon=3, split="heldout")
+    clock = map(float, itertools.count(step=1000)).__next__
+    timed = TimedTraining(env, 0, seconds=1.0, num_looks=2, clock=clock, steps=10)
+    shares: list[float] = []
+    timed.run(shares.append, lambda: 4 * len(shares), lambda env: random_actor(env, 0))
+    assert shares == [0.0, 0.4, 0.8]
+    assert [look.steps for look in timed.looks] == [8, 12]
+    env.close()
+
+
+def test_a_comparison_by_steps_does_not_depend_on_the_number_of_cores(tmp_path: Path) -> None:
+    def train(setting: Setting, timed: TimedTraining) -> MakeAct:
+        threads.append(torch.get_num_threads())
+        return TRAIN["random"](setting, timed)
+
+    threads: list[int] = []
+    arguments = ["--methods", "limbshift", "--seeds", "1"]
+    with torch_threads(2), patch.dict("limbshift.experiments.comparison.compare.TRAIN", {"limbshift": train}):
+        assert compare(tmp_path / "steps", *arguments, "--steps", "50") == 0
+        assert compare(tmp_path / "minutes", *arguments) == 0
+        assert torch.get_num_threads() == 2
+    assert threads == [1, 2]
+
+
+def test_a_comparison_by_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The ceiling has three times as many; an iteration is of 4 trials of 2 x 5 steps."""
+    out = tmp_path / "out"
+    arguments = ["--methods", "limbshift", "ceiling", "--seeds", "1", "--steps", "50"]
+    assert compare(out, *arguments) == 0
+    content = json.loads((out / "results.json").read_text())
+    assert (content["steps"], content["minutes"]) == (50, None)
+    assert {cell["method"]: cell["looks"][-1]["steps"] for cell in content["cells"]} == {
+        "limbshift": 80, "ceiling": 160, "random": 0,
+    }  # fmt: skip
+    assert "was trained for 50 env steps with 4 robots side by side" in (out / "index.html").read_text()
+    assert compare(out, *arguments[:-1], "60") == 2
+    assert "a comparison whose steps is 50, expected 60 as here" in capsys.readouterr().err
 
 
 def test_a_budget_below_one_iteration_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

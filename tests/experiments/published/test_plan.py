@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from limbshift.experiments.comparison.training_run import CELLS
-from limbshift.experiments.published.plan import RETURNS, Comparison, Milestone, train_to
+from limbshift.experiments.published.plan import RETURNS, Comparison, Milestone, files_in, train_to
 from limbshift.experiments.runs.controllers import load_controller
 from limbshift.experiments.runs.directory import read_json
 from limbshift.experiments.runs.resume import config_of
@@ -55,6 +55,24 @@ def test_an_interrupted_milestone_is_not_recorded_and_goes_on(tmp_path: Path) ->
     assert load_controller(run).card.steps == 2 * ITERATION
     assert len(read_json(run / RETURNS)["returns"]) == 64
     assert milestone.found(tmp_path) is not None
+
+
+def test_a_milestone_that_was_begun_here_goes_on_elsewhere(tmp_path: Path) -> None:
+    """As a machine of a cluster does it, which has none of this one's files."""
+    milestone = Milestone("InvertedPendulumBody", 2 * ITERATION, 0.0)
+    run = milestone.directory(tmp_path)
+    with patch.object(Trainer, "iterate", interrupted), pytest.raises(KeyboardInterrupt):
+        train_to(milestone, run)
+    before = files_in(run)
+    (job,) = milestone.jobs(tmp_path, "ray")
+    with patch.object(Trainer, "iterate", autospec=True, side_effect=ITERATE) as iterate:
+        files = job.work()
+    assert iterate.call_count == 1, "the first iteration was not done again"
+    assert files_in(run) == before
+    job.keep(files)
+    assert load_controller(run).card.steps == 2 * ITERATION
+    assert milestone.found(tmp_path) is not None
+    assert milestone.jobs(tmp_path, "ray") == milestone.jobs(tmp_path) == []
 
 
 def test_an_interrupted_run_of_a_comparison_is_not_recorded(tmp_path: Path) -> None:
