@@ -24,8 +24,10 @@ test: .venv/.installed gl
 check-slow: .venv/.installed gl
 	.venv/bin/pytest -m slow
 
-check-gpu: .venv/.installed # where PyTorch sees a CUDA device
+check-gpu: .venv/.installed # where PyTorch sees a CUDA device; under eight minutes, and docs/gpu.md is what it measured
 	.venv/bin/pytest -m gpu tests/gpu
+	.venv/bin/limbshift bench --gpu --seconds 1 --minutes 3 --json docs/gpu.json
+	.venv/bin/python -m limbshift.experiments.benchmarks.gpu.page docs/gpu.json docs/gpu.md
 
 FUZZED := controller checkpoint config preset task command result robot dump
 fuzz: .venv/.installed # at most ten minutes for each target; what stops it lies in .cache/fuzz
@@ -38,7 +40,7 @@ survey: .venv/.installed gl # an hour; fetches other projects' robots, and goes 
 results: .venv/.installed # hours; it goes on where it was interrupted
 	.venv/bin/python -m limbshift.experiments.published.run
 
-bench: .venv/.installed
+bench: .venv/.installed # some minutes, on a machine that does nothing else
 	.venv/bin/limbshift bench
 
 clean: # what was trained, in runs/, stays
