@@ -15,6 +15,7 @@ from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.gpu.suite import run_gpu_bench
 from limbshift.experiments.benchmarks.measure import Measure, Taken
 from limbshift.experiments.benchmarks.report import content, line, speed_table
+from limbshift.experiments.machine import machine
 from limbshift.experiments.runs.directory import write_json
 from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.terminal import make_console
@@ -208,7 +209,7 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
     if config.gpu:
         run_gpu_bench(config, console=console)
         return
-    names, taken = chosen(config), []
+    names, taken, before = chosen(config), [], machine()
     left_out = {name: reason for name in names if (reason := missing(name))}
     console.print(f"trials of {config.episodes} x {config.horizon}, medians of {config.rounds} rounds", highlight=False)
     for name in names:
@@ -221,7 +222,7 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
         without = ", ".join(name for name, own in left_out.items() if own == reason)
         console.print(f"left out: {without}: {reason}", highlight=False, soft_wrap=True)
     if config.json:
-        write_json(config.json, content(taken, left_out, config))
+        write_json(config.json, content(taken, left_out, config, machine=before))
         console.print(f"all figures in {config.json}", highlight=False, soft_wrap=True)
 
 

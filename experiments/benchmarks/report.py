@@ -8,7 +8,6 @@ from rich.table import Table
 
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.measure import Taken
-from limbshift.experiments.machine import machine
 
 FORMAT = 1
 """Of the JSON."""
@@ -39,12 +38,14 @@ def speed_table(measures: Sequence[Taken]) -> Table:
     return table
 
 
-def content(measures: Sequence[Taken], left_out: Mapping[str, str], config: BenchConfig) -> dict[str, Any]:
-    """Returns what the JSON holds."""
+def content(
+    measures: Sequence[Taken], left_out: Mapping[str, str], config: BenchConfig, *, machine: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what the JSON holds; machine: what `machine` told of it before it was loaded by this."""
     return {
         "format": FORMAT,
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": machine(),
+        "machine": dict(machine),
         "num_envs": config.num_envs,
         "episodes": config.episodes,
         "horizon": config.horizon,

@@ -1,6 +1,6 @@
 """Speed by numbers of worlds, and the time that learning takes: for a machine with a GPU."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -52,7 +52,7 @@ def run_gpu_bench(config: BenchConfig, *, console: Console) -> None:
     name = gpu_name(choose_device(config.device))
     shape = f"trials of {config.episodes} x {config.horizon}"
     console.print(f"{shape}, network on {name or 'the CPU, which says nothing of a GPU'}", highlight=False)
-    speed = []
+    speed, before = [], machine()
     for rows in all_rows(config):
         speed.append(rows)
         console.print(speed_table(rows))
@@ -62,7 +62,7 @@ def run_gpu_bench(config: BenchConfig, *, console: Console) -> None:
     )
     console.print(learning_sentence(described(learning)), highlight=False, soft_wrap=True)
     if config.json:
-        write_json(config.json, content(speed, learning, config, gpu=name))
+        write_json(config.json, content(speed, learning, config, about={"gpu": name, "machine": before}))
         console.print(f"all figures in {config.json}", highlight=False, soft_wrap=True)
 
 
@@ -117,14 +117,15 @@ def learning_sentence(learning: dict[str, Any]) -> str:
     )
 
 
-def content(speed: Sequence[Rows], learning: Learning, config: BenchConfig, *, gpu: str | None) -> dict[str, Any]:
-    """Returns what the JSON holds; notes are for what is added by hand."""
+def content(
+    speed: Sequence[Rows], learning: Learning, config: BenchConfig, *, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what the JSON holds; about: GPU and machine. Notes are for what is added by hand."""
     return {
         "format": FORMAT,
         "date": datetime.now(UTC).date().isoformat(),
-        "gpu": gpu,
+        **about,
         "cuda": torch.version.cuda,
-        "machine": machine(),
         "episodes": config.episodes,
         "horizon": config.horizon,
         "speed": [asdict(rows) for rows in speed],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,13 @@ def test_the_json_tells_machine_sizes_and_ratios(tmp_path: Path, capsys: pytest.
     assert (trials["family"], trials["num_envs"], sync["num_envs"]) == ("HalfCheetahLimbs", 4, 1)
     assert "trials: trials / bare steps of the simulator, HalfCheetahLimbs, 4 envs: " in printed
     assert "gymnasium-sync: trials / Gymnasium's SyncVectorEnv of HalfCheetah, HalfCheetahLimbs, 1 env: " in printed
+
+
+def test_the_help_names_every_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    words = set(re.findall(r"[a-z-]+", capsys.readouterr().out))
+    assert words >= set(MEASURES)
 
 
 def test_another_family_is_measured_by_what_can_be_measured_of_any(capsys: pytest.CaptureFixture[str]) -> None:
