@@ -95,8 +95,9 @@ def rows_of(physics: EngineName, family: TaskFamily, worlds: Sequence[int], *, c
 
 def speed_table(rows: Rows) -> Table:
     """Returns a table with a row for each number of worlds."""
-    table = Table(title=f"{rows.family}, physics on {rows.physics}, env steps/s", title_justify="left")
-    for column in ("worlds", "physics alone", "with inference", "with training", *SHARES, "device memory, GiB"):
+    title = f"{rows.family}, physics on {rows.physics}, env steps/s: alone, with inference, with training"
+    table = Table(title=title, title_justify="left")
+    for column in ("worlds", "alone", "inference", "training", *SHARES, "GiB"):
         table.add_column(column, justify="right")
     for row in rows.rows:
         speeds = (row.physics, row.inference, row.training)
