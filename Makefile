@@ -21,11 +21,13 @@ test: .venv/.installed gl
 	.venv/bin/mypy
 	.venv/bin/pytest -n 2 --dist loadfile
 
-check-slow: .venv/.installed gl
+check-slow: .venv/.extras gl
 	.venv/bin/pytest -m slow
 
-check-gpu: .venv/.installed # where PyTorch sees a CUDA device
+check-gpu: .venv/.installed # where PyTorch sees a CUDA device; under eight minutes, and docs/gpu.md is what it measured
 	.venv/bin/pytest -m gpu tests/gpu
+	.venv/bin/limbshift bench --gpu --seconds 1 --minutes 3 --json docs/gpu.json
+	.venv/bin/python -m limbshift.experiments.benchmarks.gpu.page docs/gpu.json docs/gpu.md
 
 FUZZED := controller checkpoint config preset task command result robot dump
 fuzz: .venv/.installed # at most ten minutes for each target; what stops it lies in .cache/fuzz
@@ -38,7 +40,7 @@ survey: .venv/.installed gl # an hour; fetches other projects' robots, and goes 
 results: .venv/.installed # hours; it goes on where it was interrupted
 	.venv/bin/python -m limbshift.experiments.published.run
 
-bench: .venv/.installed
+bench: .venv/.extras # some minutes, on a machine that does nothing else
 	.venv/bin/limbshift bench
 
 clean: # what was trained, in runs/, stays
@@ -48,6 +50,11 @@ clean: # what was trained, in runs/, stays
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python $(LINKS)
 	@echo "Installing limbshift and what it needs into .venv: some minutes, most of which go into PyTorch"
 	.venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv/.extras: .venv/.installed
+	@echo "Installing Ray and EnvPool, which take most of a gigabyte"
+	.venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[bench,cluster]'
 	@touch $@
 
 $(LINKS): # which an sdist lacks, since it holds no symbolic links

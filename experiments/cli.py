@@ -15,9 +15,9 @@ import tyro
 
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.schema import shortened
+from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.comparison.config import CompareConfig, TuneConfig
 from limbshift.experiments.configs import (
-    BenchConfig,
     DemoConfig,
     EvaluateConfig,
     FamiliesConfig,
@@ -45,7 +45,7 @@ COMMANDS: Mapping[type, tuple[str, str]] = {
     EvaluateConfig: ("commands.evaluate", "run_evaluate"),
     RenderConfig: ("commands.render", "run_render"),
     FamiliesConfig: ("commands.families", "run_families"),
-    BenchConfig: ("commands.bench", "run_bench"),
+    BenchConfig: ("benchmarks.bench", "run_bench"),
     CompareConfig: ("comparison.compare", "run_compare"),
     TuneConfig: ("commands.tune", "run_tune"),
     RegressionConfig: ("examples.regression_command", "run_regression"),

@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from annotated_types import MinLen
 
 from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.physics import EngineName
 from limbshift.envs.schema import (
-    ANY_SEQUENCE,
     Checked,
     Count,
     FilePath,
@@ -221,38 +219,6 @@ class DemoConfig(Checked):
     """Minutes of training."""
     wandb: WandbMode = "auto"
     """Weights & Biases mode; auto is online if an API key is configured, else offline."""
-
-
-@dataclass(frozen=True)
-class BenchConfig(Checked):
-    """Measure the speed of this machine: of the simulator alone, of our env, and of training."""
-
-    family: FamilyArgument = ""
-    """Task family; by default HalfCheetahDir."""
-    family_file: str | None = None
-    """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
-    num_envs: Count = 64
-    """Number of trials that run in parallel."""
-    episodes: Count = 2
-    """Episodes in a trial."""
-    horizon: Count = 100
-    """Steps in an episode."""
-    device: Device = "auto"
-    """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
-    physics: EngineName = "mujoco"
-    """Simulator: MuJoCo on CPU threads, or MuJoCo Warp on the network's device."""
-    rounds: Count = 15
-    """How often each speed is measured; medians are printed."""
-    gpu: Flag = False
-    """Compare the two simulators instead: speed by number of parallel trials, and time to learn."""
-    worlds: Annotated[tuple[Count, ...], ANY_SEQUENCE, MinLen(1)] = (64, 256, 1024, 4096, 16384)
-    """With --gpu: numbers of parallel trials."""
-    seconds: Positive = 3.0
-    """With --gpu: seconds for which each speed is measured."""
-    goal: float = 200.0
-    """With --gpu: return per episode that counts as learnt."""
-    minutes: Positive = 5.0
-    """With --gpu: minutes after which learning is given up."""
 
 
 @dataclass(frozen=True)

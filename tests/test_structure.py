@@ -127,6 +127,7 @@ def test_agents_know_no_simulator() -> None:
         ({"warp", "mujoco_warp"}, {"limbshift.envs.physics.warp"}),
         ({"wandb"}, {"limbshift.experiments.runs.loggers"}),
         ({"ray"}, {"limbshift.experiments.jobs.cluster"}),
+        ({"envpool"}, {"limbshift.experiments.benchmarks.peers"}),
         ({"stable_baselines3", "sb3_contrib"}, {"limbshift.envs.adapters.sb3"} | {
             "limbshift.experiments.comparison.sb3_baselines"
         }),

@@ -1,6 +1,5 @@
 """Compares methods on one family: trains each, and tells what they returned on the same tasks."""
 
-import platform
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
@@ -32,6 +31,7 @@ from limbshift.experiments.comparison.training_run import (
 )
 from limbshift.experiments.jobs.engine import check_engine, open_engine
 from limbshift.experiments.jobs.job import Job, in_turn, keep_all
+from limbshift.experiments.machine import cpu_model
 from limbshift.experiments.runs.directory import read_json, write_json
 from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.terminal import make_console
@@ -189,13 +189,6 @@ def trained(name: str, seed: int, config: CompareConfig) -> TrainingRun:
         for count in (CONSUMED if method.by_gradient else ())
     ]
     return TrainingRun(name, seed, cpu_model(), timed.looks, returns, consumed)
-
-
-def cpu_model() -> str:
-    """Returns the name that Linux has for the processor; elsewhere its architecture."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def split_returns(env: TrialEnv, make_act: MakeAct) -> list[list[float]]:

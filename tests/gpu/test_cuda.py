@@ -7,6 +7,7 @@ from pathlib import Path
 
 import mujoco
 import mujoco_warp
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.physics.warp import WarpPhysics
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import main
+from limbshift.meta.rl2.build import make_trainer as build_trainer
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
 from tests.envs.physics.test_warp import HEAP, REFUSED, SUBSTEPS, begun
@@ -32,6 +34,8 @@ WARP = Engine("warp", CUDA)
 TINY = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
 ROBOTS = {make_family(name).robot.name: name for name in families() if name not in REFUSED}
 """A family of each robot: others of the same robot run the same kernels."""
+DERIVED = ("body_mass", "body_subtreemass", "dof_invweight0", "body_invweight0", "actuator_acc0")
+"""What a task's masses and motors come to."""
 
 
 @contextmanager
@@ -57,6 +61,20 @@ def test_it_moves_as_mujoco_does(name: str) -> None:
             live = actual.computed_field(derived).cpu().double()
             torch.testing.assert_close(live, expected.computed_field(derived), rtol=0, atol=1e-4)
     actual.check()
+
+
+@pytest.mark.parametrize("name", [name for name in families() if name not in REFUSED])
+def test_what_tasks_change_is_the_same(name: str) -> None:
+    """Each world's fields of the model, and what the simulators derive from them, where one has it by that name."""
+    family = make_family(name)
+    expected, actual = begun(family, CPU), begun(family, WARP)
+    for field in family.model_fields:
+        live = actual.model_field(field).cpu().double()
+        torch.testing.assert_close(live, expected.model_field(field).double(), rtol=1e-6, atol=1e-6)
+    for sim in range(2):
+        (model, _), (own, _) = expected.snapshot(sim), actual.snapshot(sim)
+        for field in DERIVED:
+            np.testing.assert_allclose(getattr(own, field), getattr(model, field), rtol=1e-5, err_msg=field)
 
 
 def test_a_replayed_step_is_the_step() -> None:
@@ -139,8 +157,34 @@ def test_a_run_is_resumed_and_its_controller_acts_on_the_cpu(tmp_path: Path) -> 
         assert json.loads(out.read_text())["device"] == device
 
 
-def test_physics_on_the_cpu_trains_a_network_on_the_gpu(tmp_path: Path) -> None:
-    run = tmp_path / "run"
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--overlap"], ["--overlap", "--ppo.sequence-length", "5", "--precision", "auto"]],
+    ids=["in turn", "overlapped", "overlapped, in pieces, in the GPU's numbers"],
+)
+def test_physics_on_the_cpu_trains_a_network_on_the_gpu(options: list[str], tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out.json"
     command = ["train", "HalfCheetahDir", "--device", "cuda", "--run-dir", str(run), "--steps", "120"]
-    assert main([*command, *TINY]) == 0
-    assert (run / "controller.safetensors").is_file()
+    assert main([*command, *options, *TINY]) == 0
+    assert json.loads((run / "config.json").read_text())["device"] == "cuda"
+    assert main(["evaluate", str(run), "--device", "cpu", "--tasks", "3", "--json", str(out)]) == 0
+    assert json.loads(out.read_text())["device"] == "cpu"
+
+
+def test_overlapped_training_on_the_gpu_is_the_same_each_time() -> None:
+    """The learner's and the collector's streams wait for each other where one reads what the other writes."""
+    policies = [overlapped_policy() for _ in range(2)]
+    for one, other in zip(*policies, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def overlapped_policy() -> list[Tensor]:
+    """Returns the parameters that five iterations give, of physics on CPU threads and a network on the GPU."""
+    trainer = build_trainer(
+        make_family("HalfCheetahDir"), num_envs=8, episodes=2, horizon=10, hidden_size=8, overlap=True, device=CUDA
+    )
+    for _ in range(5):
+        iteration = trainer.iterate(0.0)
+    trainer.env.close()
+    assert np.isfinite(list(iteration.losses.values())).all()
+    return [parameter.detach().cpu() for parameter in trainer.policy.parameters()]

@@ -9,8 +9,9 @@ from rich.console import Console
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.commands import bench
-from limbshift.experiments.configs import BenchConfig, RegressionConfig
+from limbshift.experiments.benchmarks import physics
+from limbshift.experiments.benchmarks.config import BenchConfig
+from limbshift.experiments.configs import RegressionConfig
 from limbshift.experiments.examples import regression_command
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
@@ -39,8 +40,8 @@ def iterate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def measure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "bare_seconds", fail)
-    bench.physics_rates(make_family("HalfCheetahDir"), BenchConfig(num_envs=2, horizon=5))
+    monkeypatch.setattr(physics, "bare_seconds", fail)
+    physics.trials_beside_bare_physics(make_family("HalfCheetahDir"), BenchConfig(num_envs=2, horizon=5))
 
 
 def regress(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The demonstration and the benchmark, short."""
+"""The demonstration, short."""
 
 import json
 from pathlib import Path
@@ -23,19 +23,3 @@ def test_the_demo_leaves_its_results_and_says_where(tmp_path: Path, capsys: pyte
     printed = capsys.readouterr().out.replace("\n", "")
     assert "What was learned" in printed
     assert "Return per episode" in printed
-
-
-def test_the_benchmark_prints_its_ratio_and_shares(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "ReacherGoal", "--num-envs", "4", "--episodes", "1", "--horizon", "5", "--rounds", "1"]) == 0
-    printed = capsys.readouterr().out
-    for text in (
-        "bare Batch.step loop",
-        "meta-training, plainly",
-        "meta-training, overlapped",
-        "env / bare loop: ",
-        "overlapped / plainly: ",
-        "physics",
-        "policy",
-        "update",
-    ):
-        assert text in printed

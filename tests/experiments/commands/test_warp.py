@@ -55,26 +55,6 @@ def test_a_resumed_run_keeps_its_simulator(run: Path, capsys: pytest.CaptureFixt
     assert "physics on warp" in capsys.readouterr().out
 
 
-def test_the_benchmark_runs_on_warp(capsys: pytest.CaptureFixture[str]) -> None:
-    shape = ["--num-envs", "4", "--episodes", "1", "--horizon", "5", "--rounds", "1"]
-    assert main(["bench", "InvertedPendulumBody", "--physics", "warp", *shape]) == 0
-    assert "bare MuJoCo Warp" in capsys.readouterr().out
-
-
-@pytest.mark.slow  # it learns, a little, on HalfCheetah too, whose kernels take most of a minute to compile
-def test_the_benchmark_of_gpus_runs_without_one(capsys: pytest.CaptureFixture[str]) -> None:
-    numbers = ["--worlds", "4", "8", "--seconds", "0.1", "--goal", "-1000", "--episodes", "2", "--horizon", "5"]
-    assert main(["bench", "InvertedPendulumBody", "--gpu", "--device", "cpu", *numbers]) == 0
-    printed = capsys.readouterr().out
-    for expected in (
-        "physics on mujoco",
-        "physics on warp",
-        "says nothing of a GPU",
-        "HalfCheetahDir on warp: return -1000",
-    ):
-        assert expected in " ".join(printed.split())
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["AntDirForwardBack", "QuadrupedPayload", "HalfCheetahLimbsDir"])
 def test_a_shipped_controller_does_as_well_on_warp(name: str) -> None:

@@ -27,6 +27,8 @@ from limbshift.experiments.published import markdown, plan, run
 from limbshift.meta.threads import torch_threads
 from tests.experiments.jobs import works
 
+pytestmark = pytest.mark.slow  # Ray is installed for the slow checks alone
+
 SHAPE = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
 GRID = ["HalfCheetahDir", "--methods", "limbshift", "ppo", "maml", "--steps", "200", "--seeds", "2", *SHAPE]
 CELLS = {f"{method}-{seed}.json" for method in ("limbshift", "ppo", "maml") for seed in (0, 1)} | {"random-0.json"}
@@ -70,7 +72,6 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return cells(out)
 
 
-@pytest.mark.slow
 def test_the_cluster_gives_what_this_machine_gives(
     two_machines: Cluster, local: dict[str, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,7 +86,6 @@ def test_the_cluster_gives_what_this_machine_gives(
     assert (tmp_path / "out" / "index.html").is_file()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "ended"),
     [(signal.SIGINT, (1, "limbshift: interrupted\n")), (signal.SIGTERM, (128 + signal.SIGTERM, ""))],
@@ -116,7 +116,6 @@ def cells_there(out: Path) -> list[Path]:
     return list((out / "cells").glob("[!.]*.json"))
 
 
-@pytest.mark.slow
 def test_a_job_whose_worker_is_killed_is_started_again(
     two_machines: Cluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,7 +147,6 @@ def test_a_job_whose_worker_is_killed_is_started_again(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.slow
 def test_a_job_on_a_machine_that_is_gone_is_started_again(two_machines: Cluster, tmp_path: Path) -> None:
     """Three jobs on three machines, one of which is lost before any of them is over."""
     said: list[str] = []
@@ -171,7 +169,6 @@ def test_a_job_on_a_machine_that_is_gone_is_started_again(two_machines: Cluster,
     assert said[0].endswith(": its worker died, started again")
 
 
-@pytest.mark.slow
 def test_other_versions_on_other_machines_are_refused(two_machines: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs_on_cluster, "version", lambda name: "9.9")
     with joined_cluster(), pytest.raises(InputError, match=r"one: limbshift on .* is 0\.1\.0, expected 9\.9 as here"):
@@ -220,7 +217,6 @@ def test_a_cluster_that_is_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatc
     assert address_to_join() == "local"
 
 
-@pytest.mark.slow
 def test_tuning_on_one_core_of_a_cluster_is_tuning_here(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +240,6 @@ def test_tuning_on_one_core_of_a_cluster_is_tuning_here(
     assert json.loads((tmp_path / "ray.json").read_text())["steps"] == 300
 
 
-@pytest.mark.slow
 def test_the_results_page_is_of_trainings_on_the_cluster(
     two_machines: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,7 +256,6 @@ def test_the_results_page_is_of_trainings_on_the_cluster(
     assert {"config.json", "controller.safetensors", "returns.json"} <= {path.name for path in trained.iterdir()}
 
 
-@pytest.mark.slow
 def test_nothing_is_told_to_rays_makers(two_machines: Cluster) -> None:
     with joined_cluster():
         assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"

@@ -112,8 +112,8 @@ def test_a_class_of_ones_own_is_described_compared_tuned_and_timed(
     once = ["--minutes", "0.0001", "--trial-minutes", "0.002", "--tasks", "2", "--out", str(preset)]
     assert main(["tune", *own, *once, *shape]) == 0
     assert f"limbshift train --family-file {file}:Hop --preset {preset}" in capsys.readouterr().out.replace("\n", "")
-    assert main(["bench", *own, "--rounds", "1", *shape]) == 0
-    assert capsys.readouterr().out.startswith("Hop, 4 trials of 2 x 5")
+    assert main(["bench", *own, "--rounds", "1", *shape, "--measures", "trials"]) == 0
+    assert "trials / bare steps of the simulator, Hop, 4 envs: " in capsys.readouterr().out
     assert main(["families", "Jump", *own]) == 2
     assert f"family is Jump, expected Hop as {file}:Hop names it" in capsys.readouterr().err
     assert main(["compare", "--out", str(tmp_path / "none")]) == 2

@@ -1,0 +1,1 @@
+"""How fast this is beside others, and beside what it stands on: `limbshift bench`."""

@@ -1,0 +1,54 @@
+"""What a measurement was made on."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "limbshift",
+    "mujoco",
+    "mujoco-warp",
+    "torch",
+    "gymnasium",
+    "numpy",
+    "envpool",
+    "stable-baselines3",
+    "sb3-contrib",
+)
+"""Whose versions are told, where they are installed."""
+
+
+def machine() -> dict[str, Any]:
+    """Returns processor, cores that this process may use, their load before it, and versions.
+
+    >>> sorted(machine())
+    ['cores', 'load', 'processor', 'python', 'system', 'versions']
+    """
+    return {
+        "processor": cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 2),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of the packages that are installed, by name."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def cpu_model() -> str:
+    """Returns the name that Linux has for the processor; elsewhere its architecture."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
