@@ -1,7 +1,7 @@
 """How many threads PyTorch computes with, for a while."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -23,3 +23,10 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def threads_for(steps: int | None) -> AbstractContextManager[None]:
+    """Keeps PyTorch to one thread where the budget is of env steps: several add up in another order, and what is
+    trained then depends on how many cores there are.
+    """
+    return nullcontext() if steps is None else torch_threads(1)

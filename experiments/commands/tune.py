@@ -17,7 +17,7 @@ from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.config import TuneConfig, portable
-from limbshift.experiments.comparison.timed_training import TimedTraining, threads_for
+from limbshift.experiments.comparison.timed_training import TimedTraining
 from limbshift.experiments.configs import Algorithm, TrainConfig
 from limbshift.experiments.jobs.engine import check_engine, open_engine
 from limbshift.experiments.jobs.job import Job, in_turn, keep_all
@@ -28,6 +28,7 @@ from limbshift.meta.evaluation.trials import Act
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
+from limbshift.meta.threads import threads_for
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

@@ -17,7 +17,7 @@ from limbshift.experiments.comparison.config import CompareConfig, portable
 from limbshift.experiments.comparison.html import write_page
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.summary import summarise_methods
-from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on, threads_for
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.comparison.training_run import (
     FORMAT,
@@ -36,6 +36,7 @@ from limbshift.experiments.runs.directory import read_json, write_json
 from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.statistics import interquartile_mean
+from limbshift.meta.threads import threads_for
 
 LOOKS = 8
 """At a policy while it is being trained."""

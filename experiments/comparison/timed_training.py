@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
@@ -14,7 +13,6 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.schema import Checked, Total, Weight, filled_rows
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.trials import Act, play
-from limbshift.meta.threads import torch_threads
 
 MakeAct = Callable[[TrialEnv], Act]
 """A policy as it is now, ready for new trials of an env."""
@@ -107,13 +105,6 @@ class TimedTraining:
 
     def _elapsed(self) -> float:
         return self._spent + self.clock() - self._resumed
-
-
-def threads_for(steps: int | None) -> AbstractContextManager[None]:
-    """Keeps PyTorch to one thread where the budget is of env steps: several add up in another order, and what is
-    trained then depends on how many cores there are.
-    """
-    return nullcontext() if steps is None else torch_threads(1)
 
 
 def returns_on(env: TrialEnv, seed: int, make_act: MakeAct) -> np.ndarray:
