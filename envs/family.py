@@ -91,11 +91,17 @@ class Robot(ABC):
 
     @abstractmethod
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
-        """Returns what the robot senses: parts (N, ...), live or new, that the env joins into an observation."""
+        """Returns what the robot senses: parts (N, ...), live or new, that the env joins into an observation.
+
+        Live parts are the same each time: where all are live, MuJoCo's own engine is asked for them once.
+        """
 
     @abstractmethod
     def position(self, physics: Physics) -> Tensor:
-        """Returns the coordinates whose velocity rewards read, (N,) or (N, k), in m."""
+        """Returns the coordinates whose velocity rewards read, (N,) or (N, k), in m, live or new.
+
+        Live ones are the same each time, as in `observe`.
+        """
 
     @abstractmethod
     def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:

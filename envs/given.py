@@ -83,8 +83,10 @@ def numbers(
         raise error(f"dtype of {name} is {array.dtype}, expected real numbers")
     if array.shape != shape:
         raise error(f"shape of {name} is {array.shape}, expected {shape}")
-    with np.errstate(over="ignore"):  # of a longer float, which is then found to be infinite
-        array = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
-    if finite and not np.isfinite(array).all():
+    if array.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):  # of a longer float, which is then found to be infinite
+            array = array.astype(np.float64)
+    array = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
+    if finite and np.count_nonzero(np.isfinite(array)) < array.size:
         raise error(f"value in {name} is {array[~np.isfinite(array)][0]}, expected finite numbers")
     return array

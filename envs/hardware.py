@@ -1,5 +1,6 @@
 """What lies between a controller and its robot where a task says so: actions that arrive late, sensors that err."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -92,8 +93,15 @@ class Hardware:
     """
 
     def __init__(
-        self, parameters: Sequence[TaskParameter], task: Mapping[str, Tensor], all_envs: Tensor, *, action_dim: int
+        self,
+        parameters: Sequence[TaskParameter],
+        task: Mapping[str, Tensor],
+        all_envs: Tensor,
+        *,
+        action_dim: int,
+        on_host: bool,
     ) -> None:
+        self._on_host = on_host
         self._delays, self._errors = list[Tensor](), list[tuple[SensorError, Tensor]]()
         longest = 0
         for parameter in parameters:
@@ -107,9 +115,14 @@ class Hardware:
         """The last actions, the latest first."""
         self._robots = torch.arange(len(all_envs), device=all_envs.device)
 
+    @property
+    def errs(self) -> bool:
+        """Whether its tasks make sensors err."""
+        return bool(self._errors)
+
     def seed(self, *name: str | int) -> None:
         """Draws all errors anew, from streams of this name."""
-        self._streams = [RandomStream(error.stream, *name) for error, _ in self._errors]
+        self._streams = [RandomStream(error.stream, *name, on_host=self._on_host) for error, _ in self._errors]
 
     def begin_episodes(self, mask: Tensor) -> None:
         """Drops the actions of the robots that the (N,) mask picks which have not arrived."""
@@ -119,8 +132,14 @@ class Hardware:
         """Returns the (N, A) actions that reach the motors when these are sent."""
         if not self._delays:
             return action
+        late = functools.reduce(torch.add, self._delays).long()
+        if self._on_host:  # NumPy does it sooner
+            pending = self.pending.numpy()
+            pending[1:] = pending[:-1]
+            pending[0] = action.numpy()
+            return torch.from_numpy(pending[late.numpy(), self._robots.numpy()])
         self.pending.copy_(torch.cat([action.unsqueeze(0), self.pending[:-1]]))
-        return self.pending[torch.stack(self._delays).sum(dim=0).long(), self._robots]
+        return self.pending[late, self._robots]
 
     def sensed(self, obs: Tensor, task_index: Tensor, step: Tensor) -> Tensor:
         """Returns the (N, obs_dim) that sensors show of obs, at these (N,) steps of these (N,) tasks."""

@@ -7,14 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from limbshift.envs.errors import FamilyError, InputError, RewardError
+from limbshift.envs.errors import InputError
 from limbshift.envs.family import Motion, TaskFamily
 from limbshift.envs.given import numbers
 from limbshift.envs.hardware import Hardware
+from limbshift.envs.live_robot import joined, live_robot
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
+from limbshift.envs.reward_terms import bad_reward, reward_terms
 from limbshift.envs.tasks.parameter import HardwareEffect, Task, TaskError
 from limbshift.envs.tasks.streams import RandomStream
 
@@ -36,6 +39,24 @@ class TaskStep(NamedTuple):
     """(N, A) as sent: clipped to the motors' range. Where the task delays actions, it is executed later."""
     terms: dict[str, Tensor]
     """The reward's terms, (N,) each: new tensors."""
+
+
+class Moved(NamedTuple):
+    """A control step whose reward is not added up yet."""
+
+    terms: Mapping[str, Tensor]
+    """As the family gave them: they may be live views of the simulator, and one the same as another."""
+    terminated: Tensor
+    diverged: Tensor
+    action: Tensor
+    all_sound: bool
+    """Whether it is known, without a look at them, that no simulation diverged."""
+
+    def term_arrays(self) -> dict[str, NDArray[Any]]:
+        """Returns new arrays: the terms, (N,) each, which are 0 with the reward where a simulation diverged."""
+        if self.all_sound:
+            return {name: term.numpy().copy() for name, term in self.terms.items()}
+        return {name: term.masked_fill(self.diverged, 0.0).numpy() for name, term in self.terms.items()}
 
 
 class TaskEnv:
@@ -64,21 +85,27 @@ class TaskEnv:
         self.physics = engine.simulate(
             self.robot.model, num_envs, family.model_fields, computed_fields=self.robot.computed_fields
         )
+        self._live = live_robot(self.robot, self.physics)
+        self.action_low, self.action_high = self._live.action_low, self._live.action_high
         self.device = self.physics.device
-        self.action_low, self.action_high = (
-            bound.to(self.device, self.physics.dtype) for bound in self.robot.action_bounds()
-        )
+        self.on_host = isinstance(self.physics, MujocoPhysics)
+        """Whether NumPy may read what tensors hold, without waiting for a device."""
         self.all_envs = torch.ones(num_envs, dtype=torch.bool, device=self.device)
         self._values = torch.zeros(num_envs, len(family.parameters), dtype=torch.float64, device=self.device)
         self.task: Mapping[str, Tensor] = {name: self._values[:, i] for i, name in enumerate(family.task_space.names)}
         """The live task values, (N,) by parameter."""
-        self._control_timestep = self.robot.control_timestep
+        self._array = self._values.numpy() if self.on_host else None
         self.action_dim = len(self.action_low)
         self._bounds = [parameter.bounds_on(self.physics) for parameter in family.parameters]
         family.task_space.check_on(self._bounds)
         self._hardware: Hardware | None = None
         if any(isinstance(parameter.effect, HardwareEffect) for parameter in family.parameters):
-            self._hardware = Hardware(family.parameters, self.task, self.all_envs, action_dim=self.action_dim)
+            self._hardware = Hardware(
+                family.parameters, self.task, self.all_envs, action_dim=self.action_dim, on_host=self.on_host
+            )
+        self._can_fall = True
+        self._restart_state: tuple[Tensor, Tensor] | None = None
+        self._errs = self._hardware is not None and self._hardware.errs
         self.seed(seed)
         self.obs_dim = self.observe().shape[-1]
 
@@ -99,10 +126,12 @@ class TaskEnv:
     def seed(self, seed: int) -> None:
         """Starts over with the tasks and initial states of this seed."""
         self._seed = seed
+        self._restart_state = None
         name = (self.family.name, self.family.variant, self.split, seed)
-        self._task_stream = RandomStream("task", *name)
-        self._state_stream = RandomStream("initial state", *name)
-        self._restart_stream = RandomStream("initial state after a fall", *name)
+        self._task_stream, self._state_stream, self._restart_stream = (
+            RandomStream(use, *name, on_host=self.on_host)
+            for use in ("task", "initial state", "initial state after a fall")
+        )
         self.task_index = torch.arange(self.num_envs, device=self.device) - self.num_envs
         self._episode = torch.zeros_like(self.task_index)
         self._restart = torch.zeros_like(self.task_index)
@@ -139,13 +168,17 @@ class TaskEnv:
         """Puts the simulations that the (N,) mask picks into a new initial state; their tasks stay.
 
         A restart, after a fall, draws from a stream of its own: how often a policy falls leaves the
-        initial states of a task's other episodes as they are.
+        initial states of a task's other episodes as they are. Where who restarts is unseen, as on a GPU, a robot that
+        cannot fall, but only diverge, draws once until its next episode: to draw takes longer than to step.
         """
         stream, count = (self._restart_stream, self._restart) if restart else (self._state_stream, self._episode)
-        model = self.physics.model
-        uniform = stream.uniform(self.task_index, count, model.nq + model.nv)
+        state = self._restart_state if restart else None
+        if state is None:
+            model = self.physics.model
+            state = self.robot.initial_state(stream.uniform(self.task_index, count, model.nq + model.nv))
+        self._restart_state = state if restart and not self.on_host and not self._can_fall else None
         count += mask
-        self.place(*self.robot.initial_state(uniform), mask)
+        self.place(*state, mask)
 
     def place(self, qpos: Tensor, qvel: Tensor, mask: Tensor) -> None:
         """Puts the simulations that the (N,) mask picks into (N, nq) and (N, nv) states; no motion so far is left."""
@@ -162,11 +195,16 @@ class TaskEnv:
             self._hardware.begin_episodes(mask)
 
     def observe(self, *more: Tensor) -> Tensor:
-        """Returns (N, obs_dim) float32, followed by more parts (N, ...): a new tensor."""
-        parts = self.robot.observe(self.physics)
-        if self._hardware:
-            parts = (self._hardware.sensed(torch.cat(parts, dim=-1), self.task_index, self._task_steps),)
-        return torch.cat((*parts, *more), dim=-1).to(torch.float32)
+        """Returns (N, obs_dim) float32, followed by more parts, (N, k) or (N,): a new tensor."""
+        if not (self._hardware and self._errs):
+            return self._live.observe(*more)
+        exact = torch.cat(self.robot.observe(self.physics), dim=-1)
+        sensed = self._hardware.sensed(exact, self.task_index, self._task_steps)
+        return joined((sensed,), more)
+
+    def observe_array(self) -> NDArray[np.float32]:
+        """Does what `observe` does, with an array."""
+        return self.observe().cpu().numpy() if self._errs else self._live.observe_array()
 
     def encoded_task(self) -> Tensor:
         """Returns the tasks as a learner or an oracle sees them: (N, task_space.encoding_dim) float32."""
@@ -174,22 +212,34 @@ class TaskEnv:
 
     def step(self, action: Tensor) -> TaskStep:
         """Executes (N, A) actions for one control step; with MuJoCo, RewardError names a reward that is not finite."""
-        action = action.clamp(self.action_low, self.action_high)
-        before = self.robot.position(self.physics).clone()
+        moved = self.move(action)
+        terms = {name: term.clone() for name, term in moved.terms.items()}
+        return TaskStep(self.reward_of(moved), moved.terminated, moved.diverged, moved.action, terms)
+
+    def move(self, action: Tensor | NDArray[np.floating]) -> Moved:
+        """Executes (N, A) actions as `step` does, and leaves it to the caller to ask for the reward."""
+        action = self._live.clipped(action)
         arriving = self._hardware.arriving(action) if self._hardware else action
-        self.physics.state("ctrl").copy_(self.robot.controls(arriving))
-        diverged = self.physics.step(self.robot.frame_skip)
-        if self._hardware:
+        velocity, diverged = self._live.step(self.robot.controls(arriving))
+        if self._errs:
             self._task_steps += 1
-        velocity = (self.robot.position(self.physics) - before).div_(self._control_timestep)
         fallen = self.robot.fallen(self.physics)
+        self._can_fall = fallen is not None
         terminated = diverged if fallen is None else fallen | diverged
-        terms = self._reward_terms(Motion(self.physics, velocity, action, terminated))
-        reward = functools.reduce(torch.add, terms.values()).to(self.physics.dtype).masked_fill(diverged, 0.0)
+        terms = reward_terms(self.family, Motion(self.physics, velocity, action, terminated), self.task)
+        return Moved(terms, terminated, diverged, action, diverged is self.physics.nobody)
+
+    def reward_of(self, moved: Moved) -> Tensor:
+        """Returns the (N,) sum of the terms, new; with MuJoCo, RewardError names one that is not finite."""
+        reward = functools.reduce(torch.add, moved.terms.values())
+        if len(moved.terms) == 1 or reward.dtype != self.physics.dtype:
+            reward = reward.to(self.physics.dtype, copy=True)
+        reward = reward if moved.all_sound else reward.masked_fill_(moved.diverged, 0.0)
         # To look at what MuJoCo Warp gives may be to wait for a GPU: there the caller does, when it reads anyway.
-        if self.engine.name == "mujoco" and not math.isfinite(reward.sum()) and not reward.isfinite().all():
-            raise self._bad_reward({"the action": action.sum(dim=-1), **terms}, ~reward.isfinite())
-        return TaskStep(reward, terminated, diverged, action, terms)
+        if self.on_host and not math.isfinite(reward.sum()) and not reward.isfinite().all():
+            terms = {"the action": moved.action.sum(dim=-1), **moved.terms}
+            raise bad_reward(self.family, terms, task=self.task, at_fault=~reward.isfinite())
+        return reward
 
     def check_actions(self, action: object, ignored: np.ndarray | None = None) -> Tensor:
         """Returns (N, A) actions from outside, or raises an ActionError that says what is wrong with them.
@@ -203,9 +253,13 @@ class TaskEnv:
             array = numbers("actions", array, shape, error=ActionError)
         return torch.from_numpy(array).to(self.device)
 
-    def task_values(self) -> dict[str, np.ndarray]:
+    def task_values(self) -> dict[str, NDArray[np.float64]]:
         """Returns a copy of the task values, (N,) by parameter."""
-        return {name: value.cpu().numpy().copy() for name, value in self.task.items()}
+        return dict(zip(self.task, self._host_values().T.copy(), strict=True))
+
+    def task_of(self, sim: int) -> dict[str, float]:
+        """Returns the task of one simulation."""
+        return dict(zip(self.task, self._host_values()[sim].tolist(), strict=True))
 
     def close(self) -> None:
         self.physics.close()
@@ -213,40 +267,16 @@ class TaskEnv:
     def check_rewards(self, reward: Tensor) -> None:
         """Raises RewardError where one of (T, N) rewards is not finite; to be called when the host waits anyway."""
         if (at_fault := ~reward.isfinite().all(dim=0)).any():
-            raise self._bad_reward({"a term": reward.sum(dim=0)}, at_fault)
+            raise bad_reward(self.family, {"a term": reward.sum(dim=0)}, task=self.task, at_fault=at_fault)
 
-    def _bad_reward(self, terms: Mapping[str, Tensor], at_fault: Tensor) -> RewardError:
-        """Returns an error that names the first term, (N,), that is not finite in the first simulation of a mask."""
-        sim = int(at_fault.nonzero()[0])
-        values = {name: float(term[sim]) for name, term in terms.items()}
-        name, value = next(
-            ((name, value) for name, value in values.items() if not math.isfinite(value)),
-            ("the sum of its terms", sum(values.values())),
-        )
-        task = ", ".join(f"{parameter} {float(each[sim]):.4g}" for parameter, each in self.task.items())
-        return RewardError(
-            f"reward of {self.family.name}, variant {self.family.variant}: {name} is {value}, expected a finite number;"
-            f" the task is {task}"
-        )
+    def _host_values(self) -> NDArray[np.float64]:
+        """Returns the (N, P) task values, live where they are on the CPU anyway."""
+        return self._values.cpu().numpy() if self._array is None else self._array
 
     def _counts(self) -> list[Tensor]:
         """Returns what is remembered beside the physics, live: tasks, and which numbers were drawn for them."""
         counts = [self._values, self.task_index, self._episode, self._restart]
         return [*counts, self._task_steps, self._hardware.pending] if self._hardware else counts
-
-    def _reward_terms(self, motion: Motion) -> dict[str, Tensor]:
-        """Returns copies of the reward's terms: one may be a live view of the simulator, or be the sum itself."""
-        terms, family = self.family.reward(motion, self.task), self.family.name
-        if not isinstance(terms, Mapping) or not terms:
-            found = "empty" if isinstance(terms, Mapping) else f"a {type(terms).__name__}"
-            raise FamilyError(f"reward of {family} is {found}, expected a mapping from term to tensor")
-        for name, term in terms.items():
-            real = isinstance(term, Tensor) and not term.is_complex() and term.dtype != torch.bool
-            if not real or term.shape != motion.fallen.shape:
-                found = f"{term.dtype} of {tuple(term.shape)}" if isinstance(term, Tensor) else type(term).__name__
-                expected = f"real numbers of {(self.num_envs,)}"
-                raise FamilyError(f"reward term {name!r} of {family} is {found}, expected a tensor of {expected}")
-        return {name: term.clone() for name, term in terms.items()}
 
     def _give_tasks(self, rows: Tensor, mask: Tensor) -> None:
         """Turns the simulations that the (N,) mask picks into the tasks of these (N, P) values."""

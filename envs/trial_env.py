@@ -106,7 +106,9 @@ class TrialEnv:
         self._shift_at = shift_at
         self._shift_probability = shift_probability
         self._shifts = shift_at is not None or shift_probability > 0
-        self._shift_stream = RandomStream("shift", family.name, family.variant, split, seed)
+        self._shift_stream = RandomStream(
+            "shift", family.name, family.variant, split, seed, on_host=self.task_env.on_host
+        )
         self._steps = 0
 
     def reset(self) -> Tensor:
@@ -130,16 +132,13 @@ class TrialEnv:
         if self._shifts:
             self._shift_tasks()
         action = action.clamp(-1, 1)
-        reward, terminated, diverged, _, _ = self.task_env.step(self.in_robot_units(action))
+        moved = self.task_env.move(self.in_robot_units(action))
+        reward, terminated, diverged = self.task_env.reward_of(moved), moved.terminated, moved.diverged
         self._steps += 1
         trial_over = self._steps == self.steps_per_trial
         slot_over = self._steps % self.horizon == 0
-        starts = terminated
-        if trial_over:
-            starts = self._nobody
-        elif slot_over:
-            starts = self.task_env.all_envs
-        if self.task_env.physics.any(starts):
+        starts = self._nobody if trial_over else self.task_env.all_envs if slot_over else terminated
+        if not trial_over and self.task_env.physics.any(starts):
             self.task_env.begin_episodes(starts, restart=not slot_over)
         return TrialStep(self._observe(action, reward, starts), reward, terminated, diverged, trial_over)
 
@@ -164,6 +163,8 @@ class TrialEnv:
         return torch.where(chance < self._shift_probability, step, 0)
 
     def _shift_tasks(self) -> None:
+        if self._shift_at not in (None, self._steps):
+            return
         shifted = (self._shift_step == self._steps) & (self._shift_step > 0)
         if self.task_env.physics.any(shifted):
             self.task_env.shift_tasks(shifted)
@@ -171,7 +172,7 @@ class TrialEnv:
 
     def _observe(self, action: Tensor, reward: Tensor, boundary: Tensor) -> Tensor:
         """Returns (N, trial_obs_dim) float32, laid out as `layout` says."""
-        parts = [action, reward.unsqueeze(-1), boundary.unsqueeze(-1)]
+        parts = [action, reward, boundary]
         if self._observe_task:
             parts.append(self._encoded_task)
         return self.task_env.observe(*parts)

@@ -1,5 +1,8 @@
 """A task family as a single Gymnasium environment."""
 
+import functools
+import math
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,12 +28,12 @@ from limbshift.envs.adapters.common import (
     steps_of_episode,
     with_render_fps,
 )
-from limbshift.envs.adapters.infos import Info, reward_terms
+from limbshift.envs.adapters.infos import Info
 from limbshift.envs.adapters.options import choose_tasks
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.given import numbers
-from limbshift.envs.task_env import ActionError, TaskEnv
+from limbshift.envs.task_env import ActionError, Moved, TaskEnv
 
 OF_VECTOR_ENVS = ("num_envs", "vectorization_mode", "vector_kwargs", "autoreset_mode", "flat_info")
 
@@ -118,14 +121,14 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         if not self._steps_left:
             raise ResetNeeded("step was called outside an episode, expected reset before it")
         given = numbers("action", action, (self.task_env.action_dim,), error=ActionError)
-        step = self.task_env.step(torch.from_numpy(given[None]))
+        moved = self.task_env.move(given[None])
         self._steps_left -= 1
-        terms = {name: float(values[0]) for name, values in reward_terms(step).items()}
-        info: Info = {"task": self._task(), "reward_terms": terms, "diverged": bool(step.diverged)}
-        terminated, truncated = bool(step.terminated), not self._steps_left
+        reward, terms = self._paid(moved)
+        info: Info = {"task": self._task(), "reward_terms": terms, "diverged": bool(moved.diverged.item())}
+        terminated, truncated = bool(moved.terminated.item()), not self._steps_left
         if terminated:
             self._steps_left = 0
-        return self._observe(), float(step.reward), terminated, truncated, info
+        return self._observe(), reward, terminated, truncated, info
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike) -> Floats:
         """Puts the robot into a state, (nq,) and (nv,) in MuJoCo's units; returns the observation there.
@@ -152,11 +155,21 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         self.task_env.close()
 
     def _observe(self) -> Floats:
-        obs: Floats = self.task_env.observe()[0].numpy()
+        obs: Floats = self.task_env.observe_array()[0]
         return obs
 
     def _task(self) -> dict[str, float]:
-        return {name: float(value) for name, value in self.task_env.task.items()}
+        return self.task_env.task_of(0)
+
+    def _paid(self, moved: Moved) -> tuple[float, dict[str, float]]:
+        """Returns the reward and its terms; one robot's are added soonest by Python itself, to the same bits."""
+        if moved.diverged.item():
+            return 0.0, dict.fromkeys(moved.terms, 0.0)
+        terms = {name: float(term.item()) for name, term in moved.terms.items()}
+        reward = functools.reduce(operator.add, terms.values())
+        if not math.isfinite(reward) or any(term.dtype != torch.float64 for term in moved.terms.values()):
+            reward = self.task_env.reward_of(moved).item()
+        return reward, terms
 
 
 def _refuse_unknown(arguments: Mapping[str, object]) -> None:

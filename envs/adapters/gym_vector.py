@@ -22,7 +22,7 @@ from limbshift.envs.adapters.common import (
     steps_of_episode,
     with_render_fps,
 )
-from limbshift.envs.adapters.infos import Info, final_info, reward_terms
+from limbshift.envs.adapters.infos import Info, final_info
 from limbshift.envs.adapters.options import Options, choose_tasks, split_mask
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
@@ -108,7 +108,7 @@ class TaskFamilyVectorEnv(FilmedVectorEnv):
         self._begin(np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask, options)
         self.begun = True
         infos: Info = {"task": self.task_env.task_values()} | ({} if mask is None else {"_task": mask})
-        return self.task_env.observe().numpy(), self._told(infos)
+        return self.task_env.observe_array(), self._told(infos)
 
     def step(self, actions: ArrayLike) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
         """Executes (N, action_dim) actions; returns observations, (N,) rewards, terminated, truncated, and info."""
@@ -118,10 +118,10 @@ class TaskFamilyVectorEnv(FilmedVectorEnv):
         if self.autoreset_mode is AutoresetMode.DISABLED and begins.any():
             over = np.flatnonzero(begins).tolist()
             raise ResetNeeded(f"step was called where episodes of envs {over} are over, expected reset of those first")
-        step = self.task_env.step(self.task_env.check_actions(actions, begins if begins.any() else None))
+        moved = self.task_env.move(self.task_env.check_actions(actions, begins if begins.any() else None))
         self._steps += 1
-        reward, terminated, diverged = step.reward.numpy(), step.terminated.numpy().copy(), step.diverged.numpy().copy()
-        terms = {name: values.numpy() for name, values in reward_terms(step).items()}
+        reward, terms = self.task_env.reward_of(moved).numpy(), moved.term_arrays()
+        terminated, diverged = moved.terminated.numpy().copy(), moved.diverged.numpy().copy()
         infos: Info = {"task": {}, "reward_terms": terms, "diverged": diverged}
         if begins.any():
             self._begin(begins)
@@ -132,10 +132,10 @@ class TaskFamilyVectorEnv(FilmedVectorEnv):
         truncated = self._steps >= self.horizon
         self._ended = terminated | truncated
         if self.autoreset_mode is AutoresetMode.SAME_STEP and self._ended.any():
-            infos |= final_info(self.task_env.observe().numpy(), infos, self._ended)
+            infos |= final_info(self.task_env.observe_array(), infos, self._ended)
             self._begin(self._ended)
             infos["task"] = self.task_env.task_values()
-        return self.task_env.observe().numpy(), reward, terminated, truncated, self._told(infos)
+        return self.task_env.observe_array(), reward, terminated, truncated, self._told(infos)
 
     def close_extras(self, **kwargs: Any) -> None:
         self._frames.close()

@@ -5,16 +5,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
-
-from limbshift.envs.task_env import TaskStep
 
 Info = dict[str, Any]
-
-
-def reward_terms(step: TaskStep) -> dict[str, Tensor]:
-    """Returns new tensors: the reward's terms, (N,) each, which are 0 with the reward where a simulation diverged."""
-    return {name: value.masked_fill(step.diverged, 0.0) for name, value in step.terms.items()}
 
 
 def final_info(obs: NDArray[np.float32], infos: Info, ended: NDArray[np.bool_]) -> Info:

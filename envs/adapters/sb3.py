@@ -57,15 +57,9 @@ class SB3VecEnv(VecEnv):
 
     def set_options(self, options: list[dict[str, Any]] | dict[str, Any] | None = None) -> None:
         """Sets the options of the next reset; InputError where they cannot be used, and those set before stay."""
-        if isinstance(options, list) and len(options) != self.num_envs:
-            raise InputError(f"number of options is {len(options)}, expected {self.num_envs}, or one for all")
-        before = self._options
-        super().set_options(options)
-        try:
-            check_options(self._tasks, self._options, may_keep=self.env.begun)
-        except InputError:
-            self._options = before
-            raise
+        given = [options or {}] * self.num_envs if options is None or isinstance(options, dict) else options
+        check_options(self._tasks, given, may_keep=self.env.begun)
+        super().set_options(given)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Sets the seed of the next reset, from 0 to 4294967295; None for one that is drawn."""

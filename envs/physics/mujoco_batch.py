@@ -60,7 +60,7 @@ class MujocoPhysics:
         self._states: dict[str, Tensor] = {}
         self._model_fields = {name: torch.from_numpy(self._batch.expand(name)) for name in model_fields}
         self._nominal = {name: torch.tensor(np.asarray(attrgetter(name)(model))) for name in model_fields}
-        self._none = torch.zeros(num_sims, dtype=torch.bool)
+        self.nobody = torch.zeros(num_sims, dtype=torch.bool)
         self._divergences = self._batch.warning[:, _DIVERGENCE, 1]  # live: (N, kinds) numbers of warnings
         self._computed_fields = {
             name: _view(self._batch.bind(name)) for name in computed_fields if name != CONTACT_FORCES
@@ -94,20 +94,27 @@ class MujocoPhysics:
         self._compute_contact_forces(_ids(mask))
 
     def step(self, nstep: int) -> Tensor:
+        MESSAGES.expected = "The simulation is unstable"  # set here: `expecting` is three calls
         try:
-            with MESSAGES.expecting("The simulation is unstable"):
-                self._batch.step(nstep=nstep)
+            self._batch.step(nstep=nstep)
         except mujoco.batch.SimulationError as error:
             raise SimulationError(f"MuJoCo cannot go on: {error}") from error
+        finally:
+            MESSAGES.expected = None
         self._compute_contact_forces(range(self.num_sims))
         if not np.count_nonzero(self._divergences):
-            return self._none
+            return self.nobody
         diverged = torch.from_numpy(self._divergences.any(axis=1))
         self._divergences[:] = 0  # MuJoCo's reset leaves them at one, and a second divergence would too
         return diverged
 
+    def owns(self, tensor: Tensor) -> bool:
+        """Returns whether a tensor is a live view of a field that `state`, `computed_field` or `model_field` gives."""
+        live = (*self._states.values(), *self._computed_fields.values(), *self._model_fields.values())
+        return tensor.untyped_storage().data_ptr() in {field.untyped_storage().data_ptr() for field in live}
+
     def any(self, mask: Tensor) -> bool:
-        return bool(mask.any())
+        return mask is not self.nobody and bool(mask.any())
 
     def check(self) -> None:
         pass  # the engine raises in `step`

@@ -23,6 +23,8 @@ class Physics(Protocol):
     num_sims: int
     device: torch.device
     dtype: torch.dtype
+    nobody: Tensor
+    """(N,) False, read-only: what `step` returns where it is known, without waiting for a GPU, that none diverged."""
 
     def state(self, name: str) -> Tensor:
         """Returns a live, writable state field, as named in MjData: (N, nq) qpos, (N, nv) qvel, (N, nu) ctrl, ..."""

@@ -89,6 +89,7 @@ class WarpPhysics:
         }
         self._computed_fields = {name: shared(self._data, name) for name in computed_fields}
         self._states: dict[str, Tensor] = {}
+        self.nobody = torch.zeros_like(self._picked)
         self._graphs: dict[str, warp.Graph] = {}
         self._overflow = torch.zeros_like(self.state("overflow"))
 

@@ -2,7 +2,9 @@
 
 import hashlib
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 _MASK32 = 0xFFFFFFFF
@@ -29,6 +31,28 @@ def threefry2x32(key: tuple[int, int], x0: Tensor, x1: Tensor) -> tuple[Tensor, 
     return x0, x1
 
 
+def threefry_arrays(key: tuple[int, int], x0: NDArray[np.uint32], x1: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Returns the first word that `threefry2x32` does: on a CPU, where a hundred calls of PyTorch's take long.
+
+    >>> hex(threefry_arrays((0, 0), np.zeros(1, np.uint32), np.zeros(1, np.uint32))[0])
+    '0x6b200159'
+    """
+    keys = [np.uint32(word) for word in (key[0], key[1], key[0] ^ key[1] ^ 0x1BD11BDA)]
+    x0, x1 = x0 + keys[0], x1 + keys[1]  # in 32 bits, which wrap around
+    turned = np.empty_like(x1)
+    for block in range(5):
+        for rotation in _ROTATIONS[block % 2]:
+            x0 += x1
+            np.left_shift(x1, rotation, out=turned)
+            x1 >>= 32 - rotation
+            x1 |= turned
+            x1 ^= x0
+        x0 += keys[(block + 1) % 3]
+        x1 += keys[(block + 2) % 3]
+        x1 += block + 1
+    return x0
+
+
 class RandomStream:
     """Draws random numbers that are named by what they are for, by an index and by an epoch.
 
@@ -40,12 +64,18 @@ class RandomStream:
     True
     """
 
-    def __init__(self, *name: str | int) -> None:
+    def __init__(self, *name: str | int, on_host: bool = True) -> None:
+        """on_host: whether NumPy may draw where the indices are on the CPU."""
+        self.on_host = on_host
         digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
         self.key = (int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:], "big"))
 
     def uniform(self, index: Tensor, epoch: Tensor, size: int) -> Tensor:
         """Returns (N, size) float64 in the open interval (0, 1), for (N,) int64 index and epoch."""
         draw = (epoch << 16).unsqueeze(-1) + torch.arange(size, device=index.device)
-        bits, _ = threefry2x32(self.key, index.unsqueeze(-1).expand_as(draw), draw)
+        index = index.unsqueeze(-1).expand_as(draw)
+        if self.on_host and draw.device.type == "cpu":
+            words = [counter.numpy().astype(np.uint32) for counter in (index, draw)]
+            return torch.from_numpy((threefry_arrays(self.key, *words) + 0.5) / 2**32)
+        bits, _ = threefry2x32(self.key, index, draw)
         return (bits.double() + 0.5) / 2**32

@@ -164,9 +164,11 @@ class TaskSpace:
     @staticmethod
     def _pick_listed(rows: DeviceArray, stream: RandomStream, index: Tensor, *, num_shifts: int) -> Tensor:
         count, rounds = len(rows), index // len(rows)
-        order = stream.uniform(rounds, torch.zeros_like(rounds), count)  # (N, members)
-        place = ((index + num_shifts) % count).unsqueeze(-1)
-        return rows.like(order)[order.argsort(dim=-1).gather(1, place).squeeze(-1)]
+        which = torch.arange(len(index), device=index.device)
+        if stream.on_host and index.device.type == "cpu":  # a device would be waited for
+            rounds, which = rounds.unique(return_inverse=True)
+        order = stream.uniform(rounds, torch.zeros_like(rounds), count)  # (rounds, members)
+        return rows.like(order)[order.argsort(dim=-1)[which, (index + num_shifts) % count]]
 
     def _spread_disc(self, first: str, second: str, uniform: Tensor) -> dict[str, Tensor]:
         radius = self.parameters[self.names.index(first)].high

@@ -128,3 +128,21 @@ def test_gym_envs_hand_out_their_own(family: Sledding) -> None:
         kept += 5
         assert torch.equal(vector.task_env.physics.state("qpos"), before[0])
         assert torch.equal(trials.trials.task_env.physics.state("qpos"), before[1])
+
+
+class Mixed(Sledding):
+    """Pays terms of several kinds of numbers."""
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """1 + 0.1"""
+        count = torch.ones(len(motion.fallen), dtype=torch.int64)
+        return {"whole": count, "short": 0.1 * count.float()}
+
+
+def test_terms_of_other_kinds_are_added_as_pytorch_adds_them() -> None:
+    """In float32, where 1.1 is 1.10000002384; added by Python the two would be 1.10000000149."""
+    single, vector = TaskFamilyEnv(Mixed(), seed=0), TaskFamilyVectorEnv(Mixed(), 2, seed=0)
+    single.reset()
+    vector.reset()
+    assert single.step(PUSH[0].numpy())[1] == np.float32(1.1)
+    assert vector.step(PUSH.numpy())[1].tolist() == [np.float32(1.1)] * 2

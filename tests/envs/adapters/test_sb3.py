@@ -91,7 +91,7 @@ def test_options_set_the_tasks_of_the_next_reset_alone(trials: bool) -> None:
         ([{"task": {"mass": [0.5, 1.0]}}, {}], r"task parameter mass has shape \(2,\), expected \(\) or \(1,\)"),
         ("task", "reset options are 'task', expected a mapping, or a list of 2"),
         ([3, 4], "reset options are 3, expected a mapping"),
-        ([{}], "number of options is 1, expected 2, or one for all"),
+        ([{}], r"reset options are \[{}\], expected a mapping, or a list of 2"),
         ({"reset_mask": np.ones(2, dtype=np.bool_)}, "reset option is 'reset_mask', expected task or keep_task"),
     ],
 )

@@ -293,3 +293,26 @@ def test_there_are_no_more_tasks_than_there_are() -> None:
     assert len(signs.with_train_tasks(2, RandomStream("few")).listed_tasks["train"]) == 2
     with pytest.raises(TaskError, match="number of training tasks is 3, expected at most 2: there are no more"):
         signs.with_train_tasks(3, RandomStream("few"))
+
+
+def test_the_order_of_a_finite_split_is_drawn_once_for_all_that_are_in_one_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tasks 0 to 4 are the first round through five members, 5 to 9 the second: ten robots need two orders."""
+    space = TaskSpace((TaskParameter("mark", 1.0, 5.0, "", choices=(1.0, 2.0, 3.0, 4.0, 5.0)),))
+    index = torch.tensor([7, 0, 3, 5, 1, 4, 2, 9, 6, 8])
+    streams = [RandomStream("any", on_host=on_host) for on_host in (True, False)]
+    drawn, apart = (space.sample("train", stream, index) for stream in streams)
+    assert torch.equal(drawn, apart)
+    for first in (slice(0, 5), slice(5, 10)):
+        assert sorted(drawn[index.argsort()][first, 0].tolist()) == [1.0, 2.0, 3.0, 4.0, 5.0]
+    rows: list[int] = []
+    uniform = RandomStream.uniform
+
+    def counted(stream: RandomStream, index: torch.Tensor, epoch: torch.Tensor, size: int) -> torch.Tensor:
+        rows.append(len(index))
+        return uniform(stream, index, epoch, size)
+
+    monkeypatch.setattr(RandomStream, "uniform", counted)
+    space.sample("train", streams[0], index)
+    assert rows == [2]

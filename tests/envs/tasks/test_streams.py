@@ -1,10 +1,11 @@
 """Counter-based random numbers, against the published generator."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from limbshift.envs.tasks.streams import RandomStream, threefry2x32
+from limbshift.envs.tasks.streams import RandomStream, threefry2x32, threefry_arrays
 
 ONES = 0xFFFFFFFF
 KNOWN_ANSWERS = (
@@ -25,6 +26,25 @@ def test_threefry_gives_the_published_answers(
 ) -> None:
     first, second = threefry2x32(key, indices(counter[0]), indices(counter[1]))
     assert (first.item(), second.item()) == expected
+
+
+@pytest.mark.parametrize(("key", "counter", "expected"), KNOWN_ANSWERS)
+def test_numpy_gives_the_published_answers(
+    key: tuple[int, int], counter: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    first, second = (np.array([word], dtype=np.uint32) for word in counter)
+    assert threefry_arrays(key, first, second).item() == expected[0]
+    assert (first.item(), second.item()) == counter, "the counters themselves were changed"
+
+
+def test_numpy_draws_what_pytorch_does() -> None:
+    """Indices from before the first task are negative; an index and an epoch may be as large as they come."""
+    index = indices(-64, -1, 0, 1, 2**31, 2**32 - 1)
+    epoch = indices(0, 3, 0, 2**16 - 1, 7, 2**16 - 1)
+    on_host, on_device = (
+        RandomStream("test", 3, on_host=on_host).uniform(index, epoch, 200) for on_host in (True, False)
+    )
+    assert torch.equal(on_host, on_device)
 
 
 def test_a_row_depends_on_its_own_index_and_epoch_alone() -> None:
@@ -66,8 +86,13 @@ def test_numbers_are_uniform_and_uncorrelated() -> None:
     assert (torch.corrcoef(drawn.T) - torch.eye(3)).abs().max() < 0.036
 
 
-def test_the_smallest_and_the_largest_word_stay_inside_the_open_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("on_host", [True, False])
+def test_the_smallest_and_the_largest_word_stay_inside_the_open_interval(
+    monkeypatch: pytest.MonkeyPatch, on_host: bool
+) -> None:
     words = torch.tensor([[0, ONES]])
     monkeypatch.setattr("limbshift.envs.tasks.streams.threefry2x32", lambda key, x0, x1: (words, words))
-    low, high = RandomStream("test").uniform(indices(0), indices(0), 2)[0].tolist()
+    array = words.numpy().astype(np.uint32)
+    monkeypatch.setattr("limbshift.envs.tasks.streams.threefry_arrays", lambda key, x0, x1: array)
+    low, high = RandomStream("test", on_host=on_host).uniform(indices(0), indices(0), 2)[0].tolist()
     assert (low, high) == (2.0**-33, 1 - 2.0**-33)
