@@ -44,6 +44,8 @@ class TaskEnv:
     Task i, and the initial states of its episodes, depend on (family, variant, split, seed, i)
     alone. Simulation n takes the tasks n, n + N, n + 2N, ... It never begins anything by itself.
 
+    Of R such environments that share the tasks, simulation n of the one of rank r is simulation r*N + n of R*N.
+
     >>> from limbshift.envs.catalogue import make_family
     >>> env = TaskEnv(make_family("HalfCheetahVel"), 2, split="heldout", seed=0)
     >>> env.set_tasks([{"target_velocity": 1.0}, {"target_velocity": 2.0}], env.all_envs)
@@ -54,13 +56,23 @@ class TaskEnv:
     """
 
     def __init__(
-        self, family: TaskFamily, num_envs: int, split: str = "train", *, seed: int = 0, engine: Engine = CPU
+        self,
+        family: TaskFamily,
+        num_envs: int,
+        split: str = "train",
+        *,
+        seed: int = 0,
+        engine: Engine = CPU,
+        rank: int = 0,
+        num_ranks: int = 1,
     ) -> None:
         self.family = family
         self.robot = family.robot
         self.num_envs = num_envs
         self.split = family.task_space.check_split(split)
         self.engine = engine
+        self.rank = rank
+        self.num_ranks = num_ranks
         self.physics = engine.simulate(
             self.robot.model, num_envs, family.model_fields, computed_fields=self.robot.computed_fields
         )
@@ -85,7 +97,10 @@ class TaskEnv:
     def __getstate__(self) -> dict[str, Any]:
         if not isinstance(self.physics, MujocoPhysics):
             raise InputError(f"physics of the env to copy is {self.engine.name}, expected mujoco")
-        made = {name: getattr(self, name) for name in ("family", "num_envs", "split", "engine", "_seed")}
+        made = {
+            name: getattr(self, name)
+            for name in ("family", "num_envs", "split", "engine", "rank", "num_ranks", "_seed")
+        }
         return {"made": made, "physics": self.physics.saved(), "counts": [live.clone() for live in self._counts()]}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
@@ -103,7 +118,8 @@ class TaskEnv:
         self._task_stream = RandomStream("task", *name)
         self._state_stream = RandomStream("initial state", *name)
         self._restart_stream = RandomStream("initial state after a fall", *name)
-        self.task_index = torch.arange(self.num_envs, device=self.device) - self.num_envs
+        first = (self.rank - self.num_ranks) * self.num_envs
+        self.task_index = torch.arange(self.num_envs, device=self.device) + first
         self._episode = torch.zeros_like(self.task_index)
         self._restart = torch.zeros_like(self.task_index)
         if self._hardware:
@@ -254,7 +270,7 @@ class TaskEnv:
         self.family.apply(self.physics, self._values, mask)
 
     def _advance_index(self, mask: Tensor) -> None:
-        self.task_index = torch.where(mask, self.task_index + self.num_envs, self.task_index)
+        self.task_index = torch.where(mask, self.task_index + self.num_ranks * self.num_envs, self.task_index)
         self._episode.masked_fill_(mask, 0)
         self._restart.masked_fill_(mask, 0)
         if self._hardware:

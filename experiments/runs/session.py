@@ -38,7 +38,8 @@ from limbshift.experiments.runs.resume import as_json, lasting_settings
 from limbshift.meta.checkpoint import Checkpoints, save_checkpoint
 from limbshift.meta.diverged_trial import trace_back
 from limbshift.meta.evaluation.trials import play
-from limbshift.meta.rl2.trainer import GradientError, Iteration, Trainer
+from limbshift.meta.rl2.iteration import Iteration
+from limbshift.meta.rl2.trainer import GradientError, Trainer
 from limbshift.meta.rl2.trainer_state import check_like
 
 HELDOUT_TASKS = 32
