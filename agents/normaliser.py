@@ -1,10 +1,34 @@
 """From a trial's observation to the network's input."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 CLIP = 10.0
 """Inputs are clipped to this; physical observations are in standard deviations from their mean."""
+
+
+class Moments(NamedTuple):
+    """Of the columns of (n, D) rows."""
+
+    num_rows: int
+    """n."""
+    mean: Tensor
+    """(D,)"""
+    var: Tensor
+    """(D,) mean squared distance from the mean."""
+
+
+def moments_of(rows: Tensor) -> Moments:
+    """Returns the moments of (n, D) rows.
+
+    >>> moments_of(torch.tensor([[1.0], [5.0]]))
+    Moments(num_rows=2, mean=tensor([3.]), var=tensor([4.]))
+    """
+    var, mean = torch.var_mean(rows, dim=0, correction=0)
+    return Moments(len(rows), mean, var)
 
 
 class InputNormaliser(nn.Module):
@@ -39,15 +63,17 @@ class InputNormaliser(nn.Module):
         return torch.addcmul(self.shift, obs, self.scale).clamp(-CLIP, CLIP)
 
     @torch.no_grad()
-    def update(self, obs: Tensor) -> None:
+    def update(self, obs: Tensor, moments: Callable[[Tensor], Moments] = moments_of) -> None:
         """Takes the physical part of (..., trial_obs_dim) observations into account.
+
+        moments: takes (n, obs_dim) rows; it may know of rows that others have.
 
         Source: Chan et al., "Updating formulae and a pairwise algorithm" (1979), equation 2.1.
         """
         batch = obs[..., : self.obs_dim].reshape(-1, self.obs_dim)
-        batch_var, batch_mean = torch.var_mean(batch, dim=0, correction=0)
-        self.count += len(batch)
-        weight = (len(batch) / self.count).to(batch.dtype)
+        count, batch_mean, batch_var = moments(batch)
+        self.count += count
+        weight = (count / self.count).to(batch.dtype)
         delta = batch_mean - self.mean
         self.var.copy_((1 - weight) * self.var + weight * batch_var + weight * (1 - weight) * delta.square())
         self.mean.add_(weight * delta)

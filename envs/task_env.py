@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from limbshift.envs.live_robot import joined, live_robot
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.reward_terms import bad_reward, reward_terms
+from limbshift.envs.task_step import Moved, TaskStep
 from limbshift.envs.tasks.parameter import HardwareEffect, Task, TaskError
 from limbshift.envs.tasks.streams import RandomStream
 
@@ -26,44 +27,13 @@ class ActionError(InputError):
     """Actions of the wrong shape, or that are not numbers."""
 
 
-class TaskStep(NamedTuple):
-    """What a control step gave."""
-
-    reward: Tensor
-    """(N,) in the engine's dtype, a new tensor; 0 where the simulation diverged."""
-    terminated: Tensor
-    """(N,) bool: the robot fell, or its simulation diverged."""
-    diverged: Tensor
-    """(N,) bool: the simulation blew up and stands in the model's default state."""
-    action: Tensor
-    """(N, A) as sent: clipped to the motors' range. Where the task delays actions, it is executed later."""
-    terms: dict[str, Tensor]
-    """The reward's terms, (N,) each: new tensors."""
-
-
-class Moved(NamedTuple):
-    """A control step whose reward is not added up yet."""
-
-    terms: Mapping[str, Tensor]
-    """As the family gave them: they may be live views of the simulator, and one the same as another."""
-    terminated: Tensor
-    diverged: Tensor
-    action: Tensor
-    all_sound: bool
-    """Whether it is known, without a look at them, that no simulation diverged."""
-
-    def term_arrays(self) -> dict[str, NDArray[Any]]:
-        """Returns new arrays: the terms, (N,) each, which are 0 with the reward where a simulation diverged."""
-        if self.all_sound:
-            return {name: term.numpy().copy() for name, term in self.terms.items()}
-        return {name: term.masked_fill(self.diverged, 0.0).numpy() for name, term in self.terms.items()}
-
-
 class TaskEnv:
     """N simulations of a family's robot, each with its own task.
 
     Task i, and the initial states of its episodes, depend on (family, variant, split, seed, i)
     alone. Simulation n takes the tasks n, n + N, n + 2N, ... It never begins anything by itself.
+
+    Of R such environments that share the tasks, simulation n of the one of rank r is simulation r*N + n of R*N.
 
     >>> from limbshift.envs.catalogue import make_family
     >>> env = TaskEnv(make_family("HalfCheetahVel"), 2, split="heldout", seed=0)
@@ -75,13 +45,23 @@ class TaskEnv:
     """
 
     def __init__(
-        self, family: TaskFamily, num_envs: int, split: str = "train", *, seed: int = 0, engine: Engine = CPU
+        self,
+        family: TaskFamily,
+        num_envs: int,
+        split: str = "train",
+        *,
+        seed: int = 0,
+        engine: Engine = CPU,
+        rank: int = 0,
+        num_ranks: int = 1,
     ) -> None:
         self.family = family
         self.robot = family.robot
         self.num_envs = num_envs
         self.split = family.task_space.check_split(split)
         self.engine = engine
+        self.rank = rank
+        self.num_ranks = num_ranks
         self.physics = engine.simulate(
             self.robot.model, num_envs, family.model_fields, computed_fields=self.robot.computed_fields
         )
@@ -112,7 +92,10 @@ class TaskEnv:
     def __getstate__(self) -> dict[str, Any]:
         if not isinstance(self.physics, MujocoPhysics):
             raise InputError(f"physics of the env to copy is {self.engine.name}, expected mujoco")
-        made = {name: getattr(self, name) for name in ("family", "num_envs", "split", "engine", "_seed")}
+        made = {
+            name: getattr(self, name)
+            for name in ("family", "num_envs", "split", "engine", "rank", "num_ranks", "_seed")
+        }
         return {"made": made, "physics": self.physics.saved(), "counts": [live.clone() for live in self._counts()]}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
@@ -132,7 +115,8 @@ class TaskEnv:
             RandomStream(use, *name, on_host=self.on_host)
             for use in ("task", "initial state", "initial state after a fall")
         )
-        self.task_index = torch.arange(self.num_envs, device=self.device) - self.num_envs
+        first = (self.rank - self.num_ranks) * self.num_envs
+        self.task_index = torch.arange(self.num_envs, device=self.device) + first
         self._episode = torch.zeros_like(self.task_index)
         self._restart = torch.zeros_like(self.task_index)
         if self._hardware:
@@ -284,7 +268,7 @@ class TaskEnv:
         self.family.apply(self.physics, self._values, mask)
 
     def _advance_index(self, mask: Tensor) -> None:
-        self.task_index = torch.where(mask, self.task_index + self.num_envs, self.task_index)
+        self.task_index = torch.where(mask, self.task_index + self.num_ranks * self.num_envs, self.task_index)
         self._episode.masked_fill_(mask, 0)
         self._restart.masked_fill_(mask, 0)
         if self._hardware:

@@ -88,8 +88,11 @@ class TrialEnv:
         shift_at: int | None = None,
         shift_probability: float = 0.0,
         engine: Engine = CPU,
+        rank: int = 0,
+        num_ranks: int = 1,
     ) -> None:
-        self.task_env = TaskEnv(family, num_envs, split, seed=seed, engine=engine)
+        """rank, num_ranks: of the environments that share the tasks, as `TaskEnv` takes them."""
+        self.task_env = TaskEnv(family, num_envs, split, seed=seed, engine=engine, rank=rank, num_ranks=num_ranks)
         self.num_envs = num_envs
         self.episodes_per_trial = episodes_per_trial or family.episodes_per_trial
         self.horizon = horizon or family.horizon

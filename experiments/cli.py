@@ -66,19 +66,20 @@ def answer(command: Callable[[], object]) -> int:
     """Runs a command and returns its exit status; says on one line why it is not 0."""
     try:
         command()
-    except InputError as error:
-        print(f"limbshift: {error}", file=sys.stderr)
-        return 2
-    except RunFailure as error:
-        print(f"limbshift: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"limbshift: {shortened(error.filename)}: {error.strerror}", file=sys.stderr)
-        return 2 if error.errno in WRONG_PATH else 1
-    except KeyboardInterrupt:
-        print("limbshift: interrupted", file=sys.stderr)
-        return 1
+    except (InputError, RunFailure, OSError, KeyboardInterrupt) as error:
+        line, status = explained(error)
+        print(f"limbshift: {line}", file=sys.stderr)
+        return status
     return 0
+
+
+def explained(error: InputError | RunFailure | OSError | KeyboardInterrupt) -> tuple[str, int]:
+    """Returns the line and the exit status with which an error ends a command."""
+    if isinstance(error, OSError):
+        return f"{shortened(error.filename)}: {error.strerror}", 2 if error.errno in WRONG_PATH else 1
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", 1
+    return str(error), 2 if isinstance(error, InputError) else 1
 
 
 def print_anywhere() -> None:

@@ -34,6 +34,7 @@ FamilyArgument = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAM
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
 NumTasks = Annotated[Count, tyro.conf.arg(name="tasks")]
 LogStd = Annotated[float, between(-5, 2)]
+Ranks = Annotated[int, between(1, 1024)]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """Off unless it is given; others can be given as --name and as --no-name."""
 
@@ -83,8 +84,15 @@ class TrainConfig(Checked):
     """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
     physics: EngineName = "mujoco"
     """Simulator: MuJoCo on CPU threads, or MuJoCo Warp on the network's device (pip install '.[gpu]')."""
+    ranks: Ranks | None = None
+    """Processes that learn as one, each from --num-envs trials, on its share of this machine's cores, or on a GPU of
+    its own; by default one, or as many as torchrun started."""
+    scale_learning_rate: Flag = False
+    """Multiply the learning rates by the square root of --ranks, as is usual for Adam on batches so many times larger;
+    without it R ranks of N trials learn as one of R x N does."""
     threads: Count | None = None
-    """CPU threads for simulation and learning together; by default as many as there are cores."""
+    """CPU threads for simulation and learning together, of all of a machine's ranks; by default as many as there are
+    cores."""
     overlap: bool = False
     """Collect the next trials while learning from the last ones, with the policy of one update before; never with
     MuJoCo Warp."""

@@ -33,7 +33,8 @@ from limbshift.envs.adapters.options import choose_tasks
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.given import numbers
-from limbshift.envs.task_env import ActionError, Moved, TaskEnv
+from limbshift.envs.task_env import ActionError, TaskEnv
+from limbshift.envs.task_step import Moved
 
 OF_VECTOR_ENVS = ("num_envs", "vectorization_mode", "vector_kwargs", "autoreset_mode", "flat_info")
 

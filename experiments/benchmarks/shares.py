@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from limbshift.meta.rl2.trainer import Iteration
+from limbshift.meta.rl2.iteration import Iteration
 
 
 def shares_of(iterations: Sequence[Iteration]) -> dict[str, float]:

@@ -15,7 +15,8 @@ from limbshift.experiments.comparison.timed_training import MakeAct, Setting, Ti
 from limbshift.experiments.runs.devices import choose_device, choose_engine, choose_threads
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
-from limbshift.meta.rl2.trainer import Iteration, Trainer
+from limbshift.meta.rl2.iteration import Iteration
+from limbshift.meta.rl2.trainer import Trainer
 from limbshift.meta.threads import torch_threads
 
 PIECE = 50

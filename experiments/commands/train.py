@@ -20,6 +20,11 @@ from limbshift.envs.mjcf.families import MjcfFamily, about, check_stands
 from limbshift.envs.physics import EngineName
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.experiments.configs import Device, TrainConfig, WandbMode
+from limbshift.experiments.ranks.cores import device_of
+from limbshift.experiments.ranks.environment import started_ranks
+from limbshift.experiments.ranks.joining import Joined, about_ranks, check_same, joined
+from limbshift.experiments.ranks.launch import launch
+from limbshift.experiments.ranks.orders import follow
 from limbshift.experiments.runs.budget import name_spent_budget
 from limbshift.experiments.runs.devices import choose_device
 from limbshift.experiments.runs.directory import make_directory, open_run, robot_file
@@ -79,6 +84,8 @@ def train(
     horizon: int | None = None,
     device: Device = "auto",
     physics: EngineName = "mujoco",
+    ranks: int | None = None,
+    scale_learning_rate: bool = False,
     threads: int | None = None,
     overlap: bool = False,
     precision: Precision = "float32",
@@ -116,7 +123,11 @@ def train(
         num_envs: trials side by side.
         episodes, horizon: episodes in a trial and steps in an episode; by default the family's.
         device, physics: where the network lives; "mujoco" or "warp".
-        threads: CPU threads for simulation and learning; by default as many as there are cores.
+        ranks: processes that learn as one, each from num_envs trials, on its share of this machine's
+            cores; by default one, or as many as torchrun started. For a family that is named, or of a file.
+        scale_learning_rate: multiply the learning rates by the square root of ranks.
+        threads: CPU threads for simulation and learning, of all of a machine's ranks; by default as
+            many as there are cores.
         overlap: whether the next trials are collected while the last are learnt from.
         precision: of the update: "float32", "bfloat16", or "auto", which asks the hardware.
         wandb: Weights & Biases: "auto", "online", "offline" or "disabled".
@@ -168,23 +179,47 @@ def run_training(
 
     config: complete; that of a run to resume is what `resumed_config` returns.
     """
-    console = console or make_console()
+    if (config.ranks or 1) > 1 and not started_ranks():
+        return _launched(config, family)
+    with joined(config) as rank:
+        return _run_rank(config, family, rank=rank, console=console or make_console())
+
+
+def _launched(config: TrainConfig, family: TaskFamily | None) -> TrainingOutcome:
+    """Trains in processes of their own."""
+    if family:
+        raise InputError(f"ranks is {config.ranks} with a family given as an object, expected its name or family_file")
+    run = config.run_dir or _new_directory(chosen_family(config))
+    return TrainingOutcome(run, launch(config, run))
+
+
+def _new_directory(family: TaskFamily) -> Path:
+    return make_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def _run_rank(config: TrainConfig, family: TaskFamily | None, *, rank: Joined, console: Console) -> TrainingOutcome:
+    """Trains in this process, alone or as one of several ranks: the others follow rank 0, which keeps the run."""
+    ranks, place = rank.ranks, rank.place
     if not config.robot and (config.fall_height, config.fall_tilt) != (None, None):
         raise InputError("fall_height and fall_tilt are for robots of one's own, expected robot beside them")
     family = family or chosen_family(config)
     if not config.resume:
         check_stands(family)
-    device = choose_device(config.device)
-    config = resolved(config, family, device)
-    run_dir = config.run_dir or make_directory(Path("runs") / f"{family.name}-{datetime.now():%Y%m%d-%H%M%S}")
-    with open_run(run_dir, config.resume) as run:
-        family = family.with_train_tasks(config.train_tasks)
-        session = Session(config, family, trainer_of(config, family, device), run=run, console=console)
+    device = device_of(choose_device(config.device), place)
+    config = dataclasses.replace(resolved(config, family, device), ranks=ranks.size)
+    check_same(ranks, config, family)
+    family = family.with_train_tasks(config.train_tasks)
+    if ranks.rank:
+        return TrainingOutcome(*follow(trainer_of(config, family, device, ranks=ranks, ranks_beside=place.total)))
+    with open_run(config.run_dir or _new_directory(family), config.resume) as run:
+        trainer = trainer_of(config, family, device, ranks=ranks, ranks_beside=place.total)
+        session = Session(config, family, trainer, run=run, console=console)
         if session.budget_spent >= 1:
             text = f"Nothing to train in {run}: {name_spent_budget(config, session.trainer.progress)}."
             console.print(text, highlight=False, soft_wrap=True)
+            session.leader.stop(session.budget_spent)
             return TrainingOutcome(run, finished=True)
-        for line in about(family):
+        for line in (*about(family), *about_ranks(rank, config)):
             console.print(line, highlight=False, soft_wrap=True)
         return TrainingOutcome(run, session.train())
 

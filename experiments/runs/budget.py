@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from limbshift.experiments.configs import TrainConfig
-from limbshift.meta.rl2.trainer import Progress
+from limbshift.meta.rl2.iteration import Progress
 
 
 def budget_spent(config: TrainConfig, progress: Progress) -> float:

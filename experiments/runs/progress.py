@@ -6,7 +6,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from limbshift.meta.rl2.trainer import Iteration, Trainer
+from limbshift.meta.rl2.iteration import Iteration
+from limbshift.meta.rl2.trainer import Trainer
 
 LINE_SECONDS = 15.0
 """Time between lines where the output is not a terminal."""

@@ -8,13 +8,15 @@ from typing import Any
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.schema import make
 from limbshift.experiments.configs import TrainConfig
+from limbshift.experiments.ranks.environment import started_ranks
 from limbshift.experiments.runs.directory import CONFIG, RunError, read_json, require_run, robot_file
 from limbshift.meta.rl2.config import PPOConfig
 
 BUDGET = ("minutes", "steps")
 """What is given of these replaces the whole budget."""
 CHANGEABLE = (
-    *(*BUDGET, "device", "threads", "precision", "wandb", "eval_minutes", "video_minutes", "family_file", "preset"),
+    *(*BUDGET, "device", "ranks", "threads", "precision", "wandb", "eval_minutes", "video_minutes"),
+    *("family_file", "preset"),
 )
 """Settings that a resumed run may change; a family's file and a preset may have been moved."""
 PATHS = ("robot", "preset")
@@ -45,6 +47,8 @@ def resumed_config(given: Mapping[str, Any]) -> TrainConfig:
         check_robot(given["robot"], run, allow_outside=saved.allow_outside)
         given = {**given, "robot": saved.robot}  # the same, wherever it lies now
     changes = {name: value for name, value in given.items() if name in CHANGEABLE}
+    if started_ranks():
+        changes.setdefault("ranks", None)  # as many as were started
     for name, value in flattened(given).items():
         if name not in (*CHANGEABLE, "run_dir", "resume") and not same(value, begun_with[name]):
             expected = "the default" if begun_with[name] is None else begun_with[name]
@@ -65,7 +69,11 @@ def read_config(run: Path) -> TrainConfig:
 
     Raises RunError where the file is broken or holds a setting that does not exist.
     """
-    path = run / CONFIG
+    return read_config_file(run / CONFIG)
+
+
+def read_config_file(path: Path) -> TrainConfig:
+    """Returns the configuration in a JSON file."""
     content = read_json(path)
     ppo = make(PPOConfig, content.get("ppo", {}), f"ppo in {path}")
     return make(TrainConfig, {**content, "ppo": ppo}, str(path))

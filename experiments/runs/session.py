@@ -3,6 +3,7 @@
 import math
 import shlex
 from contextlib import closing
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from rich.console import Console
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import replacing
 from limbshift.agents.controller import Controller, ControllerCard
-from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.figures.video import render_policy
+from limbshift.experiments.ranks.orders import Leader
 from limbshift.experiments.runs.budget import Schedule, budget_spent
 from limbshift.experiments.runs.directory import (
     CHECKPOINT,
@@ -38,7 +39,8 @@ from limbshift.experiments.runs.resume import as_json, lasting_settings
 from limbshift.meta.checkpoint import Checkpoints, save_checkpoint
 from limbshift.meta.diverged_trial import trace_back
 from limbshift.meta.evaluation.trials import play
-from limbshift.meta.rl2.trainer import GradientError, Iteration, Trainer
+from limbshift.meta.rl2.iteration import Iteration
+from limbshift.meta.rl2.trainer import GradientError, Trainer
 from limbshift.meta.rl2.trainer_state import check_like
 
 HELDOUT_TASKS = 32
@@ -67,8 +69,9 @@ class Session:
         self.run = run
         self.console = console
         self.trainer = trainer
+        self.leader = Leader(trainer)
         weights = sum(tensor.nbytes for tensor in trainer.policy.state_dict().values())
-        max_bytes = 8 * weights + 64 * config.num_envs + 2**20  # twice what a state takes, and room for small ones
+        max_bytes = 8 * weights + 64 * config.num_envs + 2**24  # twice what a state takes, and room for others' ranks
         self.checkpoints = Checkpoints(run / CHECKPOINT, lasting_settings(config), max_bytes=max_bytes)
         self.saves = Schedule(SAVE_SECONDS)
         self.looks = Schedule(60 * config.eval_minutes)
@@ -80,6 +83,7 @@ class Session:
         self._warned = False
         self.saved_at = -1
         """The env steps of the last checkpoint."""
+        self.leader.begin(run)
         if config.resume and has_checkpoint(run):
             self._load(self.checkpoints.load(self._check, self._tell))
 
@@ -102,12 +106,13 @@ class Session:
                 f"Meta-training on {self.family.name}: network on {device}, physics on {self.config.physics},"
                 f" files in {self.run}"
             )
-            while not (interrupt.requested or progress.closed or self.budget_spent >= 1):
+            while not (interrupt.requested or self.leader.asked_to_stop or progress.closed or self.budget_spent >= 1):
                 self._iterate(progress)
-            if interrupt.requested:
+            if interrupt.requested or self.leader.asked_to_stop:
                 progress.note("Interrupted: saving.")
             if self.saved_at != self.trainer.progress.steps:
                 self._save()
+            self.leader.stop(self.budget_spent)
             if self.budget_spent < 1:
                 progress.note(f"To go on: limbshift train --resume --run-dir {shlex.quote(str(self.run))}")
             if self.budget_spent >= 1:
@@ -119,13 +124,13 @@ class Session:
     def _iterate(self, progress: TrainingProgress) -> None:
         """Runs an iteration and what is due after it; a checkpoint comes after all that is logged at its step."""
         try:
-            iteration = self.trainer.iterate(self.budget_spent)
+            iteration = self.leader.iterate(self.budget_spent)
         except GradientError as error:
             save_checkpoint(self.run / UNSOUND_BATCH, error.batch, steps=self.trainer.progress.steps)
             raise RunFailure(f"{error}: {self._last_good()}, and the batch is in {self.run / UNSOUND_BATCH}") from error
         self._log(iteration, progress)
         self._warn_of_long_iterations(iteration, progress)
-        if iteration.divergences and self.dumps < MAX_DUMPS:
+        if self.trainer.divergence and self.dumps < MAX_DUMPS:
             self._keep_divergence(progress)
         now, finished = self.trainer.progress.seconds, self.budget_spent >= 1
         is_best = (self.looks.due(now) or finished) and self._look_at_heldout(progress)
@@ -164,20 +169,22 @@ class Session:
 
     def state_dict(self) -> dict[str, Any]:
         """Returns all that a run needs to go on as if it had never been stopped."""
-        own = {
+        return {**self.leader.state_dict(), "session": self._own_state()}
+
+    def _own_state(self) -> dict[str, Any]:
+        return {
             "saves": self.saves.last,
             "looks": self.looks.last,
             "videos": self.videos.last,
             "dumps": self.dumps,
             "best": [] if self.best is None else [torch.tensor(self.best, dtype=torch.float64)],
         }
-        return {**self.trainer.state_dict(), "session": own}
 
     def _check(self, state: dict[str, Any]) -> None:
         """Raises InputError for a state that this run cannot go on from."""
         self.trainer.check({name: value for name, value in state.items() if name != "session"})
         if "session" in state:  # older checkpoints hold none
-            own, found = self.state_dict()["session"], state["session"]
+            own, found = self._own_state(), state["session"]
             looked = isinstance(found, dict) and isinstance(found.get("best"), list) and found["best"]
             best = [torch.zeros((), dtype=torch.float64)] if looked else []
             check_like(found, {**own, "best": best}, "session")
@@ -185,7 +192,7 @@ class Session:
     def _load(self, state: dict[str, Any]) -> None:
         now = state["progress"][1]
         own = state.pop("session", {"saves": now, "looks": now, "videos": now, "dumps": 0, "best": []})
-        self.trainer.load_state_dict(state)
+        self.leader.load_state_dict(state)
         self.saves.last, self.looks.last, self.videos.last = own["saves"], own["looks"], own["videos"]
         self.dumps = own["dumps"]
         self.best = float(own["best"][0]) if own["best"] else None
@@ -201,7 +208,7 @@ class Session:
             self._check(state)
             self.checkpoints.save(state, self.trainer.progress.steps, best=best)
             low, high = self.family.robot.action_bounds()
-            controller = Controller(copy_policy(self.trainer.policy), self._card(), low, action_high=high)
+            controller = Controller(deepcopy(self.trainer.policy).cpu(), self._card(), low, action_high=high)
             controller.save(self.run / CONTROLLER)
             self.saved_at = self.trainer.progress.steps
         except InputError as error:
@@ -229,13 +236,12 @@ class Session:
 
     def _keep_divergence(self, progress: TrainingProgress) -> None:
         """Writes the first of the last iteration's trials whose simulation blew up."""
-        storage, env = self.trainer.storage, self.trainer.env
-        step, sim = storage.diverged.nonzero()[0].tolist()
+        divergence, env = self.trainer.divergence, self.trainer.env
         trial = trace_back(
             self.family,
             self._card(),
-            storage.action[: step + 1, sim],
-            task_index=int(storage.task_index[sim]),
+            divergence["actions"],
+            task_index=divergence["task_index"],
             train_tasks=self.config.train_tasks,
             shift_probability=self.config.shift_probability,
             engine=env.task_env.engine,
@@ -287,10 +293,3 @@ class Session:
 
     def _tell(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
-
-
-def copy_policy(policy: RecurrentActorCritic) -> RecurrentActorCritic:
-    """Returns an independent copy on the CPU."""
-    copy = RecurrentActorCritic(policy.spec)
-    copy.load_state_dict(policy.state_dict())
-    return copy

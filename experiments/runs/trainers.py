@@ -1,17 +1,28 @@
 """The trainer of a run."""
 
+import dataclasses
+import math
+
 import torch
 
 from limbshift.envs.family import TaskFamily
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.devices import choose_engine, choose_threads
+from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.build import make_trainer
+from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
 
 
-def trainer_of(config: TrainConfig, family: TaskFamily, device: torch.device) -> Trainer:
-    """Returns the trainer that the configuration describes."""
-    threads = choose_threads(config.threads, overlap=config.overlap)
+def trainer_of(
+    config: TrainConfig, family: TaskFamily, device: torch.device, *, ranks: Ranks = ALONE, ranks_beside: int = 1
+) -> Trainer:
+    """Returns the trainer that the configuration describes.
+
+    ranks_beside: how many ranks, this one among them, share the configuration's threads.
+    """
+    own_threads = max(1, config.threads // ranks_beside) if config.threads else None
+    threads = choose_threads(own_threads, overlap=config.overlap)
     return make_trainer(
         family,
         num_envs=config.num_envs,
@@ -26,10 +37,27 @@ def trainer_of(config: TrainConfig, family: TaskFamily, device: torch.device) ->
         gamma=config.gamma,
         initial_log_std=config.initial_log_std,
         shift_probability=config.shift_probability,
-        ppo=config.ppo,
+        ppo=scaled(config.ppo, ranks.size) if config.scale_learning_rate else config.ppo,
         overlap=config.overlap,
         precision=config.precision,
         num_threads=threads.learning,
         device=device,
         engine=choose_engine(config.physics, device, threads.simulating),
+        ranks=ranks,
+    )
+
+
+def scaled(config: PPOConfig, num_ranks: int) -> PPOConfig:
+    """Returns the settings for minibatches that many times larger: learning rates times the square root of that.
+
+    Source: Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014), section 3.1, for
+    which Malladi et al., "On the SDEs and scaling rules for adaptive gradient algorithms" (2022), give the reason with
+    Adam.
+
+    >>> scaled(PPOConfig(learning_rate=1e-3, final_learning_rate=1e-4), 4).learning_rate
+    0.002
+    """
+    factor = math.sqrt(num_ranks)
+    return dataclasses.replace(
+        config, learning_rate=factor * config.learning_rate, final_learning_rate=factor * config.final_learning_rate
     )

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from limbshift.meta.ranks.alone import ALONE, Ranks
+
 
 def generalised_advantages(
     reward: Tensor, value: Tensor, terminated: Tensor, *, gamma: float, gae_lambda: float
@@ -78,8 +80,10 @@ class RewardScaler:
     0.5
     """
 
-    def __init__(self, gamma: float, device: torch.device) -> None:
+    def __init__(self, gamma: float, device: torch.device, ranks: Ranks = ALONE) -> None:
+        """ranks: whose rewards are of one size."""
         self.gamma = gamma
+        self.ranks = ranks
         self.count = 0
         self.moments = torch.zeros(2, dtype=torch.float64, device=device)
         """Mean and mean square of the sums."""
@@ -87,9 +91,11 @@ class RewardScaler:
     def update(self, reward: Tensor, terminated: Tensor) -> None:
         """Takes (T, N) rewards of whole trials into account."""
         sums = discounted_sums(reward, terminated, self.gamma).double()
-        self.count += sums.numel()
-        weight = sums.numel() / self.count
-        self.moments += weight * (torch.stack([sums.mean(), sums.square().mean()]) - self.moments)
+        count = self.ranks.size * sums.numel()
+        self.count += count
+        weight = count / self.count
+        (moments,) = self.ranks.average(torch.stack([sums.mean(), sums.square().mean()]))
+        self.moments += weight * (moments - self.moments)
 
     @property
     def scale(self) -> Tensor:

@@ -7,6 +7,7 @@ from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.config import PPOConfig, Precision
 from limbshift.meta.rl2.precision import choose_precision
 from limbshift.meta.rl2.trainer import Trainer
@@ -35,10 +36,11 @@ def make_trainer(
     num_threads: int = 1,
     device: torch.device = CPU.device,
     engine: Engine = CPU,
+    ranks: Ranks = ALONE,
 ) -> Trainer:
     """Returns a trainer with its env and its policy; what is None is the family's own. The network lives on the device.
 
-    overlap, num_threads: as `Trainer` takes them; trials of MuJoCo Warp are never collected ahead.
+    overlap, num_threads, ranks: as `Trainer` takes them; trials of MuJoCo Warp are never collected ahead.
 
     >>> from limbshift.envs.catalogue import make_family
     >>> trainer = make_trainer(make_family("ReacherGoal"), num_envs=4, episodes=2, horizon=10, hidden_size=8)
@@ -56,6 +58,8 @@ def make_trainer(
         observe_task=True,  # for the learner; the policy looks at it only where it is the oracle
         shift_probability=shift_probability,
         engine=engine,
+        rank=ranks.rank,
+        num_ranks=ranks.size,
     )
     spec = PolicySpec(
         env.task_env.obs_dim,
@@ -79,4 +83,5 @@ def make_trainer(
         overlap=overlap and engine.name == "mujoco",
         precision=choose_precision(precision, device),
         num_threads=num_threads,
+        ranks=ranks,
     )

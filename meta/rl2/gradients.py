@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.minibatches import Losses, Minibatch
 
 MIN_PIECES = 8
@@ -18,23 +19,32 @@ class Gradients:
     Each of several threads takes a share of the minibatch, of fixed size, and the shares are added up in order: which
     of them is done first changes nothing. PyTorch's own threads would meet at a barrier in each of the thousands of
     small operations of an update, and all wait there for one whose core another program has.
+
+    Of several ranks each takes its own share of the minibatch, as large as any other's.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], num_threads: int) -> None:
+    def __init__(self, parameters: Sequence[Tensor], num_threads: int, ranks: Ranks = ALONE) -> None:
         self.parameters = parameters
         self.num_threads = num_threads
+        self.ranks = ranks
         self._others = (
             ThreadPoolExecutor(num_threads - 1, "learner", torch.set_num_threads, (1,)) if num_threads > 1 else None
         )
 
     def fill(self, loss: Callable[[Minibatch], Losses], batch: Minibatch) -> Losses:
-        """Returns a minibatch's losses, whose total the gradients are of."""
+        """Returns a minibatch's losses, over all ranks, whose total the gradients are of."""
+        sums, gradients = self._own(loss, batch)
+        *gradients, sums = self.ranks.average(*gradients, sums)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        return Losses(*sums)
+
+    def _own(self, loss: Callable[[Minibatch], Losses], batch: Minibatch) -> tuple[Tensor, Sequence[Tensor]]:
+        """Returns the losses, stacked, and the gradients of this rank's share."""
         count = max(1, min(self.num_threads, batch.num_pieces // MIN_PIECES))
         if self._others is None or count == 1:
             losses = loss(batch)
-            gradients = torch.autograd.grad(losses.total, self.parameters)
-            self._keep(gradients)
-            return Losses(*(each.detach() for each in losses))
+            return torch.stack(losses).detach(), torch.autograd.grad(losses.total, self.parameters)
         first, *rest = batch.split(count)
         shares = [self._others.submit(self._share, loss, each, each.num_pieces / batch.num_pieces) for each in rest]
         sums, gradients = self._share(loss, first, first.num_pieces / batch.num_pieces)
@@ -43,8 +53,7 @@ class Gradients:
             sums += more_sums
             for gradient, other in zip(gradients, more, strict=True):
                 gradient += other
-        self._keep(gradients)
-        return Losses(*sums)
+        return sums, gradients
 
     def _share(
         self, loss: Callable[[Minibatch], Losses], part: Minibatch, weight: float
@@ -52,7 +61,3 @@ class Gradients:
         """Returns the losses, stacked, and the gradients of a part, times its share of the minibatch."""
         losses = torch.stack(loss(part)) * weight
         return losses.detach(), torch.autograd.grad(losses[0], self.parameters)
-
-    def _keep(self, gradients: Sequence[Tensor]) -> None:
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from limbshift.agents.recurrent import RecurrentState
+from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.experience.storage import RolloutStorage
 
 
@@ -19,7 +20,7 @@ class Minibatch(NamedTuple):
     log_prob: Tensor
     """Of the action, when it was sampled."""
     advantage: Tensor
-    """Of mean 0 and standard deviation 1 over all of the iteration's trials."""
+    """Of mean 0 and standard deviation 1 over all of the iteration's trials, those of other ranks included."""
     value_target: Tensor
     task: Tensor
     state: RecurrentState
@@ -50,11 +51,13 @@ class Losses(NamedTuple):
     task: Tensor
 
 
-def minibatches(storage: RolloutStorage, num_minibatches: int, generator: torch.Generator) -> Iterator[Minibatch]:
-    """Yields the storage's pieces in random order."""
+def minibatches(
+    storage: RolloutStorage, num_minibatches: int, generator: torch.Generator, *, ranks: Ranks = ALONE
+) -> Iterator[Minibatch]:
+    """Yields the storage's pieces in random order; of several ranks' minibatches, each rank its share."""
     advantage = storage.advantage
-    spread = advantage.std(correction=min(1, advantage.numel() - 1))  # of a single one it is zero
-    normalised = (advantage - advantage.mean()) / (spread + 1e-8)
+    spread, mean = ranks.std_mean(advantage)
+    normalised = (advantage - mean) / (spread + 1e-8)
     rows = (storage.obs[:-1], storage.action, storage.log_prob, normalised, storage.value_target, storage.task)
     pieces = [storage.pieces(part) for part in rows]
     state = [part.flatten(0, 1) for part in storage.state]

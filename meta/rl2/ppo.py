@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.experience.storage import RolloutStorage
 from limbshift.meta.rl2.gradients import Gradients
@@ -109,10 +110,11 @@ class PPO:
         task_dim: int,
         precision: torch.dtype = torch.float32,
         num_threads: int = 1,
+        ranks: Ranks = ALONE,
     ) -> None:
         """precision: that encoder and recurrent cell compute in while learning; parameters are float32.
 
-        num_threads: among which each minibatch is divided.
+        num_threads: among which each minibatch, or of several ranks each one's share of it, is divided.
         """
         device = policy.log_std.device
         self.policy = policy
@@ -122,7 +124,8 @@ class PPO:
         """On the policy's device: the order of pieces."""
         self.precision = precision
         self.parameters = [*policy.parameters(), *self.task_head.parameters()]
-        self.gradients = Gradients(self.parameters, num_threads)
+        self.ranks = ranks
+        self.gradients = Gradients(self.parameters, num_threads, ranks)
         # A fused step reads nothing back from a GPU, and can be told to skip; other devices than these two have none.
         self._fused = device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=self._fused)
@@ -140,7 +143,7 @@ class PPO:
         loss = partial(ppo_loss, self.policy, self.task_head, config=config, precision=self.precision)
         history, norms = [], []
         for _ in range(self.config.update_epochs):
-            for batch in minibatches(storage, self.config.num_minibatches, self.generator):
+            for batch in minibatches(storage, config.num_minibatches, self.generator, ranks=self.ranks):
                 losses = self.gradients.fill(loss, batch)
                 norms.append(nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm))
                 self._step_if_finite(norms[-1])

@@ -2,9 +2,9 @@
 
 import copy
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -12,13 +12,16 @@ from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.returns import up_to_first_fall
+from limbshift.meta.ranks.alone import ALONE, Ranks, rank_seed
+from limbshift.meta.ranks.errors import RankError
+from limbshift.meta.ranks.reading import finite, read_together
 from limbshift.meta.rl2.advantages import RewardScaler, explained_variance
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.experience.collector import make_experience
 from limbshift.meta.rl2.experience.storage import RolloutStorage
+from limbshift.meta.rl2.iteration import Iteration, Progress
 from limbshift.meta.rl2.minibatches import Losses
 from limbshift.meta.rl2.ppo import PPO, Update
-from limbshift.meta.rl2.reading import finite, read_together
 from limbshift.meta.rl2.stopwatch import Stopwatch
 from limbshift.meta.rl2.trainer_state import (
     check_experience,
@@ -26,6 +29,7 @@ from limbshift.meta.rl2.trainer_state import (
     check_like,
     check_not_negative,
     check_optimizer,
+    check_rank_states,
     check_task_index,
     set_generator,
 )
@@ -44,52 +48,11 @@ class GradientError(RunFailure):
         self.batch = batch
 
 
-class Progress(NamedTuple):
-    """What training has taken so far."""
-
-    steps: int = 0
-    """Env steps over all simulations."""
-    seconds: float = 0.0
-    iterations: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Iteration:
-    """What one iteration gave and took."""
-
-    losses: dict[str, float]
-    """By the names of `Losses`; empty for the first iteration, which only fills the normalisers."""
-    learning_rate: float | None
-    """Adam's step size; None for the first iteration."""
-    grad_norm: float | None
-    """Before it is clipped, mean over minibatches; None for the first iteration."""
-    explained_variance: float | None
-    """Of the value targets by the values, before the update; None where the targets do not vary."""
-    reward_scale: float
-    """Factor on the rewards for the learner."""
-    episode_returns: list[float]
-    """Mean return of each of the trial's episodes while exploring, up to the first fall as in evaluation."""
-    returns_with_restarts: list[float]
-    """The same with what the restarts after a fall earned."""
-    terminations: float
-    """Falls and divergences per episode."""
-    divergences: int
-    """Simulations that blew up, in all trials together."""
-    skipped: int
-    """Minibatches that were passed over, since their gradients were not finite."""
-    action_std: float
-    env_seconds: float
-    """Physics, observations and rewards."""
-    policy_seconds: float
-    update_seconds: float
-    seconds: float
-    """Of the whole iteration, in which trials may be played while others are learnt from."""
-
-
 class Trainer:
     """Collects whole trials, estimates advantages, improves the policy.
 
-    Everything that a later session needs to go on as if nothing had happened is in `state_dict`.
+    Everything that a later session needs to go on as if nothing had happened is in `state_dict`; of several ranks, in
+    that of rank 0 with the `rank_state` of the others.
     """
 
     def __init__(
@@ -103,17 +66,20 @@ class Trainer:
         overlap: bool = False,
         precision: torch.dtype = torch.float32,
         num_threads: int = 1,
+        ranks: Ranks = ALONE,
     ) -> None:
         """overlap: whether the next trials are played while the last are learnt from, by the policy before that.
 
-        precision: that encoder and recurrent cell compute in while learning. num_threads: of learning.
+        precision: that encoder and recurrent cell compute in while learning. num_threads: of learning. ranks: which
+        learn together, each from its own env's trials.
         """
+        self.ranks = ranks
         self.env = env
         self.policy = policy
         self.gamma = gamma
         self.gae_lambda = config.gae_lambda
         device = policy.log_std.device
-        self.generator = torch.Generator(device).manual_seed(seed)
+        self.generator = torch.Generator(device).manual_seed(rank_seed(seed, ranks.rank))
         self.experience = make_experience(
             env, policy, self.generator, sequence_length=config.sequence_length, overlap=overlap
         )
@@ -125,20 +91,25 @@ class Trainer:
             task_dim=layout.stop - layout.start,
             precision=precision,
             num_threads=num_threads,
+            ranks=ranks,
         )
-        self.scaler = RewardScaler(gamma, device)
+        self.scaler = RewardScaler(gamma, device, ranks)
         self.progress = Progress()
         self.annealed = 0.0
         """The largest share of a budget that was spent: the schedules' position, which never goes back."""
         self._stopwatch = Stopwatch(device)
         """Of learning."""
+        self.divergence: dict[str, Any] = {}
+        """The `task_index` of the last iteration's first trial that diverged, and its `actions` up to there."""
+        self._was_shared = ranks.size > 1
+        """Whether several ranks have learnt together, now or before."""
         self._skips = 0
         """Iterations in a row, up to the last, that passed over minibatches."""
 
     @property
     def steps_per_iteration(self) -> int:
-        """Env steps of the trials that are learnt from at once."""
-        return self.env.num_envs * self.env.steps_per_trial
+        """Env steps of the trials that are learnt from at once, by all ranks."""
+        return self.ranks.size * self.env.num_envs * self.env.steps_per_trial
 
     def iterate(self, spent: float) -> Iteration:
         """Runs one iteration; `spent` is the share of the budget that is gone."""
@@ -154,12 +125,16 @@ class Trainer:
         iteration = self._read(storage, update, start)
         self._count_skips(iteration, before)
         steps, seconds, iterations = self.progress
-        self.progress = Progress(steps + storage.reward.numel(), seconds + iteration.seconds, iterations + 1)
+        self.progress = Progress(steps + self.steps_per_iteration, seconds + iteration.seconds, iterations + 1)
+        self.divergence = self._first_divergence() if iteration.divergences else {}
         self.env.task_env.physics.check()
         return iteration
 
     def learn_again(self, batch: dict[str, Any]) -> Update | None:
-        """Repeats the update that a GradientError was raised for, bit for bit on the same machine."""
+        """Repeats the update that a GradientError was raised for, bit for bit on the same machine.
+
+        Of several ranks, it is the update by this one's trials alone.
+        """
         self._take(batch["before"])
         storage = self.experience.collector.storages[0]
         storage.take(batch["experience"])
@@ -170,7 +145,7 @@ class Trainer:
         self.scaler.update(storage.reward, storage.terminated)
         storage.estimate_advantages(self.scaler.scale, gamma=self.gamma, gae_lambda=self.gae_lambda)
         update = self.ppo.update(storage, spent) if self.progress.iterations else None
-        self.policy.normaliser.update(storage.obs[:-1])
+        self.policy.normaliser.update(storage.obs[:-1], self.ranks.moments)
         return update
 
     def _read(self, storage: RolloutStorage, update: Update | None, start: float) -> Iteration:
@@ -191,9 +166,10 @@ class Trainer:
             "terminations": terminated.sum() / (self.env.num_envs * self.env.episodes_per_trial),
             "action_std": self.policy.log_std.detach().exp().mean(),
         }
-        read = read_together(figures)
-        if not read["sound"][0]:
+        read = read_together(figures, self.ranks)
+        if read["sound"][0] != 1:
             self.env.task_env.check_rewards(storage.reward)
+            raise RankError("a reward of another rank is no finite number")
         laps = self.experience.collector.stopwatch.laps()
         env_seconds, policy_seconds = sum(laps[1::2]), sum(laps[::2])
         return Iteration(
@@ -205,8 +181,8 @@ class Trainer:
             episode_returns=read["episode_returns"],
             returns_with_restarts=read["returns_with_restarts"],
             terminations=read["terminations"][0],
-            divergences=int(read["divergences"][0]),
-            skipped=int(read["skipped"][0]),
+            divergences=round(self.ranks.size * read["divergences"][0]),
+            skipped=round(read["skipped"][0]),
             action_std=read["action_std"][0],
             env_seconds=env_seconds,
             policy_seconds=policy_seconds,
@@ -214,9 +190,12 @@ class Trainer:
             seconds=time.perf_counter() - start,
         )
 
-    def state_dict(self) -> dict[str, Any]:
-        """Returns tensors, numbers and containers of them, as `torch.load(weights_only=True)` reads them."""
-        return {
+    def state_dict(self, others: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+        """Returns tensors, numbers and containers of them, as `torch.load(weights_only=True)` reads them.
+
+        others: the `rank_state` of ranks 1, 2, and so on.
+        """
+        state = {
             "policy": self.policy.state_dict(),
             "task_head": self.ppo.task_head.state_dict(),
             "optimizer": self.ppo.optimizer.state_dict(),
@@ -227,30 +206,47 @@ class Trainer:
             "progress": tuple(self.progress),
             "annealed": self.annealed,
         }
+        return {**state, "ranks": list(others)} if self._was_shared else state
+
+    def rank_state(self) -> dict[str, Any]:
+        """Returns what of `state_dict` differs from rank to rank: generators. Tasks follow from those of rank 0."""
+        experience = self.experience.state_dict()
+        collector = {"collector": experience["generator"]} if experience else {}
+        return {"generator": self.generator.get_state(), **collector}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on where `state_dict` was taken; raises InputError for a state that this trainer cannot go on from."""
+        """Goes on where `state_dict` was taken; raises InputError for a state that this trainer cannot go on from.
+
+        Where the number of ranks is another than then, all generators begin anew, by the seed, the rank and the env
+        steps, and tasks go on where they were left.
+        """
         self.check(state)
         self._take(state)
 
     def check(self, state: dict[str, Any]) -> None:
         """Raises InputError unless all of a state fits this trainer, and is what a training can have come to."""
         own = self.state_dict()
+        own.pop("ranks", None)
+        others = state.get("ranks", [])
+        check_rank_states(others, own["experience"], self.generator.device)
+        shared, state = "ranks" in state, {name: value for name, value in state.items() if name != "ranks"}
         state = {"annealed": 0.0, "experience": {}, **state}  # older checkpoints hold none
         checked_apart = {"optimizer", "generator", "experience"}
         check_like({**state, **dict.fromkeys(checked_apart & state.keys(), 0)}, {
             **own, **dict.fromkeys(checked_apart, 0)
         }, "state")  # fmt: skip
         progress = Progress(*state["progress"])
-        if progress.steps != progress.iterations * self.steps_per_iteration:
+        steps = self.steps_per_iteration // self.ranks.size
+        more_or_less = progress.steps - progress.iterations * steps  # with several ranks, of any number so far, more
+        if more_or_less and not (shared and more_or_less > 0 and more_or_less % steps == 0):
             raise InputError(
                 f"progress is of {progress.steps:,} steps in {progress.iterations:,} iterations,"
-                f" expected {self.steps_per_iteration:,} in each"
+                f" expected {steps:,} in each"
             )
         check_optimizer(state["optimizer"], self.ppo.optimizer, begun=progress.iterations > 1)
         check_generator(state["generator"], self.generator.device)
         check_experience(state["experience"], own["experience"], self.generator.device)
-        check_task_index(state["task_index"].cpu())
+        check_task_index(state["task_index"].cpu(), num_ranks=1 + len(others))
         for name in ("count", "var"):
             check_not_negative(state["policy"][f"normaliser.{name}"], f"policy.normaliser.{name}")
         check_not_negative(state["scaler"]["moments"][1], "scaler.moments[1]")
@@ -258,19 +254,31 @@ class Trainer:
     def _take(self, state: dict[str, Any]) -> None:
         self.policy.load_state_dict(state["policy"])
         self.ppo.task_head.load_state_dict(state["task_head"])
-        own = self.ppo.optimizer.state_dict()["param_groups"][0]
-        group = {**own, "lr": state["optimizer"]["param_groups"][0]["lr"]}
+        group = self.ppo.optimizer.state_dict()["param_groups"][0]
+        group["lr"] = state["optimizer"]["param_groups"][0]["lr"]
         moments = copy.deepcopy(state["optimizer"]["state"])  # which the optimiser would take for its own
         self.ppo.optimizer.load_state_dict({"state": moments, "param_groups": [group]})
         self.scaler.count = state["scaler"]["count"]
         self.scaler.moments.copy_(state["scaler"]["moments"])
-        self.env.task_env.task_index.copy_(state["task_index"])
         self.progress = Progress(*state["progress"])
         self.annealed = state.get("annealed", 0.0)
-        set_generator(self.generator, state["generator"], self.progress.steps)
-        if experience := state.get("experience", {}):
-            set_generator(self.experience.collector.generator, experience["generator"], self.progress.steps)
+        experience, others, ranks = state.get("experience", {}), state.get("ranks", []), self.ranks
+        self._was_shared |= "ranks" in state
+        offset = (1 + len(others) - ranks.size + ranks.rank) * self.env.num_envs
+        self.env.task_env.task_index.copy_(state["task_index"] + offset)
+        states = [{"generator": state["generator"], "collector": experience.get("generator")}, *others]
+        own = states[ranks.rank] if len(states) == ranks.size else {}
+        set_generator(self.generator, own.get("generator"), self.progress.steps)
+        if experience:
+            set_generator(self.experience.collector.generator, own.get("collector"), self.progress.steps)
         self.experience.load_state_dict(experience)
+
+    def _first_divergence(self) -> dict[str, Any]:
+        """Returns what `divergence` is; every rank calls it where there was one on any."""
+        own, storage = {}, self.storage
+        for step, sim in storage.diverged.nonzero()[:1].tolist():
+            own = {"task_index": int(storage.task_index[sim]), "actions": storage.action[: step + 1, sim].cpu()}
+        return next(found for found in self.ranks.gather(own) if found)
 
     def _count_skips(self, iteration: Iteration, before: dict[str, Any] | None) -> None:
         self._skips = self._skips + 1 if iteration.skipped else 0

@@ -98,19 +98,34 @@ def check_generator(found: object, device: torch.device) -> None:
             raise InputError(f"generator holds no state of one: {str(error).splitlines()[0]}") from error
 
 
-def set_generator(generator: torch.Generator, state: Tensor, steps: int) -> None:
-    """Puts a generator where it was; one of another kind of device begins anew, by its seed and the env steps."""
-    if len(state) == GENERATOR_BYTES[generator.device.type]:
+def check_rank_states(found: object, experience: Mapping[str, Any], device: torch.device) -> None:
+    """Raises InputError unless the generators of ranks 1, 2 and so on can be taken up."""
+    if not isinstance(found, list):
+        raise InputError(f"ranks is {_described(found)}, expected a list")
+    names = ("generator", "collector") if experience else ("generator",)
+    for number, state in enumerate(found):
+        _check_keys(state, names, f"ranks[{number}]")
+        for name in names:
+            check_generator(state[name], device)
+
+
+def set_generator(generator: torch.Generator, state: Tensor | None, steps: int) -> None:
+    """Puts a generator where it was.
+
+    Without a state, or with one of another kind of device, it begins anew, by its seed and the env steps.
+    """
+    if state is not None and len(state) == GENERATOR_BYTES[generator.device.type]:
         generator.set_state(state)
     else:
         generator.manual_seed(generator.initial_seed() + steps)
 
 
-def check_task_index(index: Tensor) -> None:
-    """Raises InputError unless (N,) simulations are at the tasks n, n + N, n + 2N, ..."""
+def check_task_index(index: Tensor, *, num_ranks: int) -> None:
+    """Raises InputError unless the (N,) simulations of rank 0 are at the tasks n, n + N, n + 2N, ..."""
     num_envs = len(index)
     offset = index - torch.arange(num_envs)
-    if (offset != offset[0]).any() or offset[0] % num_envs or not -num_envs <= offset[0] < MAX_TASK_INDEX - num_envs:
+    lowest = -num_ranks * num_envs
+    if (offset != offset[0]).any() or offset[0] % num_envs or not lowest <= offset[0] < MAX_TASK_INDEX - num_envs:
         raise InputError(f"task_index begins with {index[:4].tolist()}, expected n, n + 1, … with n a multiple of N")
 
 

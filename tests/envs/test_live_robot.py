@@ -15,7 +15,8 @@ from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
-from limbshift.envs.task_env import TaskEnv, TaskStep
+from limbshift.envs.task_env import TaskEnv
+from limbshift.envs.task_step import TaskStep
 from tests.envs.runaway import Runaway
 from tests.envs.sled import Sled, Sledding
 

@@ -15,7 +15,8 @@ from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.shares import shares_of
 from limbshift.experiments.comparison import sb3_baselines
 from limbshift.experiments.comparison.timed_training import Setting, TimedTraining
-from limbshift.meta.rl2.trainer import Iteration, Trainer
+from limbshift.meta.rl2.iteration import Iteration
+from limbshift.meta.rl2.trainer import Trainer
 
 CONFIG = BenchConfig(num_envs=4, episodes=2, horizon=3, rounds=2)
 FAMILY = make_family("InvertedPendulumBody")

@@ -1,0 +1,1 @@
+"""A training by several processes: how they are started, come together, and end together."""

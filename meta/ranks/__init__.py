@@ -1,0 +1,1 @@
+"""Processes that learn together, each from trials of its own."""
