@@ -10,7 +10,7 @@ from rich.console import Console
 
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.errors import InputError
-from limbshift.experiments.benchmarks import learning, peers, physics, scale, training
+from limbshift.experiments.benchmarks import learning, peers, physics, ranks, scale, training
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.gpu.suite import run_gpu_bench
 from limbshift.experiments.benchmarks.measure import Measure, Taken
@@ -112,6 +112,15 @@ MEASURES: Mapping[str, Measure] = {
         "the same on one core",
         1.7,
         partial(training.cores_beside_one, overlap=True),
+        DIRECTION,
+        any_family=True,
+        cores=training.CORES,
+    ),
+    "ranks": Measure(
+        "meta-training by two ranks on two cores",
+        "by one rank on one core",
+        1.8,
+        ranks.two_ranks_beside_one,
         DIRECTION,
         any_family=True,
         cores=training.CORES,

@@ -20,8 +20,8 @@ class BenchConfig(Checked):
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     measures: Annotated[tuple[str, ...], ANY_SEQUENCE] = ()
     """Any of trials, envpool, ant, ant-gymnasium, gymnasium-sync, gymnasium-async, make-vec, single, overlap, cores,
-    cores-overlap, recurrent-ppo-few, worlds, recurrent-ppo, learn and learn-recurrent-ppo; by default all but the last
-    three, which take many minutes."""
+    cores-overlap, ranks, recurrent-ppo-few, worlds, recurrent-ppo, learn and learn-recurrent-ppo; by default all but
+    the last three, which take many minutes."""
     num_envs: Count = 64
     """Number of trials that run in parallel; some measures take a quarter of them, or also 64 times as many."""
     episodes: Count = 2

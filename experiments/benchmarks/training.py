@@ -13,6 +13,7 @@ from limbshift.experiments.benchmarks.measure import Outcome, rates_of
 from limbshift.experiments.benchmarks.shares import shares_of
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
 from limbshift.experiments.runs.devices import choose_device, choose_engine, choose_threads
+from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.iteration import Iteration
@@ -137,7 +138,7 @@ def on_cores(cores: Sequence[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def trainer_of(family: TaskFamily, config: BenchConfig, *, overlap: bool) -> Trainer:
+def trainer_of(family: TaskFamily, config: BenchConfig, *, overlap: bool, ranks: Ranks = ALONE) -> Trainer:
     """Returns a trainer of the benchmark's size, on the cores that this thread may use now."""
     device, threads = choose_device(config.device), choose_threads(None, overlap=overlap)
     return make_trainer(
@@ -150,4 +151,5 @@ def trainer_of(family: TaskFamily, config: BenchConfig, *, overlap: bool) -> Tra
         num_threads=threads.learning,
         device=device,
         engine=choose_engine(config.physics, device, threads.simulating),
+        ranks=ranks,
     )

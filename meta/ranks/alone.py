@@ -1,6 +1,5 @@
 """What a trainer asks of the processes that learn together, and the answers where there is but one."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -73,14 +72,3 @@ class Alone:
 
 
 ALONE = Alone()
-
-
-def rank_seed(seed: int, rank: int) -> int:
-    """Returns the seed of a rank's generators, below 2^32; that of rank 0 is the training's own.
-
-    >>> rank_seed(7, 0), rank_seed(7, 1) != rank_seed(7, 2)
-    (7, True)
-    """
-    if not rank:
-        return seed
-    return int.from_bytes(hashlib.blake2b(repr(("rank", seed, rank)).encode(), digest_size=4).digest(), "big")

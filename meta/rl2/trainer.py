@@ -12,7 +12,7 @@ from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.returns import up_to_first_fall
-from limbshift.meta.ranks.alone import ALONE, Ranks, rank_seed
+from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.ranks.errors import RankError
 from limbshift.meta.ranks.reading import finite, read_together
 from limbshift.meta.rl2.advantages import RewardScaler, explained_variance
@@ -33,6 +33,7 @@ from limbshift.meta.rl2.trainer_state import (
     check_task_index,
     set_generator,
 )
+from limbshift.meta.seeds import rank_seed
 from limbshift.meta.threads import torch_threads
 
 MAX_SKIPS = 3
@@ -142,6 +143,7 @@ class Trainer:
 
     def learn(self, storage: RolloutStorage, spent: float) -> Update | None:
         """Improves the policy by these trials; the first iteration only fills the normalisers."""
+        self.experience.refresh(storage)
         self.scaler.update(storage.reward, storage.terminated)
         storage.estimate_advantages(self.scaler.scale, gamma=self.gamma, gae_lambda=self.gae_lambda)
         update = self.ppo.update(storage, spent) if self.progress.iterations else None

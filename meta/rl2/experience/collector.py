@@ -15,10 +15,8 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.rl2.experience.device_copy import HostFetch
 from limbshift.meta.rl2.experience.storage import RolloutStorage, nearest_divisor
 from limbshift.meta.rl2.stopwatch import Stopwatch
+from limbshift.meta.seeds import derived_seed
 from limbshift.meta.threads import torch_threads
-
-COLLECTOR_SEED = 2**32
-"""Seeds of users are below it: the collector's generator has one of its own."""
 
 
 class Collector:
@@ -96,6 +94,9 @@ class Experience(Protocol):
     def take(self) -> RolloutStorage:
         """Returns the trials to learn from next; what they are stays until the second call after."""
 
+    def refresh(self, storage: RolloutStorage) -> None:
+        """Makes what the learner reads of trials its own policy's, where an older one has played them."""
+
     def ahead(self) -> AbstractContextManager[None]:
         """Returns a context beside which the trials of the next `take` may be collected; it ends when they are."""
 
@@ -120,6 +121,9 @@ class InTurn:
         with torch_threads(1):  # idle OpenMP threads spin for a while, and would take the cores from the simulator's
             return self.collector.collect()
 
+    def refresh(self, storage: RolloutStorage) -> None:
+        pass
+
     def ahead(self) -> AbstractContextManager[None]:
         return nullcontext()
 
@@ -138,8 +142,9 @@ class Overlapped:
     """Trials are collected in a thread of their own while those before them are learnt from.
 
     They are played by a copy of the policy, taken when they are begun: so they are one update behind, always, whatever
-    takes how long. The copy draws its noise from a generator of its own. A state that is saved holds that copy as it
-    was, not the trials: they are played again from it.
+    takes how long. Before they are learnt from, the learner's own policy reads them: were probability ratios clipped
+    about the older one, there would be little left to learn. The copy draws its noise from a generator of its own. A
+    state that is saved holds that copy as it was, not the trials: they are played again from it.
     """
 
     def __init__(self, collector: Collector, learner: RecurrentActorCritic) -> None:
@@ -165,6 +170,9 @@ class Overlapped:
             storage = playing.result()
         self._collected, self._behind = None, False
         return storage
+
+    def refresh(self, storage: RolloutStorage) -> None:
+        storage.read_by(self.learner)
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
@@ -228,6 +236,6 @@ def make_experience(
     length = nearest_divisor(env.steps_per_trial, sequence_length or env.steps_per_trial)
     if not overlap:
         return InTurn(Collector(env, policy, generator, sequence_length=length))
-    own = torch.Generator(generator.device).manual_seed(generator.initial_seed() + COLLECTOR_SEED)
+    own = torch.Generator(generator.device).manual_seed(derived_seed(generator.initial_seed(), "collector"))
     collector = Collector(env, copy.deepcopy(policy), own, sequence_length=length, num_storages=2)
     return Overlapped(collector, policy)

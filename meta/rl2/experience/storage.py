@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from limbshift.agents.recurrent import PolicySpec, RecurrentState
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic, RecurrentState
 from limbshift.meta.rl2.advantages import generalised_advantages
 from limbshift.meta.rl2.experience.device_copy import RowWriter
 
@@ -106,6 +106,19 @@ class RolloutStorage:
         self._shown.write(t + 1, step.obs)
         self._reward.write(t, step.reward)
         self._terminated.write(t, step.terminated)
+
+    @torch.no_grad()
+    def read_by(self, policy: RecurrentActorCritic) -> None:
+        """Makes what was remembered, the log probabilities of actions, and the values those of this policy."""
+        state, features = policy.initial_state(self.num_envs), []
+        for start in range(0, self.num_steps, self.sequence_length):
+            self.remember(start, state)
+            more, state = policy.unroll(self.obs[start : start + self.sequence_length], state)
+            features.append(more)
+        last, _ = policy.step(self.obs[-1], state)
+        read = torch.cat([*features, last.unsqueeze(0)])
+        self.log_prob = policy.actions(read[:-1]).log_prob(self.action)
+        self.value = policy.values(read)
 
     def given(self) -> dict[str, Tensor | list[Tensor]]:
         """Returns, live, what the learner reads and did not make."""

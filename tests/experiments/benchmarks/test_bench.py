@@ -81,7 +81,7 @@ def test_the_help_names_every_measure(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_another_family_is_measured_by_what_can_be_measured_of_any(capsys: pytest.CaptureFixture[str]) -> None:
     assert chosen(BenchConfig("ReacherGoal")) == (
-        *("trials", "overlap", "cores", "cores-overlap", "recurrent-ppo-few", "worlds"),
+        *("trials", "overlap", "cores", "cores-overlap", "ranks", "recurrent-ppo-few", "worlds"),
     )
     assert main(["bench", "ReacherGoal", *TINY, "--measures", "trials", "overlap"]) == 0
     printed = capsys.readouterr().out

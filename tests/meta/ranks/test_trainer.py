@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from limbshift.meta.ranks.alone import Alone, rank_seed
+from limbshift.meta.ranks.alone import Alone
 from limbshift.meta.ranks.errors import RankError
 from limbshift.meta.ranks.reading import read_together
+from limbshift.meta.seeds import rank_seed
 from tests.meta.ranks.pair import trainer_of
 
 

@@ -76,8 +76,23 @@ def test_trials_are_played_by_the_policy_of_one_update_before() -> None:
         storage = trainer.storage
         with torch.no_grad():
             features, _ = policy.unroll(storage.obs, policy.initial_state(4))  # type: ignore[attr-defined]
-            log_prob = policy.actions(features[:-1]).log_prob(storage.action)  # type: ignore[attr-defined]
-        torch.testing.assert_close(storage.log_prob, log_prob)
+        torch.testing.assert_close(storage.features, features)
+
+
+def test_trials_are_learnt_from_as_the_learners_own_policy_reads_them() -> None:
+    trainer = trainer_of(overlap=True)
+    for number in range(ITERATIONS):
+        policy = copy.deepcopy(trainer.policy)
+        trainer.iterate(number / ITERATIONS)
+        storage = trainer.storage
+        with torch.no_grad():
+            features, _ = policy.unroll(storage.obs, policy.initial_state(4))
+            pieces, _ = policy.unroll(
+                storage.pieces(storage.obs[:-1]), tuple(part.flatten(0, 1) for part in storage.state)
+            )
+        torch.testing.assert_close(storage.log_prob, policy.actions(features[:-1]).log_prob(storage.action))
+        torch.testing.assert_close(storage.value, policy.values(features))
+        torch.testing.assert_close(pieces, storage.pieces(features[:-1]))
 
 
 def test_they_are_played_while_the_learner_learns() -> None:
