@@ -90,8 +90,8 @@ MEASURES: Mapping[str, Measure] = {
         share=64,
     ),
     "overlap": Measure(
-        "meta-training, overlapped and in pieces",
-        "meta-training, plain",
+        "meta-training, overlapped",
+        "meta-training in turn, by whole trials",
         1.7,
         training.overlapped_beside_plain,
         DIRECTION,
@@ -108,7 +108,7 @@ MEASURES: Mapping[str, Measure] = {
         cores=training.CORES,
     ),
     "cores-overlap": Measure(
-        "meta-training on two cores, overlapped and in pieces",
+        "meta-training on two cores, overlapped",
         "the same on one core",
         1.7,
         partial(training.cores_beside_one, overlap=True),
@@ -155,8 +155,8 @@ MEASURES: Mapping[str, Measure] = {
         any_family=True,
     ),
     "learn": Measure(
-        "time to a return of 250, overlapped and in pieces",
-        "time to it, plain",
+        "time to a return of 250, overlapped",
+        "time to it in turn, by whole trials",
         0.6,
         partial(learning.overlapped_beside_plain, goal=250.0),
         DIRECTION,

@@ -8,9 +8,11 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.measure import Outcome
-from limbshift.experiments.benchmarks.training import trainer_of
+from limbshift.experiments.benchmarks.training import WHOLE_TRIALS, trainer_of
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on
 from limbshift.meta.evaluation.trials import Act
+from limbshift.meta.rl2.build import DEFAULT_PPO
+from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.threads import torch_threads
 
 TASKS = 64
@@ -40,13 +42,13 @@ class UntilReturn(TimedTraining):
 
 
 def overlapped_beside_plain(family: TaskFamily, config: BenchConfig, *, goal: float) -> Outcome:
-    """Measures the time to a return of `train --overlap --ppo.sequence-length 50` beside that of `train`."""
+    """Measures the time to a return of `train --overlap` beside that of `train --ppo.sequence-length None`."""
     return times_to_return(family, config, ours=train_overlapped, theirs=train_plain, goal=goal)
 
 
 def ours_beside_recurrent_ppo(family: TaskFamily, config: BenchConfig, *, goal: float) -> Outcome:
     """Measures the time to a return of `train` beside that of sb3-contrib's RecurrentPPO."""
-    return times_to_return(family, config, ours=train_plain, theirs=train_recurrent_ppo, goal=goal)
+    return times_to_return(family, config, ours=train_ours, theirs=train_recurrent_ppo, goal=goal)
 
 
 def times_to_return(family: TaskFamily, config: BenchConfig, *, ours: Train, theirs: Train, goal: float) -> Outcome:
@@ -76,16 +78,23 @@ def time_to_return(family: TaskFamily, config: BenchConfig, train: Train, *, goa
 
 
 def train_plain(family: TaskFamily, config: BenchConfig, watch: TimedTraining) -> None:
-    train_ours(family, config, watch)
+    train_ours(family, config, watch, ppo=WHOLE_TRIALS)
 
 
 def train_overlapped(family: TaskFamily, config: BenchConfig, watch: TimedTraining) -> None:
     train_ours(family, config, watch, overlap=True)
 
 
-def train_ours(family: TaskFamily, config: BenchConfig, watch: TimedTraining, *, overlap: bool = False) -> None:
+def train_ours(
+    family: TaskFamily,
+    config: BenchConfig,
+    watch: TimedTraining,
+    *,
+    overlap: bool = False,
+    ppo: PPOConfig = DEFAULT_PPO,
+) -> None:
     """Trains as `limbshift train` does, on MuJoCo."""
-    trainer = trainer_of(family, replace(config, physics="mujoco", device="cpu"), overlap=overlap)
+    trainer = trainer_of(family, replace(config, physics="mujoco", device="cpu"), overlap=overlap, ppo=ppo)
 
     def make_act(env: TrialEnv) -> Act:
         return PolicyActor(trainer.policy, env.num_envs)

@@ -54,7 +54,7 @@ def begin(config: BenchConfig, core: int, *, rank: int | None, port: int) -> int
         os.environ.update({name: str(value) for name, value in meeting.items()})
         ranks = Together()
     family = named_family(config.family, config.family_file)
-    _trainers.append(trainer_of(family, config, overlap=False, ranks=ranks))
+    _trainers.append(trainer_of(family, config, ranks=ranks))
     return _trainers[0].env.num_envs * _trainers[0].env.steps_per_trial
 
 

@@ -14,14 +14,14 @@ from limbshift.experiments.benchmarks.shares import shares_of
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
 from limbshift.experiments.runs.devices import choose_device, choose_engine, choose_threads
 from limbshift.meta.ranks.alone import ALONE, Ranks
-from limbshift.meta.rl2.build import make_trainer
+from limbshift.meta.rl2.build import DEFAULT_PPO, make_trainer
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.iteration import Iteration
 from limbshift.meta.rl2.trainer import Trainer
 from limbshift.meta.threads import torch_threads
 
-PIECE = 50
-"""Steps of the pieces that are learnt from where trials are overlapped."""
+WHOLE_TRIALS = PPOConfig(sequence_length=None)
+"""How `train` learnt before it cut trials into pieces."""
 WARM_UP = 2
 """Iterations that are not counted: the first learns nothing, and the second makes the optimiser's state."""
 CORES = 2
@@ -31,15 +31,15 @@ UNLIMITED = 1e9
 
 
 def overlapped_beside_plain(family: TaskFamily, config: BenchConfig) -> Outcome:
-    """Measures `train --overlap --ppo.sequence-length 50` beside `train`."""
+    """Measures `train --overlap` beside `train --ppo.sequence-length None`."""
     overlap = config.physics == "mujoco"  # trials of MuJoCo Warp are never collected ahead
-    ours, theirs = trainer_of(family, config, overlap=overlap), trainer_of(family, config, overlap=False)
+    ours, theirs = trainer_of(family, config, overlap=overlap), trainer_of(family, config, ppo=WHOLE_TRIALS)
     rounds = iterations_in_turn(ours, theirs, config.rounds)
     shares = shares_of([other for _, other in rounds])
     parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     return replace(
         rates_of_iterations(rounds, ours.steps_per_iteration),
-        notes=(f"shares of the time of meta-training, plain: {parts}",),
+        notes=(f"shares of the time of meta-training in turn, by whole trials: {parts}",),
         details={f"plain_share_{name}": share for name, share in shares.items()},
     )
 
@@ -63,7 +63,7 @@ def ours_beside_recurrent_ppo(family: TaskFamily, config: BenchConfig) -> Outcom
     """
     from limbshift.experiments.comparison.sb3_baselines import train_recurrent_ppo  # an optional extra
 
-    trainer = trainer_of(family, config, overlap=False)
+    trainer = trainer_of(family, config)
     ours: list[float] = []
     heldout = TrialEnv(family, 1, config.episodes, horizon=config.horizon, split="heldout")
     laps = Laps(
@@ -138,7 +138,14 @@ def on_cores(cores: Sequence[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def trainer_of(family: TaskFamily, config: BenchConfig, *, overlap: bool, ranks: Ranks = ALONE) -> Trainer:
+def trainer_of(
+    family: TaskFamily,
+    config: BenchConfig,
+    *,
+    overlap: bool = False,
+    ppo: PPOConfig = DEFAULT_PPO,
+    ranks: Ranks = ALONE,
+) -> Trainer:
     """Returns a trainer of the benchmark's size, on the cores that this thread may use now."""
     device, threads = choose_device(config.device), choose_threads(None, overlap=overlap)
     return make_trainer(
@@ -146,7 +153,7 @@ def trainer_of(family: TaskFamily, config: BenchConfig, *, overlap: bool, ranks:
         num_envs=config.num_envs,
         episodes=config.episodes,
         horizon=config.horizon,
-        ppo=PPOConfig(sequence_length=PIECE if overlap else None),
+        ppo=ppo,
         overlap=overlap,
         num_threads=threads.learning,
         device=device,

@@ -75,7 +75,10 @@ def read_config(run: Path) -> TrainConfig:
 def read_config_file(path: Path) -> TrainConfig:
     """Returns the configuration in a JSON file."""
     content = read_json(path)
-    ppo = make(PPOConfig, content.get("ppo", {}), f"ppo in {path}")
+    ppo = content.get("ppo", {})
+    if isinstance(ppo, dict):  # a run that is older than pieces learns from whole trials
+        ppo = {"sequence_length": None, **ppo}
+    ppo = make(PPOConfig, ppo, f"ppo in {path}")
     return make(TrainConfig, {**content, "ppo": ppo}, str(path))
 
 

@@ -37,9 +37,9 @@ class PPOConfig:
     """Norm that gradients are clipped to."""
     update_epochs: Count = 4
     """Passes over the trials of an iteration."""
-    sequence_length: Count | None = None
+    sequence_length: Count | None = 50
     """Steps of the pieces that trials are cut into to be learnt from, each from the recurrent state that it was played
-    from; gradients do not flow from one into another. Of the trial's divisors the nearest is taken. By default trials
-    are whole."""
+    from; gradients do not flow from one into another. Of the trial's divisors the nearest is taken. None for whole
+    trials."""
     num_minibatches: Count = 16
     """Minibatches per pass; each holds pieces of several trials, so there are at most as many as pieces."""

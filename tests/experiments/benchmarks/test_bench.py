@@ -85,8 +85,8 @@ def test_another_family_is_measured_by_what_can_be_measured_of_any(capsys: pytes
     )
     assert main(["bench", "ReacherGoal", *TINY, "--measures", "trials", "overlap"]) == 0
     printed = capsys.readouterr().out
-    assert "overlap: meta-training, overlapped and in pieces / meta-training, plain, ReacherGoal, 4 envs: " in printed
-    assert "shares of the time of meta-training, plain: physics " in printed
+    assert "overlap: meta-training, overlapped / meta-training in turn, by whole trials, ReacherGoal, 4 " in printed
+    assert "shares of the time of meta-training in turn, by whole trials: physics " in printed
 
 
 @pytest.mark.parametrize(

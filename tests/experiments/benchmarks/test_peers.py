@@ -38,13 +38,13 @@ class Recorded(gym.vector.VectorWrapper):
 def ours_given(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
     """Returns a list that fills with the actions that ours are given, in the robot's own units."""
     given: list[torch.Tensor] = []
-    step = TaskEnv.step
+    move = TaskEnv.move
 
-    def recording(env: TaskEnv, action: torch.Tensor) -> Any:
-        given.append(action.clone())
-        return step(env, action)
+    def recording(env: TaskEnv, action: torch.Tensor | NDArray[np.float64]) -> Any:
+        given.append(torch.as_tensor(action).clone())
+        return move(env, action)
 
-    monkeypatch.setattr(TaskEnv, "step", recording)
+    monkeypatch.setattr(TaskEnv, "move", recording)
     return given
 
 

@@ -130,7 +130,9 @@ def test_times_to_a_return_are_compared(
     assert len(outcome.notes) == notes
 
 
-@pytest.mark.parametrize("train", [learning.train_plain, learning.train_overlapped, learning.train_recurrent_ppo])
+@pytest.mark.parametrize(
+    "train", [learning.train_plain, learning.train_ours, learning.train_overlapped, learning.train_recurrent_ppo]
+)
 def test_each_trains_until_it_is_there(train: learning.Train) -> None:
     """A return that any policy has: after one iteration."""
     watch = learning.time_to_return(FAMILY, CONFIG, train, goal=-1e6)
@@ -196,7 +198,7 @@ def test_costs_are_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_shares_are_of_all_that_iterations_took() -> None:
     """Of 4 + 6 s: physics 1 + 2, policy 0.5 + 0.5, update 2 + 3."""
-    trainer = training.trainer_of(FAMILY, CONFIG, overlap=False)
+    trainer = training.trainer_of(FAMILY, CONFIG)
     measured = trainer.iterate(0.0)
     trainer.env.close()
     values = {**vars(measured)}

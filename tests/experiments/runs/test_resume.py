@@ -15,6 +15,7 @@ from limbshift.envs.errors import InputError
 from limbshift.experiments.cli import main, parse
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.loggers import read_metrics
+from limbshift.experiments.runs.resume import read_config
 from limbshift.experiments.runs.session import Session
 from limbshift.meta.rl2.trainer import Trainer
 
@@ -203,6 +204,13 @@ def test_a_config_without_newer_options_takes_their_defaults(run: Path) -> None:
     assert resume(run, "--steps", str(3 * TRIAL_STEPS)) == 0
     assert config_of(run)["cell"] == "lstm"
     assert config_of(run)["ppo"]["final_task_coef"] == 0.0
+
+
+def test_a_run_that_is_older_than_pieces_goes_on_by_whole_trials(run: Path) -> None:
+    content = config_of(run)
+    del content["ppo"]["sequence_length"]
+    (run / "config.json").write_text(json.dumps(content))
+    assert read_config(run).ppo.sequence_length is None
 
 
 @pytest.mark.parametrize(
