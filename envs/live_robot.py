@@ -92,7 +92,8 @@ class LiveArrays(LiveRobot):
         if self._parts is None:
             return super().observe_array(*more)
         columns = [part[:, None] if part.ndim == 1 else part for part in more]
-        return np.concatenate((*self._parts, *columns), axis=-1, dtype=np.float32, casting="same_kind")
+        with np.errstate(over="ignore"):  # a reward may be too large for float32, and infinite there, as PyTorch has it
+            return np.concatenate((*self._parts, *columns), axis=-1, dtype=np.float32, casting="same_kind")
 
 
 def joined(obs: tuple[Tensor, ...], more: tuple[Tensor, ...]) -> Tensor:

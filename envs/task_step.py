@@ -36,5 +36,5 @@ class Moved(NamedTuple):
     def term_arrays(self) -> dict[str, NDArray[Any]]:
         """Returns new arrays: the terms, (N,) each, which are 0 with the reward where a simulation diverged."""
         if self.all_sound:
-            return {name: term.numpy().copy() for name, term in self.terms.items()}
+            return {name: term.numpy(force=True).copy() for name, term in self.terms.items()}
         return {name: term.masked_fill(self.diverged, 0.0).numpy() for name, term in self.terms.items()}

@@ -72,8 +72,8 @@ class TrainConfig(Checked):
     """Where the run's files go; by default a new directory below runs/."""
     resume: Flag = False
     """Go on with the run in --run-dir, with its settings. --minutes or --steps replaces its budget; --device,
-    --threads, --precision, --wandb, --eval-minutes, --video-minutes and --family-file may change too; what contradicts
-    the run is refused."""
+    --threads, --ranks, --precision, --wandb, --eval-minutes, --video-minutes and --family-file may change too; what
+    contradicts the run is refused."""
     num_envs: Count = 64
     """Number of trials that run in parallel."""
     episodes: Count | None = None

@@ -193,7 +193,7 @@ def chosen(config: BenchConfig) -> tuple[str, ...]:
 def refusal(name: str, config: BenchConfig) -> str | None:
     """Returns why a measure is not of what is asked for; None where it is."""
     measure = MEASURES[name]
-    if (config.family or config.family_file) and not measure.any_family:
+    if (config.family_file or config.family not in ("", measure.family)) and not measure.any_family:
         return f"it is of {measure.family}, expected no other family"
     if config.physics == "warp" and not measure.on_warp:
         return "it is of MuJoCo on CPU threads, expected no --physics warp"

@@ -251,12 +251,13 @@ def chosen_family(config: TrainConfig) -> TaskFamily:
 
 def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> TrainConfig:
     """Returns the configuration with what it leaves to the family and to the machine."""
+    if config.overlap and config.physics != "mujoco":
+        raise InputError(f"overlap is of physics on mujoco, expected no --physics {config.physics} beside it")
     return dataclasses.replace(
         config,
         family=family.name,
         family_file=absolute_reference(config.family_file) if config.family_file else None,
         device="cuda" if device.type == "cuda" else "cpu",
-        overlap=config.overlap and config.physics == "mujoco",
         precision="bfloat16" if choose_precision(config.precision, device) == torch.bfloat16 else "float32",
         episodes=config.episodes or family.episodes_per_trial,
         horizon=config.horizon or family.horizon,

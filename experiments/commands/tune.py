@@ -65,13 +65,13 @@ def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
     study.enqueue_trial(default_settings(config, family))
     tell = teller(config, family.name, console=console)
     there, files = portable(config)
-    end = monotonic() + 60 * config.minutes
     failed: list[Exception] = []
 
     def keep(trial: "Trial", tried: Tried) -> None:
         tell(study, end_trial(study, trial, tried))
 
     def trainings() -> Iterator[Job[Tried]]:
+        end = monotonic() + 60 * config.minutes  # from when there is something to train on
         while not failed and monotonic() < end:
             trial = study.ask()
             work = partial(try_settings, suggest(trial, config, family), there, completed(study))

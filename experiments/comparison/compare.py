@@ -53,12 +53,12 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     """Runs the command. Returns the directory of the results."""
     console = console or make_console()
     check_engine(config.engine)
-    methods = open_comparison(config)
-    config, files = portable(config)
-    runs = [(method, seed) for seed in range(config.seeds) for method in methods]
-    jobs = (job_of(*run, config, console=console) for run in runs if is_missing(*run, config.out))
+    check_comparison(config)
+    there, files = portable(config)
     with open_engine(config.engine, in_turn, console=console, files=files) as do:
-        keep_all(do(jobs))
+        methods = open_comparison(config)
+        runs = [(method, seed) for seed in range(config.seeds) for method in methods]
+        keep_all(do(job_of(*run, there, console=console) for run in runs if is_missing(*run, config.out)))
     finish_comparison(config.out)
     if "oracle" not in {run.method for run in read_runs(config.out)}:
         console.print(NO_SCORES, highlight=False, soft_wrap=True)
@@ -66,13 +66,19 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     return config.out
 
 
-def open_comparison(config: CompareConfig) -> list[str]:
-    """Checks what is asked and what the directory holds, before anything is trained. Returns the methods."""
+def check_comparison(config: CompareConfig) -> tuple[list[str], dict[str, Any]]:
+    """Checks what is asked and what the directory holds. Returns the methods, and all that their runs share."""
     family = family_of(config)
     methods = checked_methods(config, family)
     check_writable(config.out / RESULTS)
     about = what_is_compared(config, family)
     check_same(config.out, about)
+    return methods, about
+
+
+def open_comparison(config: CompareConfig) -> list[str]:
+    """Checks the same, and writes what is compared, before anything is trained. Returns the methods."""
+    methods, about = check_comparison(config)
     convert_runs(config.out)
     write_json(config.out / ABOUT, {"format": FORMAT, **about})
     return methods

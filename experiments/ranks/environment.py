@@ -13,6 +13,11 @@ def started_ranks() -> int:
     if not all(name in os.environ for name in MEETING_PLACE):
         return 0
     rank, size = (_number(name) for name in ("RANK", "WORLD_SIZE"))
+    port, address = _number("MASTER_PORT"), os.environ["MASTER_ADDR"]
+    if not 0 <= port < 2**16:
+        raise InputError(f"MASTER_PORT in the environment is {port}, expected a number below {2**16}")
+    if not address:
+        raise InputError("MASTER_ADDR in the environment is '', expected a host")
     if not 0 <= rank < size:
         raise InputError(f"RANK in the environment is {rank}, expected one from 0 on below WORLD_SIZE, {size}")
     return size if size > 1 else 0

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import Motion, TaskFamily
 from limbshift.envs.live_robot import LiveArrays, LiveRobot
@@ -17,6 +18,7 @@ from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.task_step import TaskStep
+from limbshift.envs.trial_env import TrialEnv
 from tests.envs.runaway import Runaway
 from tests.envs.sled import Sled, Sledding
 
@@ -115,6 +117,28 @@ def test_what_a_reward_keeps_of_a_step_does_not_change_later() -> None:
     # v' = v + 0.2 a, and a step's mean velocity is v + 0.15 a: 0.075, 0.175, 0.05 and 0.15 m/s.
     gains = [step.terms["gain"].item() for step in steps]
     assert gains == pytest.approx([0.0, 0.1, -0.125, 0.1])
+
+
+class Odd(Sledding):
+    """Pays what PyTorch holds as the negative of something, and more than float32 can hold."""
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """-v + 1e39"""
+        return {"minus": torch._neg_view(motion.velocity), "much": torch.full_like(motion.velocity, 1e39)}
+
+
+def test_odd_rewards_are_told_as_they_are() -> None:
+    """And no warning of NumPy's is raised, which would be an error here."""
+    envs = TaskFamilyVectorEnv(Odd(), 2, seed=0)
+    envs.reset()
+    *_, infos = envs.step(envs.action_space.sample())
+    assert (infos["reward_terms"]["minus"] != 0).all()
+    assert (infos["reward_terms"]["much"] == 1e39).all()
+    trials = TrialEnv(Odd(), 2, 1, horizon=3)
+    trials.reset()
+    step = trials.step(torch.zeros(2, 1))
+    assert (step.reward > 9e38).all()
+    assert step.obs[:, trials.layout.previous_reward].isinf().all()
 
 
 def test_actions_are_left_as_they_were_given() -> None:

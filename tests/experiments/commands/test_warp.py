@@ -68,3 +68,11 @@ def test_a_shipped_controller_does_as_well_on_warp(name: str) -> None:
         rng = np.random.default_rng(0)
         interval = stats.bootstrap((returns[0],), figure, rng=rng, method="percentile").confidence_interval
         assert interval.low < figure(returns[1]) < interval.high
+
+
+def test_trials_on_warp_are_not_overlapped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--physics", "warp", "--overlap", "--device", "cpu", "--run-dir", str(tmp_path / "run")]
+    assert main(["train", "ReacherGoal", *options]) == 2
+    said = "limbshift: overlap is of physics on mujoco, expected no --physics warp beside it\n"
+    assert capsys.readouterr().err == said
+    assert not (tmp_path / "run").exists()

@@ -201,6 +201,7 @@ def test_an_address_without_a_cluster_is_refused_at_once(
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_a_cluster_that_is_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,9 @@ def test_a_family_that_is_an_object_is_refused() -> None:
         ({"RANK": "2"}, "RANK in the environment is 2, expected one from 0 on below WORLD_SIZE, 2"),
         ({"RANK": "first"}, "RANK in the environment is 'first', expected a whole number"),
         ({"WORLD_SIZE": ""}, "WORLD_SIZE in the environment is '', expected a whole number"),
+        ({"MASTER_PORT": "abc"}, "MASTER_PORT in the environment is 'abc', expected a whole number"),
+        ({"MASTER_PORT": "99999"}, "MASTER_PORT in the environment is 99999, expected a number below 65536"),
+        ({"MASTER_ADDR": ""}, "MASTER_ADDR in the environment is '', expected a host"),
     ],
 )
 def test_an_environment_that_makes_no_sense_is_refused(environment: dict[str, str], message: str) -> None:
