@@ -1,8 +1,7 @@
 """Meta-training beside itself with other options, on fewer cores, and beside Stable-Baselines3's RecurrentPPO."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -12,6 +11,7 @@ from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.measure import Outcome, rates_of
 from limbshift.experiments.benchmarks.shares import shares_of
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
+from limbshift.experiments.ranks.cores import available_cores, keeping_to
 from limbshift.experiments.runs.devices import choose_device, choose_engine, choose_threads
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.build import DEFAULT_PPO, make_trainer
@@ -46,8 +46,8 @@ def overlapped_beside_plain(family: TaskFamily, config: BenchConfig) -> Outcome:
 
 def cores_beside_one(family: TaskFamily, config: BenchConfig, *, overlap: bool) -> Outcome:
     """Measures the same training on two cores and on one."""
-    available = sorted(os.sched_getaffinity(0))
-    two, one = (partial(on_cores, available[:count]) for count in (CORES, 1))
+    available = available_cores()
+    two, one = (partial(keeping_to, available[:count]) for count in (CORES, 1))
     with two():
         ours = trainer_of(family, config, overlap=overlap)
     with one():
@@ -125,17 +125,6 @@ def iterations_in_turn(
 def rates_of_iterations(rounds: Rounds, steps: int) -> Outcome:
     """Returns env steps a second."""
     return rates_of([(own.seconds, other.seconds) for own, other in rounds], steps)
-
-
-@contextmanager
-def on_cores(cores: Sequence[int]) -> Iterator[None]:
-    """Runs the block, and all threads that it begins, on these of Linux's cores."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def trainer_of(

@@ -15,6 +15,7 @@ from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.shares import shares_of
 from limbshift.experiments.comparison import sb3_baselines
 from limbshift.experiments.comparison.timed_training import Setting, TimedTraining
+from limbshift.experiments.ranks.cores import keeping_to
 from limbshift.meta.rl2.iteration import Iteration
 from limbshift.meta.rl2.trainer import Trainer
 
@@ -50,7 +51,7 @@ def test_cores_are_given_back_after_a_failure() -> None:
     before = os.sched_getaffinity(0)
 
     def fail() -> None:
-        with training.on_cores([min(before)]):
+        with keeping_to([min(before)]):
             assert os.sched_getaffinity(0) == {min(before)}
             raise KeyboardInterrupt
 
