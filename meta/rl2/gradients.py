@@ -27,9 +27,7 @@ class Gradients:
         self.parameters = parameters
         self.num_threads = num_threads
         self.ranks = ranks
-        self._others = (
-            ThreadPoolExecutor(num_threads - 1, "learner", torch.set_num_threads, (1,)) if num_threads > 1 else None
-        )
+        self._others = ThreadPoolExecutor(max(1, num_threads - 1), "learner", torch.set_num_threads, (1,))
 
     def fill(self, loss: Callable[[Minibatch], Losses], batch: Minibatch) -> Losses:
         """Returns a minibatch's losses, over all ranks, whose total the gradients are of."""
@@ -42,7 +40,7 @@ class Gradients:
     def _own(self, loss: Callable[[Minibatch], Losses], batch: Minibatch) -> tuple[Tensor, Sequence[Tensor]]:
         """Returns the losses, stacked, and the gradients of this rank's share."""
         count = max(1, min(self.num_threads, batch.num_pieces // MIN_PIECES))
-        if self._others is None or count == 1:
+        if count == 1:
             losses = loss(batch)
             return torch.stack(losses).detach(), torch.autograd.grad(losses.total, self.parameters)
         first, *rest = batch.split(count)

@@ -114,7 +114,7 @@ class PPO:
     ) -> None:
         """precision: that encoder and recurrent cell compute in while learning; parameters are float32.
 
-        num_threads: among which each minibatch, or of several ranks each one's share of it, is divided.
+        num_threads: among which each minibatch, or of several ranks each one's share of it, is divided on a CPU.
         """
         device = policy.log_std.device
         self.policy = policy
@@ -125,7 +125,7 @@ class PPO:
         self.precision = precision
         self.parameters = [*policy.parameters(), *self.task_head.parameters()]
         self.ranks = ranks
-        self.gradients = Gradients(self.parameters, num_threads, ranks)
+        self.gradients = Gradients(self.parameters, num_threads if device.type == "cpu" else 1, ranks)
         # A fused step reads nothing back from a GPU, and can be told to skip; other devices than these two have none.
         self._fused = device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=self._fused)

@@ -1,5 +1,6 @@
 """PPO's loss and its minibatches."""
 
+import pytest
 import torch
 
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
@@ -133,3 +134,11 @@ def test_an_update_makes_good_actions_likelier() -> None:
     ppo.update(storage, 0.0)
     features, _ = policy.unroll(storage.obs[:-1], policy.initial_state(TRIALS))
     assert policy.actions(features).mean.mean() > 0.01
+
+
+@pytest.mark.parametrize(("device", "threads"), [("cpu", 4), ("meta", 1)])
+def test_threads_share_a_minibatch_on_a_cpu_alone(device: str, threads: int) -> None:
+    """A GPU does its rows at once; device "meta" stands for it."""
+    policy = RecurrentActorCritic(SPEC).to(device)
+    ppo = PPO(policy, PPOConfig(), torch.Generator(), task_dim=1, num_threads=4)
+    assert ppo.gradients.num_threads == threads
