@@ -27,14 +27,15 @@ def line(taken: Taken) -> str:
 def speed_table(measures: Sequence[Taken]) -> Table:
     """Returns a table of the speeds behind the ratios."""
     table = Table()
-    for column in ("ratio", "ours", "theirs"):
+    for column in ("ratio", "goal", "ours", "theirs"):
         table.add_column(column, justify="right")
-    table.add_column("unit")
-    table.add_column("measure", no_wrap=True)
+    for column in ("unit", "measure", "family"):
+        table.add_column(column, no_wrap=column == "measure")
     for taken in measures:
-        outcome = taken.outcome
+        outcome, goal = taken.outcome, f"{BOUND[taken.measure.better]} {taken.measure.goal:g}"
         ratio = "-" if outcome.ratio is None else f"{outcome.ratio:.2f}"
-        table.add_row(ratio, f"{outcome.ours:,.0f}", f"{outcome.theirs:,.0f}", outcome.unit, taken.name)
+        ours, theirs = f"{outcome.ours:,.0f}", f"{outcome.theirs:,.0f}"
+        table.add_row(ratio, goal, ours, theirs, outcome.unit, taken.name, taken.family)
     return table
 
 

@@ -101,11 +101,7 @@ class Session:
             graceful_interrupt() as interrupt,
             TrainingProgress(self.family.name, self.console) as progress,
         ):
-            device = self.trainer.policy.log_std.device
-            progress.note(
-                f"Meta-training on {self.family.name}: network on {device}, physics on {self.config.physics},"
-                f" files in {self.run}"
-            )
+            progress.note(self._about())
             while not (interrupt.requested or self.leader.asked_to_stop or progress.closed or self.budget_spent >= 1):
                 self._iterate(progress)
             if interrupt.requested or self.leader.asked_to_stop:
@@ -113,13 +109,21 @@ class Session:
             if self.saved_at != self.trainer.progress.steps:
                 self._save()
             self.leader.stop(self.budget_spent)
-            if self.budget_spent < 1:
-                progress.note(f"To go on: limbshift train --resume --run-dir {shlex.quote(str(self.run))}")
             if self.budget_spent >= 1:
                 self._film(progress)
+            else:
+                progress.note(f"To go on: limbshift train --resume --run-dir {shlex.quote(str(self.run))}")
             if not isinstance(self.logger, JsonlLogger):
                 progress.note("Finishing the Weights & Biases run")
         return self.budget_spent >= 1
+
+    def _about(self) -> str:
+        """Returns what is trained, where, and from where it goes on."""
+        device, done = self.trainer.policy.log_std.device, self.trainer.progress
+        precision = "" if self.config.precision == "float32" else f" in {self.config.precision}"
+        begin = f"going on after {done.steps:,} steps, {done.seconds / 60:.1f} min: " if done.steps else ""
+        where = f"network on {device}{precision}, physics on {self.config.physics}, files in {self.run}"
+        return f"Meta-training on {self.family.name}: {begin}{where}"
 
     def _iterate(self, progress: TrainingProgress) -> None:
         """Runs an iteration and what is due after it; a checkpoint comes after all that is logged at its step."""

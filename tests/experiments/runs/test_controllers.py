@@ -27,7 +27,7 @@ RETURNS = {
     "HalfCheetahLimbsDir": 750,
     "HalfCheetahWiring": 950,
     "InvertedPendulumBody": 190,
-    "QuadrupedPayload": 305,
+    "QuadrupedPayload": 300,
     "ReacherGoal": 40,
     "ReacherLimbs": 34,
     "Walker2dRandParams": 650,
@@ -50,7 +50,7 @@ def test_a_shipped_controller_is_small_and_has_a_card(name: str) -> None:
 
 @pytest.mark.parametrize("name", shipped_names())
 def test_a_shipped_controller_is_as_good_as_said(name: str) -> None:
-    result = evaluate(name, seed=1)  # other tasks than those of the cards
+    result = evaluate(name, num_tasks=32, seed=1)  # other tasks than those of the cards
     assert result.iqm[-1] > RETURNS[name]
     assert result.iqm[-1] > result.controls["memory_off"].iqm[-1]
     assert (np.array(result.falls) > 0).mean() <= MOST_FALLS

@@ -111,7 +111,7 @@ def test_a_run_whose_newest_checkpoint_is_damaged_is_the_run_itself(
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith(f"{damaged / 'checkpoint.pt'} is broken, expected what a training saved: ")
     assert told[0].endswith(f". Going on from checkpoint-{3 * TRIAL_STEPS}.pt.")
-    assert told[1].startswith("Meta-training on")
+    assert told[1].startswith(f"Meta-training on HalfCheetahDir: going on after {3 * TRIAL_STEPS:,} steps, 0.0 min: ")
     assert_the_same_run(straight, damaged)
 
 

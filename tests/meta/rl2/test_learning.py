@@ -19,14 +19,14 @@ def learn(seed: int) -> tuple[float, float]:
     torch.manual_seed(seed)
     spec = PolicySpec(env.task_env.obs_dim, env.task_env.action_dim, hidden_size=32)
     policy = RecurrentActorCritic(spec, family.initial_log_std)
-    trainer = Trainer(env, policy, PPOConfig(learning_rate=2e-3), gamma=0.9, seed=seed)
+    trainer = Trainer(env, policy, PPOConfig(learning_rate=2e-3, num_minibatches=4), gamma=0.9, seed=seed)
     returns = [sum(trainer.iterate(0.0).episode_returns) / 2 for _ in range(ITERATIONS)]
     return sum(returns[:5]) / 5, sum(returns[-5:]) / 5
 
 
 def test_the_reacher_learns_to_come_nearer() -> None:
     first, last = learn(seed=0)
-    # Over ten seeds the mean distance fell to 0.72 to 0.81 of what it was; random actions leave it at 1.
+    # Over ten seeds the mean distance fell to 0.76 to 0.82 of what it was; random actions leave it at 1.
     assert last > 0.9 * first
 
 

@@ -31,7 +31,7 @@ def guess_at_the_end(task_coef: float, spent: float = 0.0) -> float:
     """Mean squared error after 50 updates of what was 1 before, at the last step."""
     torch.manual_seed(0)
     policy, storage = RecurrentActorCritic(SPEC), seen_once()
-    config = PPOConfig(learning_rate=3e-3, task_coef=task_coef, num_minibatches=4)
+    config = PPOConfig(learning_rate=1e-2, task_coef=task_coef, num_minibatches=1)
     ppo = PPO(policy, config, torch.Generator().manual_seed(0), task_dim=1)
     for _ in range(50):
         ppo.update(storage, spent)
@@ -41,7 +41,7 @@ def guess_at_the_end(task_coef: float, spent: float = 0.0) -> float:
 
 
 def test_a_task_that_was_seen_once_is_remembered() -> None:
-    # Over ten seeds less than 0.0001 is left.
+    # Over ten seeds less than 0.0003 is left.
     assert guess_at_the_end(task_coef=0.25) < 0.05
     assert guess_at_the_end(task_coef=0.0) == 1.0
 
