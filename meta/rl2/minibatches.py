@@ -18,9 +18,10 @@ class Minibatch(NamedTuple):
     """What the policy saw."""
     action: Tensor
     log_prob: Tensor
-    """Of the action, when it was sampled."""
+    """Of the action, by the policy as it was before learning."""
     advantage: Tensor
-    """Of mean 0 and standard deviation 1 over all of the iteration's trials, those of other ranks included."""
+    """Of mean 0 and standard deviation 1 over all of the iteration's trials, those of other ranks included; then
+    weighted, where an older policy acted."""
     value_target: Tensor
     task: Tensor
     state: RecurrentState
@@ -57,8 +58,8 @@ def minibatches(
     """Yields the storage's pieces in random order; of several ranks' minibatches, each rank its share."""
     advantage = storage.advantage
     spread, mean = ranks.std_mean(advantage)
-    normalised = (advantage - mean) / (spread + 1e-8)
-    rows = (storage.obs[:-1], storage.action, storage.log_prob, normalised, storage.value_target, storage.task)
+    weighted = (advantage - mean) / (spread + 1e-8) * storage.importance
+    rows = (storage.obs[:-1], storage.action, storage.proximal_log_prob, weighted, storage.value_target, storage.task)
     pieces = [storage.pieces(part) for part in rows]
     state = [part.flatten(0, 1) for part in storage.state]
     order = torch.randperm(pieces[0].shape[1], generator=generator, device=advantage.device)

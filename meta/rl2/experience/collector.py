@@ -80,6 +80,7 @@ class Collector:
             stopwatch.mark()
         storage.features[-1], _ = policy.step(storage.obs[-1], state)
         storage.log_prob = policy.actions(storage.features[:-1]).log_prob(storage.action)
+        storage.proximal_log_prob = storage.log_prob
         storage.value = policy.values(storage.features)
         storage.diverged = torch.stack(diverged).to(storage.value.device)
         stopwatch.mark()
@@ -143,8 +144,11 @@ class Overlapped:
 
     They are played by a copy of the policy, taken when they are begun: so they are one update behind, always, whatever
     takes how long. Before they are learnt from, the learner's own policy reads them: were probability ratios clipped
-    about the older one, there would be little left to learn. The copy draws its noise from a generator of its own. A
-    state that is saved holds that copy as it was, not the trials: they are played again from it.
+    about the older one, there would be little left to learn; what the older one chose more readily counts for less.
+    The copy draws its noise from a generator of its own. A state that is saved holds that copy as it was, not the
+    trials: they are played again from it.
+
+    Source: Hilton et al., "Batch size-invariance for policy optimization" (2022), the decoupled objective.
     """
 
     def __init__(self, collector: Collector, learner: RecurrentActorCritic) -> None:

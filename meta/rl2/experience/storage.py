@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from limbshift.envs.trial_env import TrialStep
 
 
-GIVEN = ("obs", "task", "value", "action", "log_prob", "reward", "terminated")
+GIVEN = ("obs", "task", "value", "action", "log_prob", "proximal_log_prob", "reward", "terminated")
 """What of a storage the learner reads, beside what was remembered."""
 
 
@@ -62,6 +62,9 @@ class RolloutStorage:
         self.action = zeros(num_steps, spec.action_dim)
         """As sampled, before it is clipped to the motors' range."""
         self.log_prob = zeros(num_steps)
+        """Of the action, by the policy that acted."""
+        self.proximal_log_prob = self.log_prob
+        """By the policy as it is before learning, about which probability ratios are clipped: the same in turn."""
         self.reward = zeros(num_steps)
         """As the env gave it."""
         self.terminated = zeros(num_steps).bool()
@@ -109,7 +112,7 @@ class RolloutStorage:
 
     @torch.no_grad()
     def read_by(self, policy: RecurrentActorCritic) -> None:
-        """Makes what was remembered, the log probabilities of actions, and the values those of this policy."""
+        """Makes what was remembered, the values, and the log probabilities that ratios start from this policy's."""
         state, features = policy.initial_state(self.num_envs), []
         for start in range(0, self.num_steps, self.sequence_length):
             self.remember(start, state)
@@ -117,8 +120,17 @@ class RolloutStorage:
             features.append(more)
         last, _ = policy.step(self.obs[-1], state)
         read = torch.cat([*features, last.unsqueeze(0)])
-        self.log_prob = policy.actions(read[:-1]).log_prob(self.action)
+        self.proximal_log_prob = policy.actions(read[:-1]).log_prob(self.action)
         self.value = policy.values(read)
+
+    @property
+    def importance(self) -> Tensor:
+        """(T, N) weights of what actions have brought: less where an older policy chose them more readily; at most 1.
+
+        Source: Espeholt et al., "IMPALA: scalable distributed deep-RL with importance weighted actor-learner
+        architectures" (2018), the truncated weights of policy gradients.
+        """
+        return (self.proximal_log_prob - self.log_prob).exp().clamp(max=1.0)
 
     def given(self) -> dict[str, Tensor | list[Tensor]]:
         """Returns, live, what the learner reads and did not make."""

@@ -90,7 +90,9 @@ def test_trials_are_learnt_from_as_the_learners_own_policy_reads_them() -> None:
             pieces, _ = policy.unroll(
                 storage.pieces(storage.obs[:-1]), tuple(part.flatten(0, 1) for part in storage.state)
             )
-        torch.testing.assert_close(storage.log_prob, policy.actions(features[:-1]).log_prob(storage.action))
+        own = policy.actions(features[:-1]).log_prob(storage.action)
+        torch.testing.assert_close(storage.proximal_log_prob, own)
+        torch.testing.assert_close(storage.importance, (own - storage.log_prob).exp().clamp(max=1))
         torch.testing.assert_close(storage.value, policy.values(features))
         torch.testing.assert_close(pieces, storage.pieces(features[:-1]))
 

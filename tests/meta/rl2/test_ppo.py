@@ -112,6 +112,19 @@ def test_minibatches_hold_each_piece_once_with_its_own_state() -> None:
     assert sorted(met) == [10 * piece + trial for piece in range(3) for trial in range(TRIALS)]
 
 
+def test_what_an_older_policy_chose_more_readily_counts_for_less() -> None:
+    """Of two trials one was chosen with probability 0.5, and would be with 0.25 now; the other the other way round."""
+    storage = identifiable_storage()
+    less = torch.arange(TRIALS) % 2 == 0
+    storage.log_prob = torch.where(less, 0.5, 0.25).log().expand(STEPS, TRIALS)
+    storage.proximal_log_prob = torch.where(less, 0.25, 0.5).log().expand(STEPS, TRIALS)
+    torch.testing.assert_close(storage.importance, torch.where(less, 0.5, 1.0).expand(STEPS, TRIALS))
+    (batch,) = minibatches(storage, 1, torch.Generator().manual_seed(0))
+    normalised = (storage.advantage - storage.advantage.mean()) / storage.advantage.std()
+    torch.testing.assert_close(batch.advantage.sum(), (normalised * storage.importance).sum())
+    assert sorted(batch.log_prob[0].exp().tolist()) == pytest.approx([0.25] * 4 + [0.5] * 4)
+
+
 def test_the_learning_rate_falls_with_the_budget() -> None:
     ppo = PPO(
         make_policy(), PPOConfig(learning_rate=1e-3, final_learning_rate=1e-4), torch.Generator(), task_dim=TASK_DIM
@@ -129,7 +142,7 @@ def test_an_update_makes_good_actions_likelier() -> None:
     good = torch.arange(TRIALS) % 2 == 0
     storage.action[:] = torch.where(good, 1.0, -1.0).expand(STEPS, TRIALS).unsqueeze(-1)
     features, _ = policy.unroll(storage.obs[:-1], policy.initial_state(TRIALS))
-    storage.log_prob = policy.actions(features).log_prob(storage.action).detach()
+    storage.log_prob[:] = policy.actions(features).log_prob(storage.action).detach()
     storage.advantage = torch.where(good, 1.0, -1.0).expand(STEPS, TRIALS)
     ppo.update(storage, 0.0)
     features, _ = policy.unroll(storage.obs[:-1], policy.initial_state(TRIALS))
