@@ -25,6 +25,7 @@ METHODS: Mapping[str, Method] = {
     "no-memory": Method("limbshift without LSTM state, previous action and reward"),
     "oracle": Method("limbshift, shown its task", observes_task=True),
     "ceiling": Method("the oracle with three times the budget", observes_task=True, budget=3.0),
+    "rma": Method("an oracle for half of the budget, then a student with memory that imitates it on its own trials"),
     "maml": Method("a start from which a few policy gradient steps suit each task", by_gradient=True, min_episodes=2),
     "ppo": Method("Stable-Baselines3's PPO over the task distribution, no memory", needs="stable_baselines3"),
     "sac": Method("Stable-Baselines3's SAC over the task distribution, no memory", needs="stable_baselines3"),

@@ -9,6 +9,7 @@ from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, TimedTraining
+from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.evaluation.trials import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
 from limbshift.meta.rl2.build import make_trainer
@@ -43,6 +44,36 @@ def train_ours(
 
     timed.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
     trainer.env.close()
+    return make_act
+
+
+def train_rma(setting: Setting, timed: TimedTraining) -> MakeAct:
+    """Trains a teacher that is shown its task, for half of the budget, and then a student that imitates it."""
+    make = partial(
+        make_trainer,
+        setting.family,
+        num_envs=setting.num_envs,
+        episodes=setting.episodes,
+        horizon=setting.horizon,
+        seed=setting.seed,
+        hidden_size=HIDDEN,
+        cell=setting.cell,
+    )
+    teacher = make(observe_task=True)
+    student = make(sees_reward=not setting.hide_reward, learner=partial(Distiller, teacher=teacher.policy))
+
+    def iterate(spent: float) -> None:
+        if spent < 0.5:
+            teacher.iterate(2 * spent)
+        else:
+            student.iterate(2 * spent - 1)
+
+    def make_act(env: TrialEnv) -> Act:
+        return PolicyActor(student.policy, env.num_envs)
+
+    timed.run(iterate, lambda: teacher.progress.steps + student.progress.steps, make_act)
+    for trainer in (teacher, student):
+        trainer.env.close()
     return make_act
 
 
@@ -92,6 +123,7 @@ TRAIN: Mapping[str, Callable[[Setting, TimedTraining], MakeAct]] = {
     "no-memory": partial(train_ours, memory=False),
     "oracle": partial(train_ours, observe_task=True),
     "ceiling": partial(train_ours, observe_task=True),
+    "rma": train_rma,
     "maml": train_maml,
     "ppo": train_sb3("ppo"),
     "sac": train_sb3("sac"),

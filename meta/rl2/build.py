@@ -1,5 +1,7 @@
 """Puts a trainer together: env, policy and learner, all from one seed."""
 
+from collections.abc import Callable
+
 import torch
 
 from limbshift.agents import RecurrentCell
@@ -9,6 +11,7 @@ from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.config import PPOConfig, Precision
+from limbshift.meta.rl2.ppo import PPO
 from limbshift.meta.rl2.precision import choose_precision
 from limbshift.meta.rl2.trainer import Trainer
 
@@ -37,10 +40,11 @@ def make_trainer(
     device: torch.device = CPU.device,
     engine: Engine = CPU,
     ranks: Ranks = ALONE,
+    learner: Callable[..., PPO] = PPO,
 ) -> Trainer:
     """Returns a trainer with its env and its policy; what is None is the family's own. The network lives on the device.
 
-    overlap, num_threads, ranks: as `Trainer` takes them; trials of MuJoCo Warp are never collected ahead.
+    overlap, num_threads, ranks, learner: as `Trainer` takes them; trials of MuJoCo Warp are never collected ahead.
 
     >>> from limbshift.envs.catalogue import make_family
     >>> trainer = make_trainer(make_family("ReacherGoal"), num_envs=4, episodes=2, horizon=10, hidden_size=8)
@@ -84,4 +88,5 @@ def make_trainer(
         precision=choose_precision(precision, device),
         num_threads=num_threads,
         ranks=ranks,
+        learner=learner,
     )

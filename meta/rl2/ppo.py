@@ -45,34 +45,6 @@ def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_coef: float) ->
     return loss, ratio, ((ratio - 1) - log_ratio).mean()
 
 
-def ppo_loss(
-    policy: RecurrentActorCritic,
-    task_head: TaskHead,
-    batch: Minibatch,
-    *,
-    config: PPOConfig,
-    precision: torch.dtype = torch.float32,
-) -> Losses:
-    """Returns the losses of a minibatch, unrolled from what was remembered: PPO's, and that of telling the tasks.
-
-    precision: that encoder and recurrent cell compute in; all else is float32.
-
-    Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 9.
-    """
-    with nullcontext() if precision == torch.float32 else torch.autocast(batch.obs.device.type, precision):
-        features, _ = policy.unroll(batch.obs, batch.state)
-    features = features.float()
-    actions, value = policy.actions(features), policy.values(features)
-    log_ratio = actions.log_prob(batch.action) - batch.log_prob
-    policy_loss, ratio, approx_kl = clipped_surrogate(log_ratio, batch.advantage, config.clip_coef)
-    value_loss = 0.5 * (value - batch.value_target).square().mean()
-    entropy = actions.entropy()
-    task_loss = task_head.loss(features, batch.task)
-    total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + config.task_coef * task_loss
-    clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
-    return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction, task_loss)
-
-
 def linear_schedule(start: float, end: float, spent: float) -> float:
     """Returns the value on the straight line from start to end, by the spent share of the budget; then it stays.
 
@@ -140,7 +112,7 @@ class PPO:
         config = self.config
         set_learning_rate(self.optimizer, linear_schedule(config.learning_rate, config.final_learning_rate, spent))
         config = replace(config, task_coef=linear_schedule(config.task_coef, config.final_task_coef, spent))
-        loss = partial(ppo_loss, self.policy, self.task_head, config=config, precision=self.precision)
+        loss = partial(self.loss, config=config)
         history, norms = [], []
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, config.num_minibatches, self.generator, ranks=self.ranks):
@@ -151,6 +123,29 @@ class PPO:
         grad_norm = torch.stack(norms)
         skipped = (~grad_norm.isfinite()).sum()
         return Update(Losses(*torch.stack(history).mean(dim=0)), grad_norm.mean(), skipped)
+
+    def loss(self, batch: Minibatch, config: PPOConfig) -> Losses:
+        """Returns the losses of a minibatch: PPO's, and that of telling the tasks.
+
+        Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 9.
+        """
+        features = self.unroll(batch)
+        actions, value = self.policy.actions(features), self.policy.values(features)
+        log_ratio = actions.log_prob(batch.action) - batch.log_prob
+        policy_loss, ratio, approx_kl = clipped_surrogate(log_ratio, batch.advantage, config.clip_coef)
+        value_loss = 0.5 * (value - batch.value_target).square().mean()
+        entropy = actions.entropy()
+        task_loss = self.task_head.loss(features, batch.task)
+        total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + config.task_coef * task_loss
+        clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
+        return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction, task_loss)
+
+    def unroll(self, batch: Minibatch) -> Tensor:
+        """Returns the policy's features, unrolled from what was remembered, in float32: (T, n, feature_dim)."""
+        lower = self.precision != torch.float32
+        with torch.autocast(batch.obs.device.type, self.precision) if lower else nullcontext():
+            features, _ = self.policy.unroll(batch.obs, batch.state)
+        return features.float()
 
     def _step_if_finite(self, grad_norm: Tensor) -> None:
         """Takes the optimiser's step; where the gradients are not finite, nothing changes. The host does not wait."""

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -68,11 +68,12 @@ class Trainer:
         precision: torch.dtype = torch.float32,
         num_threads: int = 1,
         ranks: Ranks = ALONE,
+        learner: Callable[..., PPO] = PPO,
     ) -> None:
         """overlap: whether the next trials are played while the last are learnt from, by the policy before that.
 
         precision: that encoder and recurrent cell compute in while learning. num_threads: of learning. ranks: which
-        learn together, each from its own env's trials.
+        learn together, each from its own env's trials. learner: what makes the learner, of PPO's arguments.
         """
         self.ranks = ranks
         self.env = env
@@ -85,7 +86,7 @@ class Trainer:
             env, policy, self.generator, sequence_length=config.sequence_length, overlap=overlap
         )
         layout = env.layout.task
-        self.ppo = PPO(
+        self.ppo = learner(
             policy,
             config,
             self.generator,

@@ -47,10 +47,11 @@ class RolloutStorage:
         def zeros(steps: int, *size: int) -> Tensor:
             return torch.zeros(steps, num_envs, *size, device=device)
 
-        shown = zeros(num_steps + 1, task.stop)
-        self.obs = shown[..., : spec.trial_obs_dim]
+        self.shown = zeros(num_steps + 1, task.stop)
+        """(T + 1, N, env's obs_dim) what the env shows, the task at its end."""
+        self.obs = self.shown[..., : spec.trial_obs_dim]
         """(T + 1, N, trial_obs_dim) what the policy sees: the task among it for the oracle alone."""
-        self.task = shown[:-1, :, task]
+        self.task = self.shown[:-1, :, task]
         """(T, N, P) the task under each observation, as the env encodes it: for the learner."""
         self.features = zeros(num_steps + 1, spec.feature_dim)
         self.sequence_length = sequence_length or num_steps
@@ -76,7 +77,7 @@ class RolloutStorage:
         """Of scaled rewards, as are the value targets; see `estimate_advantages`."""
         self.value_target = zeros(num_steps)
         self._shown, self._reward, self._terminated = (
-            RowWriter(target, env_device) for target in (shown, self.reward, self.terminated)
+            RowWriter(target, env_device) for target in (self.shown, self.reward, self.terminated)
         )
 
     @property

@@ -7,8 +7,7 @@ from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.experience.storage import RolloutStorage
 from limbshift.meta.rl2.minibatches import Minibatch, minibatches
-from limbshift.meta.rl2.ppo import PPO, ppo_loss
-from limbshift.meta.rl2.task_head import TaskHead
+from limbshift.meta.rl2.ppo import PPO
 
 SPEC = PolicySpec(obs_dim=2, action_dim=1, hidden_size=4)
 TASK_DIM = 2
@@ -39,12 +38,12 @@ def test_the_loss_by_hand() -> None:
     Both task parameters are guessed to be 1 and are 3 and 0: 0.5 * (4 + 1) = 2.5.
     """
     policy, config = make_policy(), PPOConfig(clip_coef=0.2, vf_coef=0.5, ent_coef=0.01, task_coef=0.2)
-    task_head = TaskHead(SPEC, TASK_DIM)
-    torch.nn.init.ones_(task_head.bias)
+    ppo = PPO(policy, config, torch.Generator(), task_dim=TASK_DIM)
+    torch.nn.init.ones_(ppo.task_head.bias)
     log_2 = float(torch.tensor(2.0).log())
     for log_ratio, advantage, expected in ((0.0, 3.0, -3.0), (log_2, 3.0, -3.6), (log_2, -3.0, 6.0)):
         batch = make_batch(policy, log_ratio, advantage)
-        losses = ppo_loss(policy, task_head, batch, config=config)
+        losses = ppo.loss(batch, config)
         torch.testing.assert_close(losses.policy, torch.tensor(expected))
         torch.testing.assert_close(losses.value, torch.tensor(2.0))
         torch.testing.assert_close(losses.task, torch.tensor(2.5))

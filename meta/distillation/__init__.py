@@ -1,0 +1,1 @@
+"""A student that must find out what its teacher was shown."""
