@@ -27,8 +27,8 @@ class CompareConfig(Checked):
     family_file: str | None = None
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     methods: Methods = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo")
-    """Any of limbshift, rl2, no-memory, oracle, ceiling, rma, maml, ppo, sac, recurrent-ppo and finetune. Random actions are
-    always added; scores need oracle."""
+    """Any of limbshift, rl2, no-memory, oracle, ceiling, rma, maml, ppo, sac, recurrent-ppo and finetune. Random
+    actions are always added; scores need oracle."""
     variant: str = "default"
     """Variant of the family."""
     minutes: Positive = 2.0

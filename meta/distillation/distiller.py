@@ -53,7 +53,10 @@ class Distiller(PPO):
         teacher: RecurrentActorCritic,
         **options: Any,
     ) -> None:
-        """teacher: on the policy's device; options: as PPO takes them. Raises InputError for a teacher of another robot, or one that sees no task."""
+        """teacher: on the policy's device. options: as PPO takes them.
+
+        Raises InputError for a teacher of another robot, or one that sees no task.
+        """
         check_teacher(teacher, policy)
         super().__init__(policy, config, generator, **options)
         self.teacher = teacher
