@@ -128,6 +128,11 @@ class Hardware:
     def seed(self, *name: str | int) -> None:
         """Draws all errors anew, from streams of this name."""
         self._streams = [RandomStream(error.stream, *name, on_host=self._on_host) for error, _ in self._errors]
+        self.begin_tasks()
+
+    def begin_tasks(self) -> None:
+        """Draws the errors that a task keeps anew; to be called where a robot's task has another number."""
+        self._kept: dict[RandomStream, Tensor] = {}
 
     def begin_episodes(self, mask: Tensor) -> None:
         """Drops the actions of the robots that the (N,) mask picks which have not arrived."""
@@ -148,7 +153,11 @@ class Hardware:
     def sensed(self, obs: Tensor, task_index: Tensor, step: Tensor) -> Tensor:
         """Returns the (N, obs_dim) that sensors show of obs, at these (N,) steps of these (N,) tasks."""
         for (error, size), stream in zip(self._errors, self._streams, strict=True):
-            epoch = torch.zeros_like(step) if error.constant else step
-            normal = torch.special.ndtri(stream.uniform(task_index, epoch, obs.shape[-1]))
+            normal = self._kept.get(stream)
+            if normal is None:
+                epoch = torch.zeros_like(step) if error.constant else step
+                normal = torch.special.ndtri(stream.uniform(task_index, epoch, obs.shape[-1]))
+            if error.constant:
+                self._kept[stream] = normal
             obs = obs + size.unsqueeze(-1) * normal
         return obs

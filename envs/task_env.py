@@ -105,6 +105,8 @@ class TaskEnv:
         self.physics.restore(state["physics"])
         for live, saved in zip(self._counts(), state["counts"], strict=True):
             live.copy_(saved)
+        if self._hardware:
+            self._hardware.begin_tasks()
 
     def seed(self, seed: int) -> None:
         """Starts over with the tasks and initial states of this seed."""
@@ -285,4 +287,5 @@ class TaskEnv:
         self._episode.masked_fill_(mask, 0)
         self._restart.masked_fill_(mask, 0)
         if self._hardware:
+            self._hardware.begin_tasks()
             self._task_steps.masked_fill_(mask, 0)
