@@ -86,7 +86,7 @@ def numbers(
     if array.dtype.itemsize > 8:
         with np.errstate(over="ignore"):  # of a longer float, which is then found to be infinite
             array = array.astype(np.float64)
-    array = array.astype(np.float32 if array.dtype == np.float32 else np.float64)
+    array = array.astype(np.float32 if array.dtype.char == "f" else np.float64)
     if finite and np.count_nonzero(np.isfinite(array)) < array.size:
         raise error(f"value in {name} is {array[~np.isfinite(array)][0]}, expected finite numbers")
     return array

@@ -4,9 +4,11 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from limbshift.envs.physics.protocol import Array
 from limbshift.envs.tasks.parameter import HardwareEffect, TaskError, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
 
@@ -114,6 +116,9 @@ class Hardware:
         self.pending = torch.zeros(shape, dtype=torch.float64, device=all_envs.device)
         """The last actions, the latest first."""
         self._robots = torch.arange(len(all_envs), device=all_envs.device)
+        if on_host:
+            self._pending_array, self._robot_array = self.pending.numpy(), self._robots.numpy()
+            self._delay_arrays = [delay.numpy() for delay in self._delays]
 
     @property
     def errs(self) -> bool:
@@ -123,28 +128,36 @@ class Hardware:
     def seed(self, *name: str | int) -> None:
         """Draws all errors anew, from streams of this name."""
         self._streams = [RandomStream(error.stream, *name, on_host=self._on_host) for error, _ in self._errors]
+        self.begin_tasks()
+
+    def begin_tasks(self) -> None:
+        """Draws the errors that a task keeps anew; to be called where a robot's task has another number."""
+        self._kept: dict[RandomStream, Tensor] = {}
 
     def begin_episodes(self, mask: Tensor) -> None:
         """Drops the actions of the robots that the (N,) mask picks which have not arrived."""
         self.pending.masked_fill_(mask.view(1, -1, 1), 0.0)
 
-    def arriving(self, action: Tensor) -> Tensor:
+    def arriving(self, action: Array) -> Array:
         """Returns the (N, A) actions that reach the motors when these are sent."""
         if not self._delays:
             return action
+        if isinstance(action, np.ndarray):
+            self._pending_array[1:] = self._pending_array[:-1]
+            self._pending_array[0] = action
+            return self._pending_array[functools.reduce(np.add, self._delay_arrays).astype(np.int64), self._robot_array]
         late = functools.reduce(torch.add, self._delays).long()
-        if self._on_host:  # NumPy does it sooner
-            pending = self.pending.numpy()
-            pending[1:] = pending[:-1]
-            pending[0] = action.numpy()
-            return torch.from_numpy(pending[late.numpy(), self._robots.numpy()])
         self.pending.copy_(torch.cat([action.unsqueeze(0), self.pending[:-1]]))
         return self.pending[late, self._robots]
 
     def sensed(self, obs: Tensor, task_index: Tensor, step: Tensor) -> Tensor:
         """Returns the (N, obs_dim) that sensors show of obs, at these (N,) steps of these (N,) tasks."""
         for (error, size), stream in zip(self._errors, self._streams, strict=True):
-            epoch = torch.zeros_like(step) if error.constant else step
-            normal = torch.special.ndtri(stream.uniform(task_index, epoch, obs.shape[-1]))
+            normal = self._kept.get(stream)
+            if normal is None:
+                epoch = torch.zeros_like(step) if error.constant else step
+                normal = torch.special.ndtri(stream.uniform(task_index, epoch, obs.shape[-1]))
+            if error.constant:
+                self._kept[stream] = normal
             obs = obs + size.unsqueeze(-1) * normal
         return obs

@@ -1,5 +1,7 @@
 """A robot in its simulators: what it senses and how it is moved, by PyTorch or by NumPy."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from limbshift.envs.family import Robot
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
-from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.physics.protocol import Array, Physics
 
 
 class LiveRobot:
@@ -23,30 +25,41 @@ class LiveRobot:
 
     def __init__(self, robot: Robot, physics: Physics) -> None:
         self._robot, self._physics = robot, physics
-        self.action_low, self.action_high = (bound.to(physics.device, physics.dtype) for bound in robot.action_bounds())
+        low, high = (bound.to(physics.device, physics.dtype) for bound in robot.action_bounds())
+        self.low, self.high = self.native(low), self.native(high)
+        """The (A,) lowest and highest actions."""
         self._control_timestep = robot.control_timestep
 
-    def clipped(self, action: Tensor | NDArray[np.floating]) -> Tensor:
-        """Returns (N, A) actions within their bounds, in the engine's dtype: a new tensor."""
-        return torch.as_tensor(action, device=self.action_low.device).clamp(self.action_low, self.action_high)
+    def native(self, values: Tensor | NDArray[Any]) -> Array:
+        """Returns numbers as the engine's native array; it may be the same memory."""
+        return torch.as_tensor(values, device=self._physics.device)
 
-    def step(self, controls: Tensor) -> tuple[Tensor, Tensor]:
-        """Executes (N, A) controls for a control step.
+    def tensor(self, values: Array) -> Tensor:
+        """Returns a native array as a tensor: the same memory."""
+        tensor: Tensor = values
+        return tensor
+
+    def clipped(self, action: Array, low: Array, high: Array) -> Array:
+        """Returns actions within bounds, new."""
+        return action.clamp(low, high)
+
+    def all_finite(self, values: Array) -> bool:
+        """Returns whether neither nan nor infinity is among a native array's numbers."""
+        return bool(values.isfinite().all())
+
+    def step(self, action: Array) -> tuple[Array, Tensor]:
+        """Executes (N, A) actions for a control step.
 
         Returns the mean velocity of `Robot.position`, new, and which simulations diverged.
         """
         before = self._robot.position(self._physics).clone()
-        self._physics.state("ctrl").copy_(controls)
+        self._physics.state("ctrl").copy_(self._robot.controls(action))
         diverged = self._physics.step(self._robot.frame_skip)
         return (self._robot.position(self._physics) - before).div_(self._control_timestep), diverged
 
-    def observe(self, *more: Tensor) -> Tensor:
-        """Returns (N, obs_dim) float32, followed by more parts, (N, k) or (N,): a new tensor."""
+    def observe(self, *more: Array) -> Array:
+        """Returns (N, obs_dim) float32, followed by more parts, (N, k) or (N,): new."""
         return joined(self._robot.observe(self._physics), more)
-
-    def observe_array(self, *more: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Does what `observe` does, with arrays."""
-        return self.observe(*[torch.from_numpy(part) for part in more]).cpu().numpy()
 
 
 class LiveArrays(LiveRobot):
@@ -58,42 +71,43 @@ class LiveArrays(LiveRobot):
 
     def __init__(self, robot: Robot, physics: MujocoPhysics) -> None:
         super().__init__(robot, physics)
-        self._low, self._high = self.action_low.numpy(), self.action_high.numpy()
-        self._last = self.action_low, self._low
-        """What `clipped` returned last, and its array, which to ask PyTorch for takes a while."""
         self._ctrl = physics.state("ctrl").numpy()
+        self._acts_as_told = type(robot).controls is Robot.controls
         parts, position = robot.observe(physics), robot.position(physics)
         self._parts = [part.numpy() for part in parts] if all(map(physics.owns, parts)) else None
         self._position = position.numpy() if physics.owns(position) else None
 
-    def clipped(self, action: Tensor | NDArray[np.floating]) -> Tensor:
-        if isinstance(action, Tensor):
-            action = (action if action.dtype == self.action_low.dtype else action.double()).numpy(force=True)
-        array = np.minimum(np.maximum(action, self._low), self._high)
-        tensor = torch.from_numpy(array)
-        self._last = tensor, array
-        return tensor
+    def native(self, values: Tensor | NDArray[Any]) -> NDArray[Any]:
+        if not isinstance(values, Tensor):
+            return np.asarray(values)
+        return (values.float() if values.dtype == torch.bfloat16 else values).numpy(force=True)
 
-    def step(self, controls: Tensor) -> tuple[Tensor, Tensor]:
-        if self._position is None:
-            return super().step(controls)
-        before = self._position.copy()
-        tensor, array = self._last
-        self._ctrl[:] = array if controls is tensor else controls.numpy()
+    def tensor(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values)
+
+    def clipped(self, action: NDArray[Any], low: Array, high: Array) -> NDArray[Any]:
+        clipped: NDArray[Any] = np.minimum(np.maximum(action, low, dtype=np.float64), high)
+        return clipped
+
+    def all_finite(self, values: NDArray[Any]) -> bool:
+        return bool(np.count_nonzero(np.isfinite(values)) == values.size)
+
+    def step(self, action: NDArray[Any]) -> tuple[NDArray[Any], Tensor]:
+        before = self._positions().copy()
+        self._ctrl[:] = action if self._acts_as_told else self.native(self._robot.controls(torch.from_numpy(action)))
         diverged = self._physics.step(self._robot.frame_skip)
-        return torch.from_numpy((self._position - before) / self._control_timestep), diverged
+        return (self._positions() - before) / self._control_timestep, diverged
 
-    def observe(self, *more: Tensor) -> Tensor:
-        if self._parts is None:
-            return super().observe(*more)
-        return torch.from_numpy(self.observe_array(*[part.numpy() for part in more]))
-
-    def observe_array(self, *more: NDArray[np.generic]) -> NDArray[np.float32]:
-        if self._parts is None:
-            return super().observe_array(*more)
+    def observe(self, *more: NDArray[Any]) -> NDArray[np.float32]:
+        if self._parts and not more:  # MuJoCo keeps its state within 1e10
+            return np.concatenate(self._parts, axis=-1, dtype=np.float32, casting="same_kind")
+        parts = self._parts or [self.native(part) for part in self._robot.observe(self._physics)]
         columns = [part[:, None] if part.ndim == 1 else part for part in more]
         with np.errstate(over="ignore"):  # a reward may be too large for float32, and infinite there, as PyTorch has it
-            return np.concatenate((*self._parts, *columns), axis=-1, dtype=np.float32, casting="same_kind")
+            return np.concatenate((*parts, *columns), axis=-1, dtype=np.float32, casting="same_kind")
+
+    def _positions(self) -> NDArray[Any]:
+        return self.native(self._robot.position(self._physics)) if self._position is None else self._position
 
 
 def joined(obs: tuple[Tensor, ...], more: tuple[Tensor, ...]) -> Tensor:

@@ -1,7 +1,6 @@
 """N tasks of one family, stepped together; episodes and tasks begin when the caller says so."""
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from limbshift.envs.hardware import Hardware
 from limbshift.envs.live_robot import joined, live_robot
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
+from limbshift.envs.physics.protocol import Array
 from limbshift.envs.reward_terms import bad_reward, reward_terms
 from limbshift.envs.task_step import Moved, TaskStep
 from limbshift.envs.tasks.parameter import HardwareEffect, Task, TaskError
@@ -66,8 +66,8 @@ class TaskEnv:
             self.robot.model, num_envs, family.model_fields, computed_fields=self.robot.computed_fields
         )
         self._live = live_robot(self.robot, self.physics)
-        self.action_low, self.action_high = self._live.action_low, self._live.action_high
         self.device = self.physics.device
+        self.action_low, self.action_high = self.tensor(self._live.low), self.tensor(self._live.high)
         self.on_host = isinstance(self.physics, MujocoPhysics)
         """Whether NumPy may read what tensors hold, without waiting for a device."""
         self.all_envs = torch.ones(num_envs, dtype=torch.bool, device=self.device)
@@ -105,6 +105,8 @@ class TaskEnv:
         self.physics.restore(state["physics"])
         for live, saved in zip(self._counts(), state["counts"], strict=True):
             live.copy_(saved)
+        if self._hardware:
+            self._hardware.begin_tasks()
 
     def seed(self, seed: int) -> None:
         """Starts over with the tasks and initial states of this seed."""
@@ -180,52 +182,65 @@ class TaskEnv:
 
     def observe(self, *more: Tensor) -> Tensor:
         """Returns (N, obs_dim) float32, followed by more parts, (N, k) or (N,): a new tensor."""
+        return self.tensor(self.observe_native(*[self.native(part) for part in more]))
+
+    def observe_native(self, *more: Array) -> Array:
+        """Does what `observe` does, in the engine's native arrays."""
         if not (self._hardware and self._errs):
             return self._live.observe(*more)
         exact = torch.cat(self.robot.observe(self.physics), dim=-1)
         sensed = self._hardware.sensed(exact, self.task_index, self._task_steps)
-        return joined((sensed,), more)
+        return self.native(joined((sensed,), tuple(self.tensor(part) for part in more)))
 
-    def observe_array(self) -> NDArray[np.float32]:
-        """Does what `observe` does, with an array."""
-        return self.observe().cpu().numpy() if self._errs else self._live.observe_array()
+    def native(self, values: Tensor | NDArray[Any]) -> Array:
+        """Returns numbers as the engine's native array; it may be the same memory."""
+        return self._live.native(values)
+
+    def tensor(self, values: Array) -> Tensor:
+        """Returns a native array as a tensor: the same memory."""
+        return self._live.tensor(values)
+
+    def clipped(self, action: Tensor | NDArray[Any], low: Array, high: Array) -> Array:
+        """Returns actions within bounds: a new native array."""
+        return self._live.clipped(self.native(action), low, high)
 
     def encoded_task(self) -> Tensor:
         """Returns the tasks as a learner or an oracle sees them: (N, task_space.encoding_dim) float32."""
         return self.family.task_space.encode(self._values).to(torch.float32)
 
-    def step(self, action: Tensor) -> TaskStep:
+    def step(self, action: Tensor | NDArray[Any]) -> TaskStep:
         """Executes (N, A) actions for one control step; with MuJoCo, RewardError names a reward that is not finite."""
         moved = self.move(action)
         terms = {name: term.clone() for name, term in moved.terms.items()}
-        return TaskStep(self.reward_of(moved), moved.terminated, moved.diverged, moved.action, terms)
+        return TaskStep(self.tensor(self.reward_of(moved)), moved.terminated, moved.diverged, moved.action, terms)
 
-    def move(self, action: Tensor | NDArray[np.floating]) -> Moved:
+    def move(self, action: Tensor | NDArray[Any]) -> Moved:
         """Executes (N, A) actions as `step` does, and leaves it to the caller to ask for the reward."""
-        action = self._live.clipped(action)
-        arriving = self._hardware.arriving(action) if self._hardware else action
-        velocity, diverged = self._live.step(self.robot.controls(arriving))
+        sent = self.clipped(action, self._live.low, self._live.high)
+        velocity, diverged = self._live.step(self._hardware.arriving(sent) if self._hardware else sent)
         if self._errs:
             self._task_steps += 1
         fallen = self.robot.fallen(self.physics)
         self._can_fall = fallen is not None
         terminated = diverged if fallen is None else fallen | diverged
-        terms = reward_terms(self.family, Motion(self.physics, velocity, action, terminated), self.task)
-        return Moved(terms, terminated, diverged, action, diverged is self.physics.nobody)
+        motion = Motion(self.physics, self.tensor(velocity), self.tensor(sent), terminated)
+        terms = reward_terms(self.family, motion, self.task)
+        return Moved(terms, terminated, diverged, motion.action, diverged is self.physics.nobody)
 
-    def reward_of(self, moved: Moved) -> Tensor:
+    def reward_of(self, moved: Moved) -> Array:
         """Returns the (N,) sum of the terms, new; with MuJoCo, RewardError names one that is not finite."""
         reward = functools.reduce(torch.add, moved.terms.values())
         if len(moved.terms) == 1 or reward.dtype != self.physics.dtype:
             reward = reward.to(self.physics.dtype, copy=True)
         reward = reward if moved.all_sound else reward.masked_fill_(moved.diverged, 0.0)
+        native = self.native(reward)
         # To look at what MuJoCo Warp gives may be to wait for a GPU: there the caller does, when it reads anyway.
-        if self.on_host and not math.isfinite(reward.sum()) and not reward.isfinite().all():
+        if self.on_host and not self._live.all_finite(native):
             terms = {"the action": moved.action.sum(dim=-1), **moved.terms}
             raise bad_reward(self.family, terms, task=self.task, at_fault=~reward.isfinite())
-        return reward
+        return native
 
-    def check_actions(self, action: object, ignored: np.ndarray | None = None) -> Tensor:
+    def check_actions(self, action: object, ignored: np.ndarray | None = None) -> NDArray[np.floating]:
         """Returns (N, A) actions from outside, or raises an ActionError that says what is wrong with them.
 
         ignored: (N,) bool, whose action is not looked at, and becomes zero.
@@ -235,7 +250,7 @@ class TaskEnv:
         if ignored is not None:
             array[ignored] = 0.0
             array = numbers("actions", array, shape, error=ActionError)
-        return torch.from_numpy(array).to(self.device)
+        return array
 
     def task_values(self) -> dict[str, NDArray[np.float64]]:
         """Returns a copy of the task values, (N,) by parameter."""
@@ -272,4 +287,5 @@ class TaskEnv:
         self._episode.masked_fill_(mask, 0)
         self._restart.masked_fill_(mask, 0)
         if self._hardware:
+            self._hardware.begin_tasks()
             self._task_steps.masked_fill_(mask, 0)

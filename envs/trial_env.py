@@ -1,14 +1,16 @@
 """Trials: K episodes of one task, seen through the previous action, the previous reward and a boundary bit."""
 
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
+from limbshift.envs.physics.protocol import Array
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.streams import RandomStream
 
@@ -101,7 +103,7 @@ class TrialEnv:
         self.layout = trial_layout(self.task_env.obs_dim, self.task_env.action_dim, task_dim)
         self.obs_dim = self.layout.task.stop
         self._observe_task = observe_task
-        low, high = self.task_env.action_low, self.task_env.action_high
+        low, high = self.task_env.native(self.task_env.action_low), self.task_env.native(self.task_env.action_high)
         self._middle, self._half_range = (high + low) / 2, (high - low) / 2
         self._nobody = torch.zeros_like(self.task_env.all_envs)
         if shift_at is not None and not 0 < shift_at < self.steps_per_trial:
@@ -127,31 +129,32 @@ class TrialEnv:
         self.task_env.begin_episodes(self.task_env.all_envs)
         self._encoded_task = self.task_env.encoded_task()
         none = torch.zeros(self.num_envs, self.task_env.action_dim, device=self.task_env.device)
-        return self._observe(none, none[:, 0], self.task_env.all_envs)
+        return self._observe(self.task_env.native(none), self.task_env.native(none[:, 0]), self.task_env.all_envs)
 
     @torch.inference_mode()
-    def step(self, action: Tensor) -> TrialStep:
+    def step(self, action: Tensor | NDArray[Any]) -> TrialStep:
         """Executes (N, A) actions in [-1, 1], clipped to that. Clone what it returns to differentiate through it."""
         if self._shifts:
             self._shift_tasks()
-        action = action.clamp(-1, 1)
-        moved = self.task_env.move(self.in_robot_units(action))
-        reward, terminated, diverged = self.task_env.reward_of(moved), moved.terminated, moved.diverged
+        shares = self.task_env.clipped(action, -1, 1)
+        moved = self.task_env.move(self.in_robot_units(shares))
+        reward, terminated = self.task_env.reward_of(moved), moved.terminated
         self._steps += 1
         trial_over = self._steps == self.steps_per_trial
         slot_over = self._steps % self.horizon == 0
         starts = self._nobody if trial_over else self.task_env.all_envs if slot_over else terminated
         if not trial_over and self.task_env.physics.any(starts):
             self.task_env.begin_episodes(starts, restart=not slot_over)
-        return TrialStep(self._observe(action, reward, starts), reward, terminated, diverged, trial_over)
+        obs = self._observe(shares, reward, starts)
+        return TrialStep(obs, self.task_env.tensor(reward), terminated, moved.diverged, trial_over)
 
-    def in_robot_units(self, action: Tensor) -> Tensor:
-        """Returns (..., A) actions in the robot's own units, from shares of its range in [-1, 1]."""
-        return self._middle + self._half_range * action
+    def in_robot_units(self, action: Array) -> Array:
+        """Returns (..., A) actions in the robot's own units, native, from shares of its range in [-1, 1]."""
+        return self._middle + self._half_range * self.task_env.native(action)
 
-    def as_shares(self, action: Tensor) -> Tensor:
-        """Returns (..., A) actions as shares of the robot's range in [-1, 1], from its own units."""
-        return (action - self._middle) / self._half_range
+    def as_shares(self, action: Array) -> Array:
+        """Returns (..., A) actions as shares of the robot's range in [-1, 1], native, from its own units."""
+        return (self.task_env.native(action) - self._middle) / self._half_range
 
     def close(self) -> None:
         self.task_env.close()
@@ -173,9 +176,9 @@ class TrialEnv:
             self.task_env.shift_tasks(shifted)
             self._encoded_task = self.task_env.encoded_task()
 
-    def _observe(self, action: Tensor, reward: Tensor, boundary: Tensor) -> Tensor:
+    def _observe(self, action: Array, reward: Array, boundary: Tensor) -> Tensor:
         """Returns (N, trial_obs_dim) float32, laid out as `layout` says."""
-        parts = [action, reward, boundary]
+        parts = [action, reward, self.task_env.native(boundary)]
         if self._observe_task:
-            parts.append(self._encoded_task)
-        return self.task_env.observe(*parts)
+            parts.append(self.task_env.native(self._encoded_task))
+        return self.task_env.tensor(self.task_env.observe_native(*parts))

@@ -103,6 +103,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         self.action_space = action_space(self.task_env)
         self.metadata = with_render_fps(self.metadata, self.family)
         self._frames = Frames(self.task_env)
+        self._task: dict[str, float] = {}
         self._begun = False
         self._steps_left = 0
 
@@ -114,8 +115,9 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         choose_tasks(self.task_env, options, may_keep=self._begun)
         self.task_env.begin_episodes(self.task_env.all_envs)
         self._begun = True
+        self._task = self.task_env.task_of(0)
         self._steps_left = self.horizon
-        return self._observe(), {"task": self._task()}
+        return self._observe(), {"task": self._task.copy()}
 
     def step(self, action: ArrayLike) -> tuple[Floats, float, bool, bool, Info]:
         """Executes an (action_dim,) action; returns observation, reward, terminated, truncated, and info."""
@@ -125,7 +127,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         moved = self.task_env.move(given[None])
         self._steps_left -= 1
         reward, terms = self._paid(moved)
-        info: Info = {"task": self._task(), "reward_terms": terms, "diverged": bool(moved.diverged.item())}
+        info: Info = {"task": self._task.copy(), "reward_terms": terms, "diverged": not moved.all_sound}
         terminated, truncated = bool(moved.terminated.item()), not self._steps_left
         if terminated:
             self._steps_left = 0
@@ -156,20 +158,17 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         self.task_env.close()
 
     def _observe(self) -> Floats:
-        obs: Floats = self.task_env.observe_array()[0]
+        obs: Floats = self.task_env.observe_native()[0]
         return obs
-
-    def _task(self) -> dict[str, float]:
-        return self.task_env.task_of(0)
 
     def _paid(self, moved: Moved) -> tuple[float, dict[str, float]]:
         """Returns the reward and its terms; one robot's are added soonest by Python itself, to the same bits."""
-        if moved.diverged.item():
+        if not moved.all_sound:
             return 0.0, dict.fromkeys(moved.terms, 0.0)
         terms = {name: float(term.item()) for name, term in moved.terms.items()}
         reward = functools.reduce(operator.add, terms.values())
         if not math.isfinite(reward) or any(term.dtype != torch.float64 for term in moved.terms.values()):
-            reward = self.task_env.reward_of(moved).item()
+            reward = float(self.task_env.reward_of(moved).item())
         return reward, terms
 
 

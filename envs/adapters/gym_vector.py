@@ -108,22 +108,22 @@ class TaskFamilyVectorEnv(FilmedVectorEnv):
         self._begin(np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask, options)
         self.begun = True
         infos: Info = {"task": self.task_env.task_values()} | ({} if mask is None else {"_task": mask})
-        return self.task_env.observe_array(), self._told(infos)
+        return self.task_env.observe_native(), self._told(infos)
 
     def step(self, actions: ArrayLike) -> tuple[Floats, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
         """Executes (N, action_dim) actions; returns observations, (N,) rewards, terminated, truncated, and info."""
         if not self.begun:
             raise ResetNeeded("step was called before reset, expected reset first")
-        begins = self._ended
-        if self.autoreset_mode is AutoresetMode.DISABLED and begins.any():
+        begins, some_begin = self._ended, np.count_nonzero(self._ended)
+        if self.autoreset_mode is AutoresetMode.DISABLED and some_begin:
             over = np.flatnonzero(begins).tolist()
             raise ResetNeeded(f"step was called where episodes of envs {over} are over, expected reset of those first")
-        moved = self.task_env.move(self.task_env.check_actions(actions, begins if begins.any() else None))
+        moved = self.task_env.move(self.task_env.check_actions(actions, begins if some_begin else None))
         self._steps += 1
-        reward, terms = self.task_env.reward_of(moved).numpy(), moved.term_arrays()
+        reward, terms = self.task_env.reward_of(moved), moved.term_arrays()
         terminated, diverged = moved.terminated.numpy().copy(), moved.diverged.numpy().copy()
         infos: Info = {"task": {}, "reward_terms": terms, "diverged": diverged}
-        if begins.any():
+        if some_begin:
             self._begin(begins)
             for told in (reward, terminated, diverged, *terms.values()):
                 told[begins] = 0
@@ -131,11 +131,11 @@ class TaskFamilyVectorEnv(FilmedVectorEnv):
         infos["task"] = self.task_env.task_values()
         truncated = self._steps >= self.horizon
         self._ended = terminated | truncated
-        if self.autoreset_mode is AutoresetMode.SAME_STEP and self._ended.any():
-            infos |= final_info(self.task_env.observe_array(), infos, self._ended)
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and np.count_nonzero(self._ended):
+            infos |= final_info(self.task_env.observe_native(), infos, self._ended)
             self._begin(self._ended)
             infos["task"] = self.task_env.task_values()
-        return self.task_env.observe_array(), reward, terminated, truncated, self._told(infos)
+        return self.task_env.observe_native(), reward, terminated, truncated, self._told(infos)
 
     def close_extras(self, **kwargs: Any) -> None:
         self._frames.close()

@@ -65,6 +65,8 @@ class MujocoPhysics:
         self._computed_fields = {
             name: _view(self._batch.bind(name)) for name in computed_fields if name != CONTACT_FORCES
         }
+        self._scratch: mujoco.MjData | None = None
+        """Where contact forces are computed, if they are asked for."""
         if CONTACT_FORCES in computed_fields:
             self._scratch = mujoco.MjData(model)
             self._computed_fields[CONTACT_FORCES] = torch.zeros(num_sims, model.nbody, 6, dtype=self.dtype)
@@ -91,7 +93,8 @@ class MujocoPhysics:
 
     def forward(self, mask: Tensor) -> None:
         self._batch.forward(_ids(mask))
-        self._compute_contact_forces(_ids(mask))
+        if self._scratch is not None:
+            self._compute_contact_forces(_ids(mask), self._scratch)
 
     def step(self, nstep: int) -> Tensor:
         MESSAGES.expected = "The simulation is unstable"  # set here: `expecting` is three calls
@@ -101,7 +104,8 @@ class MujocoPhysics:
             raise SimulationError(f"MuJoCo cannot go on: {error}") from error
         finally:
             MESSAGES.expected = None
-        self._compute_contact_forces(range(self.num_sims))
+        if self._scratch is not None:
+            self._compute_contact_forces(range(self.num_sims), self._scratch)
         if not np.count_nonzero(self._divergences):
             return self.nobody
         diverged = torch.from_numpy(self._divergences.any(axis=1))
@@ -144,19 +148,17 @@ class MujocoPhysics:
     def _all_live(self) -> dict[str, Tensor]:
         return {**{name: self.state(name) for name in STATE}, **self._model_fields, **self._computed_fields}
 
-    def _compute_contact_forces(self, sims: Iterable[int]) -> None:
-        """Fills in the forces of these simulations' contacts, where they are asked for.
+    def _compute_contact_forces(self, sims: Iterable[int], scratch: mujoco.MjData) -> None:
+        """Fills in the forces of these simulations' contacts.
 
         A force sensor would make MuJoCo compute them too, but from the first of the four stages of RK4; after a step
         the contacts are the last one's, from which Gymnasium computes them.
         """
-        if CONTACT_FORCES not in self._computed_fields:
-            return
         forces = self._computed_fields[CONTACT_FORCES].numpy()
         for sim in sims:
-            self._batch.get_data(sim, self._scratch)
-            mujoco.mj_rnePostConstraint(self.model, self._scratch)  # of the model, it reads no field that tasks change
-            forces[sim] = self._scratch.cfrc_ext
+            self._batch.get_data(sim, scratch)
+            mujoco.mj_rnePostConstraint(self.model, scratch)  # of the model, it reads no field that tasks change
+            forces[sim] = scratch.cfrc_ext
 
 
 def _ids(mask: Tensor) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Many simulations of one robot, each with its own dynamics: what every engine offers."""
 
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import mujoco
 import torch
@@ -8,6 +8,8 @@ from torch import Tensor
 
 CONTACT_FORCES = "cfrc_ext"
 """(N, bodies, 6) torque and force of the contacts on each body, N m and N: MuJoCo computes it on demand alone."""
+Array: TypeAlias = Any
+"""An engine's native array, with which a control step computes: NumPy's on MuJoCo's own engine, else a tensor."""
 
 
 class Physics(Protocol):

@@ -146,7 +146,7 @@ def actions_of(family: TaskFamily, config: BenchConfig, num_envs: int) -> Action
     env = TrialEnv(family, num_envs, config.episodes, horizon=config.horizon)
     actions = env.in_robot_units(random_actions(env))
     env.close()
-    return list(actions.numpy())
+    return list(actions)
 
 
 def make_envpool(robot: str, config: BenchConfig, **settings: object) -> VectorEnv[Any, Any, Any]:

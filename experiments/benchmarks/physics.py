@@ -62,7 +62,7 @@ def bare_seconds(env: TrialEnv, actions: Tensor) -> float:
     env.task_env.seed(0)
     env.reset()
     physics, substeps = env.task_env.physics, env.task_env.robot.frame_skip
-    controls = env.task_env.robot.controls(env.in_robot_units(actions))
+    controls = env.task_env.robot.controls(env.task_env.tensor(env.in_robot_units(actions)))
     if isinstance(physics, MujocoPhysics):
         return batch_seconds(physics, env.task_env.family.model_fields, controls, substeps=substeps)
     start = now(physics.device)

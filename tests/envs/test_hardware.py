@@ -1,5 +1,6 @@
 """Late actions and sensors that err, on the robot that can be worked out by hand and on all others."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from limbshift.envs.family import Motion, TaskFamily
 from limbshift.envs.hardware import ACTION_DELAY, HARDWARE, OBS_BIAS
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.parameter import TaskError, TaskParameter
+from limbshift.envs.tasks.streams import RandomStream
 from limbshift.envs.tasks.task_space import TaskSpace
 from tests.envs.sled import Sledding
 
@@ -136,6 +138,27 @@ def test_noise_changes_with_each_step_and_bias_does_not() -> None:
     assert torch.equal(bias, bias[:1].expand_as(bias))
     assert (bias[0] != 0).all()
     assert not none.any()
+
+
+def test_biases_are_drawn_once_for_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a copy errs as the original does."""
+    env = sleds({"obs_bias": 0.1}, {"obs_bias": 0.2})
+    drawn, uniform = list[tuple[int, int]](), RandomStream.uniform
+
+    def counted(stream: RandomStream, index: Tensor, epoch: Tensor, size: int) -> Tensor:
+        drawn.append(stream.key)
+        return uniform(stream, index, epoch, size)
+
+    monkeypatch.setattr(RandomStream, "uniform", counted)
+    for _ in range(2):
+        env.set_tasks([{"obs_bias": 0.1}, {"obs_bias": 0.2}], torch.tensor([True, False]))
+        drawn.clear()
+        for _ in range(3):
+            env.observe()
+        # The noise, and with it the first time the bias.
+        assert sorted(map(drawn.count, set(drawn))) == [1, 3]
+    copied = copy.deepcopy(env)
+    assert torch.equal(copied.observe(), env.observe())
 
 
 def test_biases_of_different_tasks_differ_and_repeat_with_the_seed() -> None:

@@ -1,10 +1,11 @@
 """A robot moved and read through NumPy: to the bits of PyTorch's way, and robots of any kind."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
@@ -60,7 +61,7 @@ def test_numpy_gives_the_bits_of_pytorch(family: TaskFamily) -> None:
             told.append(bits(step, env.observe(action, step.terminated.unsqueeze(-1))))
             env.begin_tasks(step.diverged)
             env.begin_episodes(step.terminated, restart=True)
-            told[-1].append((torch.float32, env.observe_array().tobytes()))
+            told[-1].append((torch.float32, np.asarray(env.observe_native()).tobytes()))
         assert told[0] == told[1], f"step {number}"
 
 
@@ -158,6 +159,46 @@ def test_a_gradient_and_half_precision_may_come_along() -> None:
     env.begin_episodes(env.all_envs)
     assert env.step(torch.tensor([[2.0], [0.5]], requires_grad=True)).action.tolist() == [[1.0], [0.5]]
     assert env.step(torch.tensor([[2.0], [0.5]], dtype=torch.bfloat16)).action.tolist() == [[1.0], [0.5]]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Tensor.numpy, Tensor.bfloat16, Tensor.half, Tensor.double, Tensor.requires_grad_],
+    ids=["array", "bfloat16", "half", "double", "gradient"],
+)
+def test_trials_take_actions_of_any_kind(kind: Callable[[Tensor], Tensor | NDArray[np.float32]]) -> None:
+    seen = []
+    for given in (torch.tensor([[2.0], [0.5]]), kind(torch.tensor([[2.0], [0.5]]))):
+        trials = TrialEnv(Sledding(), 2)
+        trials.reset()
+        seen.append(trials.step(given).obs)
+    assert torch.equal(seen[0], seen[1])
+    assert seen[0][:, trials.layout.previous_action].tolist() == [[1.0], [0.5]]
+
+
+class Pushed(Sled):
+    """A sled whose motor turns each action round, and whose place is made by a formula."""
+
+    def controls(self, action: Tensor) -> Tensor:
+        return -action
+
+    def position(self, physics: Physics) -> Tensor:
+        return 2 * physics.state("qpos")[:, 0]
+
+
+class Pushing(Sledding):
+    robot = Pushed()
+
+
+def test_what_motors_are_given_is_the_robots_to_say() -> None:
+    env = TaskEnv(Pushing(), 2)
+    env.set_tasks([{"price": 1.0}] * 2, env.all_envs)
+    env.begin_episodes(env.all_envs)
+    step = env.step(np.array([[2.0], [-0.5]]))
+    assert step.action.tolist() == [[1.0], [-0.5]]
+    assert env.physics.state("ctrl").tolist() == [[-1.0], [0.5]]
+    # From rest the sled moves by 0.015 a in 0.1 s, of which its place is the double.
+    assert step.terms["sold"].tolist() == pytest.approx([-0.3, 0.15])
 
 
 def test_live_memory_is_known_from_copies() -> None:
