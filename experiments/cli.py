@@ -19,6 +19,7 @@ from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.comparison.config import CompareConfig, TuneConfig
 from limbshift.experiments.configs import (
     DemoConfig,
+    DistillConfig,
     EvaluateConfig,
     FamiliesConfig,
     RegressionConfig,
@@ -30,6 +31,7 @@ from limbshift.experiments.usage_errors import unknown_command, usage_error
 SUBCOMMANDS: Mapping[str, type] = {
     "demo": DemoConfig,
     "train": TrainConfig,
+    "distill": DistillConfig,
     "evaluate": EvaluateConfig,
     "render": RenderConfig,
     "families": FamiliesConfig,

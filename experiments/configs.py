@@ -105,6 +105,9 @@ class TrainConfig(Checked):
     """Train without recurrent state, previous action and reward: a robust policy to compare with."""
     observe_task: Flag = False
     """Show the policy its task: an oracle to compare with."""
+    teacher: FilePath | None = None
+    """Imitate this controller, which is shown its task, in trials that the student plays, in place of learning from
+    rewards: a run directory or a .safetensors file, trained with --observe-task. `limbshift distill` is shorter."""
     hide_reward: Flag = False
     """Hide the reward: adapt from observations and actions alone, as a robot in the field must."""
     train_tasks: Count | None = None
@@ -127,7 +130,7 @@ class TrainConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.robot or self.resume):
+        if not (self.robot or self.resume or self.teacher):
             require_family(
                 self.family, self.family_file, "one that `limbshift families` lists, --robot or --family-file"
             )
@@ -136,6 +139,22 @@ class TrainConfig(Checked):
     def budget_minutes(self) -> float | None:
         """Minutes of training; None where steps alone decide."""
         return DEFAULT_MINUTES if self.minutes is None and self.steps is None else self.minutes
+
+
+@dataclass(frozen=True)
+class DistillConfig(TrainConfig):
+    """Teach a controller with memory what one does that is shown its task, on the same family."""
+
+    family: tyro.conf.Suppress[str] = ""
+    resume: tyro.conf.Suppress[bool] = False
+    observe_task: tyro.conf.Suppress[bool] = False
+    teacher: Annotated[tyro.conf.Positional[FilePath | None], tyro.conf.arg(metavar="TEACHER")] = None
+    """A run directory or a .safetensors file of a controller that was trained with --observe-task."""
+
+    def __post_init__(self) -> None:
+        if not self.teacher:
+            raise InputError("TEACHER is missing, expected a run that was trained with --observe-task")
+        super().__post_init__()
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from limbshift.experiments.ranks.joining import Joined, about_ranks, check_same,
 from limbshift.experiments.ranks.launch import launch
 from limbshift.experiments.ranks.orders import follow
 from limbshift.experiments.runs.budget import name_spent_budget
+from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.runs.devices import choose_device
 from limbshift.experiments.runs.directory import make_directory, open_run, robot_file
 from limbshift.experiments.runs.families import absolute_reference, named_family
@@ -92,6 +93,7 @@ def train(
     wandb: WandbMode = "auto",
     no_memory: bool = False,
     observe_task: bool = False,
+    teacher: str | Path | None = None,
     hide_reward: bool = False,
     train_tasks: int | None = None,
     shift_probability: float = 0.0,
@@ -133,6 +135,8 @@ def train(
         wandb: Weights & Biases: "auto", "online", "offline" or "disabled".
         no_memory: train without recurrent state, previous action and reward.
         observe_task: show the policy its task: the oracle.
+        teacher: a run directory or a file of a controller that sees its task, which is imitated in place of
+            learning from rewards; the family is its own unless another is named.
         hide_reward: adapt from observations and actions alone.
         train_tasks: train on this many tasks, drawn once; by default on the family's own.
         shift_probability: share of trials whose task changes once, unannounced, at a random step.
@@ -156,7 +160,8 @@ def train(
     40
     """
     settings = {name: value for name, value in given.items() if name != "family"}
-    settings |= {name: Path(path) for name, path in (("robot", robot), ("run_dir", run_dir)) if path}
+    paths = {"robot": robot, "run_dir": run_dir, "teacher": teacher}
+    settings |= {name: Path(path) for name, path in paths.items() if path}
     if isinstance(family, str):
         return _run_dir(run_training(config_of(settings | ({"family": family} if family else {}))))
     if given.get("variant", family.variant) != family.variant:
@@ -230,6 +235,8 @@ def chosen_family(config: TrainConfig) -> TaskFamily:
         if config.robot:
             raise InputError(f"robot is {config.robot}, expected none beside family_file, whose class has its own")
         return named_family(config.family, config.family_file, config.variant)
+    if config.teacher and not config.family:
+        return load_with_family(config.teacher)[1]
     if not config.robot:
         if config.resume and config.family not in families():
             raise InputError(
@@ -256,6 +263,7 @@ def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> T
     return dataclasses.replace(
         config,
         family=family.name,
+        variant=family.variant,
         family_file=absolute_reference(config.family_file) if config.family_file else None,
         device="cuda" if device.type == "cuda" else "cpu",
         precision="bfloat16" if choose_precision(config.precision, device) == torch.bfloat16 else "float32",

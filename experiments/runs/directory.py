@@ -22,6 +22,8 @@ ROBOT = "robot.zip"
 """The MJCF file of a robot of the user's own with its meshes and textures, beside the controller."""
 COMPILED_ROBOT = "robot.mjb"
 """What older runs hold in its place: the model as one version of MuJoCo compiled it."""
+TEACHER = "teacher.safetensors"
+"""The controller that the run's imitates."""
 VIDEO = "adaptation.mp4"
 _LOCK = ".lock"
 MAX_JSON_BYTES = 2**26

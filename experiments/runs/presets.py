@@ -11,7 +11,7 @@ from limbshift.experiments.runs.directory import read_json, write_json
 from limbshift.meta.rl2.config import PPOConfig
 
 FORMAT = "limbshift-preset-1"
-PERSONS_OWN = ("family", "family_file", "robot", "allow_outside", "preset", "run_dir", "resume", "wandb")
+PERSONS_OWN = ("family", "family_file", "robot", "teacher", "allow_outside", "preset", "run_dir", "resume", "wandb")
 """What no file may choose: whose code is run, what is read from where, and what is written where."""
 OPTIONS = (*(field.name for field in fields(TrainConfig)), *(f"ppo.{field.name}" for field in fields(PPOConfig)))
 """Of `limbshift train`, by name."""

@@ -19,7 +19,7 @@ CHANGEABLE = (
     *("family_file", "preset"),
 )
 """Settings that a resumed run may change; a family's file and a preset may have been moved."""
-PATHS = ("robot", "preset")
+PATHS = ("robot", "preset", "teacher")
 
 
 def config_of(given: Mapping[str, Any]) -> TrainConfig:
@@ -91,7 +91,7 @@ def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:
 def lasting_settings(config: TrainConfig) -> dict[str, str]:
     """Returns what a run was begun with and cannot change, by name: what its checkpoints are of."""
     own = flattened(vars(config))
-    return {name: str(value) for name, value in own.items() if name not in (*CHANGEABLE, "run_dir", "resume", "robot")}
+    return {name: str(value) for name, value in own.items() if name not in (*CHANGEABLE, *PATHS, "run_dir", "resume")}
 
 
 def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,21 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import torch
 
+from limbshift.agents.controller import Controller
 from limbshift.envs.family import TaskFamily
 from limbshift.experiments.configs import TrainConfig
+from limbshift.experiments.runs.controllers import check_family, load_controller
 from limbshift.experiments.runs.devices import choose_engine, choose_threads
+from limbshift.experiments.runs.directory import TEACHER
+from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.ppo import PPO
 from limbshift.meta.rl2.trainer import Trainer
 
 
@@ -23,6 +29,7 @@ def trainer_of(
     """
     own_threads = max(1, config.threads // ranks_beside) if config.threads else None
     threads = choose_threads(own_threads, overlap=config.overlap)
+    teacher = teacher_of(config, family)
     return make_trainer(
         family,
         num_envs=config.num_envs,
@@ -44,7 +51,18 @@ def trainer_of(
         device=device,
         engine=choose_engine(config.physics, device, threads.simulating),
         ranks=ranks,
+        learner=partial(Distiller, teacher=teacher.policy.to(device)) if teacher else PPO,
     )
+
+
+def teacher_of(config: TrainConfig, family: TaskFamily) -> Controller | None:
+    """Returns the controller that is to be imitated, if one is; a resumed run's is the one that it keeps."""
+    if not config.teacher:
+        return None
+    kept = config.run_dir / TEACHER if config.resume and config.run_dir else config.teacher
+    teacher = load_controller(kept)
+    check_family(teacher, family)
+    return teacher
 
 
 def scaled(config: PPOConfig, num_ranks: int) -> PPOConfig:

@@ -3,6 +3,7 @@
 import math
 import re
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -92,8 +93,8 @@ def test_the_trial_stays_what_the_student_did() -> None:
         ({"obs_dim": 3}, r"teacher has observations and actions of sizes (3, 1), expected (2, 1) as the student"),
     ],
 )
-def test_a_teacher_must_see_the_task_and_move_the_same_robot(spec: dict[str, int], message: str) -> None:
-    sizes = {"obs_dim": 2, "action_dim": 1, "task_dim": 1, "hidden_size": 4}
+def test_a_teacher_must_see_the_task_and_move_the_same_robot(spec: dict[str, Any], message: str) -> None:
+    sizes: dict[str, Any] = {"obs_dim": 2, "action_dim": 1, "task_dim": 1, "hidden_size": 4}
     teacher = RecurrentActorCritic(PolicySpec(**{**sizes, **spec}))
     student = RecurrentActorCritic(PolicySpec(obs_dim=2, action_dim=1, hidden_size=4))
     with pytest.raises(InputError, match=re.escape(message)):
