@@ -32,7 +32,7 @@ from limbshift.experiments.runs.directory import make_directory, open_run, robot
 from limbshift.experiments.runs.families import absolute_reference, named_family
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
-from limbshift.experiments.runs.trainers import trainer_of
+from limbshift.experiments.runs.trainers import teacher_of, trainer_of
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.rl2.build import DEFAULT_PPO
 from limbshift.meta.rl2.config import PPOConfig, Precision
@@ -210,6 +210,7 @@ def _run_rank(config: TrainConfig, family: TaskFamily | None, *, rank: Joined, c
     family = family or chosen_family(config)
     if not config.resume:
         check_stands(family)
+        teacher_of(config, family)  # before a directory is made
     device = device_of(choose_device(config.device), place)
     config = dataclasses.replace(resolved(config, family, device), ranks=ranks.size)
     check_same(ranks, config, family)

@@ -12,7 +12,7 @@ from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.controllers import check_family, load_controller
 from limbshift.experiments.runs.devices import choose_engine, choose_threads
 from limbshift.experiments.runs.directory import TEACHER
-from limbshift.meta.distillation.distiller import Distiller
+from limbshift.meta.distillation.distiller import Distiller, check_shown
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
@@ -62,6 +62,7 @@ def teacher_of(config: TrainConfig, family: TaskFamily) -> Controller | None:
     kept = config.run_dir / TEACHER if config.resume and config.run_dir else config.teacher
     teacher = load_controller(kept)
     check_family(teacher, family)
+    check_shown(teacher.policy)
     return teacher
 
 

@@ -81,10 +81,15 @@ class Distiller(PPO):
         return Losses(total, imitation, value_loss, actions.entropy(), none, none, task_loss)
 
 
-def check_teacher(teacher: RecurrentActorCritic, student: RecurrentActorCritic) -> None:
-    """Raises InputError unless the teacher sees its task, and both move the same robot."""
+def check_shown(teacher: RecurrentActorCritic) -> None:
+    """Raises InputError unless the teacher sees its task."""
     if not teacher.spec.task_dim:
         raise InputError("teacher does not see its task, expected one that was trained with --observe-task")
+
+
+def check_teacher(teacher: RecurrentActorCritic, student: RecurrentActorCritic) -> None:
+    """Raises InputError unless the teacher sees its task, and both move the same robot."""
+    check_shown(teacher)
     sizes, own = ((spec.obs_dim, spec.action_dim) for spec in (teacher.spec, student.spec))
     if sizes != own:
         raise InputError(f"teacher has observations and actions of sizes {sizes}, expected {own} as the student")
