@@ -45,6 +45,7 @@ FAMILIES_BY_ROBOT: Mapping[str, tuple[str, ...]] = {
     "humanoid": ("HumanoidDir",),
     "inverted_pendulum": ("InvertedPendulumBody",),
     "quadruped": (
+        "QuadrupedBodies",
         "QuadrupedPayload",
         "QuadrupedMotors",
         "QuadrupedTerrain",
@@ -68,7 +69,7 @@ def families() -> tuple[str, ...]:
     """Returns the names of all task families.
 
     >>> len(families())
-    32
+    33
     """
     return tuple(_ROBOT_OF)
 
