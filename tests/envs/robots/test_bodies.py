@@ -11,7 +11,9 @@ from torch import Tensor
 
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
+from limbshift.envs.physics.engine import Engine
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
+from limbshift.envs.rendering import TaskRenderer
 from limbshift.envs.robots.quadruped import LEGS, QuadrupedBodies, parts
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.links import LINK_FIELDS, Links
@@ -19,6 +21,8 @@ from limbshift.envs.tasks.parameter import ModelEffect
 from limbshift.envs.tasks.task_space import TaskSpace
 from limbshift.envs.trial_env import TrialEnv
 from tests.envs.robots.suite import sample
+from tests.gl import needs_gl
+from tests.reads import none_allowed
 
 Task = Mapping[str, float]
 GEOMETRY: Mapping[str, Task] = {
@@ -286,3 +290,63 @@ def test_nominal_effects_change_no_bit() -> None:
     for name in family.model_fields:
         assert torch.equal(physics.model_field(name), physics.nominal(name).expand_as(physics.model_field(name))), name
     assert all(isinstance(family.parameters[place].effect, ModelEffect) for place in range(8))
+
+
+def pixels(task: Task) -> dict[str, int]:
+    """How many pixels of a picture show each leg, and the trunk."""
+    env = posed(task)
+    renderer = TaskRenderer(env.family, 160, 120)
+    renderer.frame(env.physics, 0, {**env.family.nominal, **task})
+    renderer._renderer.enable_segmentation_rendering()
+    picture = renderer._renderer.render()
+    renderer.close()
+    model = env.robot.model
+    geoms = picture[..., 0][picture[..., 1] == int(mujoco.mjtObj.mjOBJ_GEOM)]
+    seen = [model.body(int(model.geom_bodyid[geom])).name for geom in geoms]
+    return {part: sum(name.startswith(part) for name in seen) for part in (*LEGS, "trunk")}
+
+
+@needs_gl
+def test_pictures_show_the_body() -> None:
+    """From its right: the front right leg hides the front left one."""
+    nominal, lost = pixels({}), pixels({"lost_leg": 2.0})
+    assert nominal["front_right"] > 50
+    assert lost["front_right"] == 0
+    assert lost["front_left"] > nominal["front_left"]
+    assert pixels({"upper_length": 1.5, "lower_length": 1.5})["front_right"] > 1.3 * nominal["front_right"]
+    assert pixels({"trunk_size": 1.3})["trunk"] > 1.2 * nominal["trunk"]
+
+
+@pytest.mark.slow
+def test_a_body_is_the_same_on_warp() -> None:
+    """As it is made and as it moves, on the ground, and after a leg was lost in mid-run."""
+    tasks = list(GEOMETRY.values())
+    envs = [TaskEnv(make_family("QuadrupedBodies"), len(tasks), engine=Engine(name)) for name in ("mujoco", "warp")]
+    on_host, on_device = envs
+
+    def moved_alike(steps: int, tolerance: float) -> None:
+        for env in envs:
+            for _ in range(steps):
+                env.step(torch.zeros(len(tasks), 12))
+            env.physics.check()
+        found, expected = (env.physics.state("qpos").double() for env in (on_device, on_host))
+        torch.testing.assert_close(found, expected, rtol=0.0, atol=tolerance)
+
+    for env in envs:
+        env.set_tasks(tasks, env.all_envs)
+        env.begin_episodes(env.all_envs)
+        env.physics.state("qpos")[:, 2] += 1e-3  # whether feet that just touch do so is a matter of the last digit
+    moved_alike(5, 1e-4)
+    for env in envs:
+        env.shift_tasks(env.all_envs)
+    assert (on_host.task["lost_leg"] > 0).all()
+    for name in on_host.family.model_fields:
+        expected, actual = (env.physics.model_field(name).double() for env in envs)
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-6, msg=name)
+    moved_alike(1, 1e-4)
+    moved_alike(4, 5e-2)  # shanks and thighs hit the ground
+    on_device.begin_tasks(on_device.all_envs)  # its choices are sent when they are first drawn from
+    with none_allowed():
+        on_device.begin_tasks(on_device.all_envs)
+        on_device.begin_episodes(on_device.all_envs)
+        on_device.shift_tasks(on_device.all_envs)
