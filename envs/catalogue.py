@@ -19,6 +19,7 @@ FAMILIES_BY_ROBOT: Mapping[str, tuple[str, ...]] = {
         "AntDirForwardBack",
         "AntLimbs",
         "AntLimbsDir",
+        "AntBodies",
         "AntCrippled",
         "AntGoal",
     ),
@@ -69,7 +70,7 @@ def families() -> tuple[str, ...]:
     """Returns the names of all task families.
 
     >>> len(families())
-    33
+    34
     """
     return tuple(_ROBOT_OF)
 

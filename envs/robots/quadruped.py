@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.family import Motion, Robot, TaskFamily
-from limbshift.envs.hardware import ACTION_DELAY
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.tasks.body_parameters import SHORT_DELAY, leg_length, lost_leg
 from limbshift.envs.tasks.common import TARGET_VELOCITY, dead_motor, factor, friction, payload, slope
 from limbshift.envs.tasks.effects import MoveBody, ScaleBodyMass
 from limbshift.envs.tasks.motor_effects import ScaleActuators
 from limbshift.envs.tasks.parameter import Caption, TaskParameter
 from limbshift.envs.tasks.rewards import control_cost
-from limbshift.envs.tasks.shape_effects import LoseLimb, ScaleBodySize, ScaleLinkLengths, ScaleRadii
+from limbshift.envs.tasks.shape_effects import ScaleBodySize, ScaleRadii
 
 LEGS = ("front_left", "front_right", "back_left", "back_right")
 JOINTS = tuple(f"{leg}_{joint}" for leg in LEGS for joint in ("abduction", "hip_pitch", "knee"))
@@ -186,38 +186,13 @@ def parts(name: str) -> tuple[str, ...]:
     return tuple(f"{leg}_{name}" for leg in LEGS)
 
 
-def lost_leg() -> TaskParameter:
-    """Returns which leg is lost; none in training."""
-    numbers = tuple(float(number) for number in range(len(LEGS) + 1))
-    return TaskParameter(
-        "lost_leg",
-        0.0,
-        0.0,
-        f"which leg is lost: 0 none, {', '.join(f'{number} {leg}' for number, leg in enumerate(LEGS, 1))}",
-        nominal=0.0,
-        choices=numbers,
-        extrapolation=((1.0, numbers[-1]),),
-        kind="category",
-        effect=LoseLimb(parts("hip")),
-    )
-
-
 class QuadrupedBodies(QuadrupedFamily):
     """Walk on a body of unknown legs, trunk, feet and motors, by late actions; extrapolation takes a leg off."""
 
     robot = QuadrupedOfAnyBody()
     parameters = (
-        *(
-            factor(
-                f"{part}_length",
-                0.6,
-                1.5,
-                description=f"factor on the length of all {part} legs, {link} of 0.2 m, at their density",
-                effect=ScaleLinkLengths(parts(body)),
-                extrapolation=((1.5, 1.7),),
-            )
-            for part, link, body in (("upper", "thighs", "thigh"), ("lower", "shanks", "calf"))
-        ),
+        leg_length("upper", parts("thigh"), 0.6, 1.5, beyond=1.7),
+        leg_length("lower", parts("calf"), 0.6, 1.5, beyond=1.7),
         factor("trunk_size", 0.85, 1.3, description="factor on the trunk's size", effect=ScaleBodySize("trunk")),
         factor(
             "trunk_mass",
@@ -237,8 +212,8 @@ class QuadrupedBodies(QuadrupedFamily):
             effect=ScaleActuators(JOINTS),
         ),
         dead_motor(JOINTS),
-        lost_leg(),
-        replace(ACTION_DELAY, high=2.0, choices=(0.0, 1.0, 2.0)),
+        lost_leg(LEGS, parts("hip")),
+        SHORT_DELAY,
     )
     mid_trial = {"lost_leg": ((1.0, 4.0),)}
 

@@ -31,18 +31,18 @@ _ON_JOINTS = (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPAR
 class ScaleLinkLengths(ModelEffect):
     """Lengthens links at their density, and moves what sits or hangs on them; radii stay.
 
-    >>> ScaleLinkLengths(("front_left_thigh", "front_right_thigh")).bodies
+    >>> ScaleLinkLengths(("front_left_thigh", "front_right_thigh")).links
     ('front_left_thigh', 'front_right_thigh')
     """
 
-    bodies: tuple[str, ...]
-    """Each a link, as `limbshift.envs.tasks.links` has it."""
+    links: tuple[str, ...]
+    """Each a link, as `limbshift.envs.tasks.links` has it, by the name of its body or of a geom on it."""
     bounds: ClassVar[Bounds] = POSITIVE
     model_fields: ClassVar[tuple[str, ...]] = (*LINK_FIELDS, "body_pos")
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         factor = as_factor(mask, values)
-        bodies = tuple(int(find(physics, "body", name).id) for name in self.bodies)
+        bodies = tuple(_body_of(physics, name) for name in self.links)
         with _reshaped(physics, bodies) as links:
             size, place = physics.model_field("geom_size"), physics.model_field("geom_pos")
             geoms = links.geoms.like(size)
@@ -156,6 +156,12 @@ def _reshaped(physics: Physics, bodies: tuple[int, ...]) -> Iterator[Links]:
     before = links.moments(physics)
     yield links
     links.reshape(physics, before)
+
+
+def _body_of(physics: Physics, name: str) -> int:
+    """Returns the id of the body that has this name, or a geom of this name."""
+    geom = mujoco.mj_name2id(physics.model, mujoco.mjtObj.mjOBJ_GEOM, name)
+    return int(physics.model.geom_bodyid[geom] if geom >= 0 else find(physics, "body", name).id)
 
 
 def _move_children(physics: Physics, body: int, factor: Tensor) -> None:
