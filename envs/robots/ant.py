@@ -231,14 +231,18 @@ class AntBodies(AntFamily):
 
     variants = {"default": {}}
     parameters = (
-        leg_length("upper", [f"aux_{number}" for number in (1, 2, 3, 4)], 0.6, 1.5, beyond=1.7),
-        leg_length("lower", ANKLES, 0.6, 1.5, beyond=1.7),
+        leg_length("upper", [f"aux_{number}" for number in (1, 2, 3, 4)], low=0.6, high=1.5, beyond=1.7),
+        leg_length("lower", ANKLES, low=0.6, high=1.5, beyond=1.7),
         mass_factor("torso", ScaleBodyMass("torso"), 1, extrapolation=2),
         motor_power(JOINTS, 0.7, 1.4),
         lost_leg(tuple(LEGS), tuple(LEGS.values())),
         SHORT_DELAY,
     )
     mid_trial = {"lost_leg": ((1.0, 4.0),)}
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """v_x + 0.2 (0 where it falls) - 0.01 * sum(a^2)"""
+        return self.paid(motion.velocity[:, 0], motion)
 
     def fitted(self, physics: Physics, qpos: Tensor) -> Tensor:
         """Stands the ants up, 0 to 0.2 m above the ground: from Gymnasium's start long legs would throw them over."""

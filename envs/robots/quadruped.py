@@ -191,8 +191,8 @@ class QuadrupedBodies(QuadrupedFamily):
 
     robot = QuadrupedOfAnyBody()
     parameters = (
-        leg_length("upper", parts("thigh"), 0.6, 1.5, beyond=1.7),
-        leg_length("lower", parts("calf"), 0.6, 1.5, beyond=1.7),
+        leg_length("upper", parts("thigh"), low=0.6, high=1.5, beyond=1.7),
+        leg_length("lower", parts("calf"), low=0.6, high=1.5, beyond=1.7),
         factor("trunk_size", 0.85, 1.3, description="factor on the trunk's size", effect=ScaleBodySize("trunk")),
         factor(
             "trunk_mass",

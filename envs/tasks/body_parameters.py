@@ -12,10 +12,10 @@ SHORT_DELAY = replace(ACTION_DELAY, high=2.0, choices=(0.0, 1.0, 2.0))
 """By up to two control steps."""
 
 
-def leg_length(part: str, links: Sequence[str], low: float, high: float, *, beyond: float) -> TaskParameter:
+def leg_length(part: str, links: Sequence[str], *, low: float, high: float, beyond: float) -> TaskParameter:
     """Returns one factor on the length of these links, one of each leg; longer ones, to beyond, extrapolate.
 
-    >>> leg_length("upper", ("left_thigh", "right_thigh"), 0.6, 1.5, beyond=1.7).extrapolation
+    >>> leg_length("upper", ("left_thigh", "right_thigh"), low=0.6, high=1.5, beyond=1.7).extrapolation
     ((1.5, 1.7),)
     """
     return factor(
