@@ -18,6 +18,7 @@ from limbshift.envs.robots.quadruped import LEGS, QuadrupedBodies, parts
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.links import LINK_FIELDS, Links
 from limbshift.envs.tasks.parameter import ModelEffect
+from limbshift.envs.tasks.shape_effects import ScaleBodySize
 from limbshift.envs.tasks.task_space import TaskSpace
 from limbshift.envs.trial_env import TrialEnv
 from tests.envs.robots.suite import sample
@@ -209,6 +210,18 @@ def test_links_of_different_makes_are_refused() -> None:
     bodies = tuple(model.body(f"front_left_{part}").id for part in ("thigh", "calf"))
     with pytest.raises(InputError, match=r"^links of one parameter have different numbers of geoms, expected as many"):
         Links(model, bodies)
+
+
+def test_a_body_of_meshes_keeps_its_size() -> None:
+    """All simulations share a mesh."""
+    model = mujoco.MjModel.from_xml_string(
+        "<mujoco><asset><mesh name='rock' vertex='0 0 0 1 0 0 0 1 0 0 0 1'/></asset>"
+        "<worldbody><body name='rock'><freejoint/><geom type='mesh' mesh='rock'/></body></worldbody></mujoco>"
+    )
+    size = ScaleBodySize("rock")
+    physics = MujocoPhysics(model, 1, size.model_fields)
+    with pytest.raises(InputError, match=r"^the body 'rock' is of meshes, expected boxes, capsules and the like$"):
+        size.apply(physics, torch.tensor([2.0]), torch.tensor([True]))
 
 
 def drawn(split: str, count: int) -> list[dict[str, float]]:
