@@ -39,13 +39,19 @@ class TaskSpace:
     """Splits that list their tasks, by name, as rows of values; filled in for a family of few tasks."""
     discs: tuple[tuple[str, str], ...] = ()
     """Pairs of parameters drawn together, evenly over the disc whose radius is the first one's high."""
+    mid_trial: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    """What a change in the midst of a trial changes, by parameter, and the intervals that it draws from, whatever the
+    split; empty where the whole task becomes another of the split."""
 
     def __post_init__(self) -> None:
         for row in chain.from_iterable(self.listed_tasks.values()):
             self._check_row(row)
-        count = math.prod(len(parameter.choices) for parameter in self.parameters)
-        if not self.listed_tasks and 0 < count <= MAX_LISTED_TASKS:
-            rows = tuple(product(*(parameter.choices for parameter in self.parameters)))
+        for name in self.mid_trial:
+            if name not in self.names:
+                raise TaskError(f"mid_trial changes {name!r}, expected one of {', '.join(self.names)}")
+        choices = [parameter.choices_within(((parameter.low, parameter.high),)) for parameter in self.parameters]
+        if not self.listed_tasks and 0 < math.prod(map(len, choices)) <= MAX_LISTED_TASKS:
+            rows = tuple(product(*choices))
             object.__setattr__(self, "listed_tasks", {"train": rows, "heldout": rows})
 
     @property
@@ -99,6 +105,28 @@ class TaskSpace:
         for first, second in self.discs:
             columns.update(self._spread_disc(first, second, uniform))
         return torch.stack([columns[name] for name in self.names], dim=-1)
+
+    def shifted(self, values: Tensor, split: str, stream: RandomStream, *, index: Tensor) -> Tensor:
+        """Returns what the (N, P) values of tasks number index become where they change in the midst of a trial.
+
+        Where `mid_trial` names what changes, the rest stays as it is, and so does what is not nominal any more: what
+        is lost is not lost again.
+
+        >>> from limbshift.envs.tasks.common import DIRECTION, TARGET_VELOCITY
+        >>> space = TaskSpace((DIRECTION, TARGET_VELOCITY), mid_trial={"target_velocity": ((3.0, 3.0),)})
+        >>> before = torch.tensor([[-1.0, 0.0], [-1.0, 2.0]])
+        >>> space.shifted(before, "train", RandomStream("task"), index=torch.arange(2)).tolist()
+        [[-1.0, 3.0], [-1.0, 2.0]]
+        """
+        if not self.mid_trial:
+            return self.sample(split, stream, index, num_shifts=1)
+        uniform, shifted = stream.uniform(index, torch.ones_like(index), len(self.parameters)), values.clone()
+        for position, parameter in enumerate(self.parameters):
+            if parameter.name in self.mid_trial:
+                drawn = parameter.spread(uniform[:, position], self.mid_trial[parameter.name]).to(values.dtype)
+                column = values[:, position]
+                shifted[:, position] = torch.where(column == parameter.nominal, drawn, column)
+        return shifted
 
     def with_train_tasks(self, count: int, stream: RandomStream) -> "TaskSpace":
         """Returns the same space, but with the stream's first `count` tasks alone to train on."""

@@ -103,7 +103,8 @@ def parameter_row(parameter: TaskParameter) -> tuple[str, ...]:
     allowed = f"{parameter.low:.3g} to {parameter.high:.3g}"
     scale = f"{parameter.scale} scale"
     if parameter.choices:
-        allowed = " or ".join(f"{choice:g}" for choice in parameter.choices)
+        trained = parameter.choices_within(((parameter.low, parameter.high),))
+        allowed = " or ".join(f"{choice:g}" for choice in trained)
         scale = "choice"
     values = (
         f"{allowed} {parameter.unit}".rstrip(),

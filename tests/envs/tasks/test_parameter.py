@@ -73,6 +73,41 @@ def test_choices_are_equally_likely() -> None:
     assert values.tolist() == [1.0, 1.0, 2.0, 2.0, 5.0, 5.0]
 
 
+def lost(name: str = "lost") -> TaskParameter:
+    outside = ((1.0, 2.0), (4.0, 4.0))
+    choices = (0.0, 1.0, 2.0, 3.0, 4.0)
+    return TaskParameter(name, 0.0, 0.0, "", nominal=0.0, choices=choices, extrapolation=outside, kind="category")
+
+
+def test_choices_of_a_split_are_those_within_its_intervals() -> None:
+    space, stream = TaskSpace((lost(),)), Dealt((0.1,), (0.5,), (0.9,))
+    index = torch.arange(3)
+    assert space.listed_tasks == {"train": ((0.0,),), "heldout": ((0.0,),)}
+    assert space.sample("train", stream, index).tolist() == [[0.0]] * 3
+    assert space.sample("extrapolation", stream, index).tolist() == [[1.0], [2.0], [4.0]]  # thirds, and never 3
+    assert lost().encode(numbers(3.0)).tolist() == [[0.0, 0.0, 0.0, 1.0, 0.0]]
+
+
+def test_a_change_in_mid_trial_may_be_of_one_parameter() -> None:
+    space = TaskSpace((linear(), lost()), mid_trial={"lost": ((3.0, 4.0),)})
+    before = torch.tensor([[1.0, 0.0], [2.0, 0.0], [3.0, 1.0]], dtype=torch.float64)
+    stream = Dealt((0.9, 0.4), (0.9, 0.6), (0.9, 0.6))
+    for split in ("train", "extrapolation"):
+        after = space.shifted(before, split, stream, index=torch.arange(3))
+        assert after.tolist() == [[1.0, 3.0], [2.0, 4.0], [3.0, 1.0]], "what is lost is lost again"
+
+
+def test_a_change_in_mid_trial_is_of_the_whole_task_where_nothing_else_is_said() -> None:
+    space, stream, index = TaskSpace((linear(), log())), RandomStream("task"), torch.arange(3)
+    drawn = space.shifted(torch.zeros(3, 2), "train", stream, index=index)
+    assert torch.equal(drawn, space.sample("train", stream, index, num_shifts=1))
+
+
+def test_a_change_of_what_is_no_parameter_is_refused() -> None:
+    with pytest.raises(TaskError, match=r"^mid_trial changes 'leg', expected one of speed, lost$"):
+        TaskSpace((linear(), lost()), mid_trial={"leg": ((1.0, 2.0),)})
+
+
 def test_units_run_from_minus_one_to_one_on_the_parameters_scale() -> None:
     torch.testing.assert_close(linear().to_unit(numbers(1.0, 1.5, 2.0, 3.0)), numbers(-1.0, -0.5, 0.0, 1.0))
     torch.testing.assert_close(log().to_unit(numbers(0.5, 1.0, 2**0.5, 2.0)), numbers(-1.0, 0.0, 0.5, 1.0))
@@ -254,7 +289,7 @@ def test_values_outside_the_training_range_are_not_refused() -> None:
         ({"low": 0.0, "high": 1.0, "kind": "angle"}, "mass is an angle in no unit, expected deg"),
         (
             {"low": 0.0, "high": 1.0, "choices": (0.0, 1.0), "extrapolation": ((2.0, 3.0),)},
-            "mass has choices and extrapolation, expected one of the two",
+            "task parameter mass has no choice from 2 to 3, expected one",
         ),
     ],
 )
