@@ -36,7 +36,7 @@ class CompareConfig(Checked):
     steps: Steps | None = None
     """Train each method and seed for so many env steps instead, which gives the same on machines of any speed."""
     seeds: Count = 2
-    """Number of training seeds for each method."""
+    """Number of training seeds for each method; fewer than three give no intervals."""
     num_envs: Count = 64
     """Number of trials, or robots, that run in parallel."""
     episodes: Count | None = None

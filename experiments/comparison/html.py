@@ -21,7 +21,7 @@ from limbshift.experiments.figures.comparison_plots import (
     plot_consumed,
     plot_training,
 )
-from limbshift.meta.evaluation.statistics import Score
+from limbshift.meta.evaluation.scores import Lead, Score
 
 TEMPLATE = Path(__file__).with_name("comparison.html.jinja")
 
@@ -36,7 +36,7 @@ def write_page(
         methods=methods,
         splits=list(methods[0].by_split),
         few=any(len(method.by_seed) < FEW_SEEDS for method in methods),
-        interval=interval,
+        told=told,
         worst=lambda score: "-" if score is None else f"{score.worst10:.2f}",
         training=drawn((2, 1), lambda axes: plot_training(axes, runs)),
         adaptation=drawn((1, 1), lambda axes: plot_adaptation(axes[0], runs)),
@@ -48,13 +48,19 @@ def write_page(
         temporary.write_text(page)
 
 
-def interval(score: Score | None) -> str:
-    """Writes a score such as "0.93 (0.88 to 0.97)"."""
-    if score is None:
+def told(found: Score | Lead | None) -> str:
+    """Writes a score such as "0.93 (0.88 to 0.97)", or "0.93 (seeds 0.91, 0.95)" where seeds are too few to say."""
+    if found is None:
         return "-"
-    digits = 0 if abs(score.iqm) >= 100 else 2
-    low, high = score.ci95
-    return f"{score.iqm:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    value, points = found[0], found.points
+    digits = 0 if abs(value) >= 100 else 2
+    words = f"{value:.{digits}f}"
+    if found.ci95 is not None:
+        low, high = found.ci95
+        return f"{words} ({low:.{digits}f} to {high:.{digits}f})" if low < high else words
+    if len(points) < 2:
+        return f"{words} (one seed)" if points else words
+    return f"{words} (seeds {', '.join(f'{point:.{digits}f}' for point in points)})"
 
 
 def drawn(shape: tuple[int, int], draw: Callable[[Sequence[Axes]], None]) -> Markup:

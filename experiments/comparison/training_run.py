@@ -12,6 +12,7 @@ from limbshift.envs.schema import Checked, Count, Name, Seed, make, shortened
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, Returns
 from limbshift.experiments.runs.directory import RunError, read_json, write_json
+from limbshift.meta.evaluation.scores import SeedReturns
 
 CELLS = "cells"
 """Directory of their files."""
@@ -123,6 +124,21 @@ def finals(runs: Sequence[TrainingRun], split: str = "heldout") -> np.ndarray:
 def finals_at(runs: Sequence[TrainingRun], steps: float) -> np.ndarray:
     """Returns the returns of the last episode on held-out tasks after so many env steps, (seeds, tasks)."""
     return np.array([final_at(run, steps) for run in runs])
+
+
+def final_returns(runs: Sequence[TrainingRun], split: str = "heldout") -> SeedReturns:
+    """Returns the returns of a method's last episode."""
+    return SeedReturns(seeds_of(runs), finals(runs, split))
+
+
+def final_returns_at(runs: Sequence[TrainingRun], steps: float) -> SeedReturns:
+    """Returns those on held-out tasks after so many env steps."""
+    return SeedReturns(seeds_of(runs), finals_at(runs, steps))
+
+
+def seeds_of(runs: Sequence[TrainingRun]) -> tuple[int, ...]:
+    """Returns the seeds that a method was trained by: none where it takes no training."""
+    return tuple(run.seed for run in runs) if mean_steps(runs) else ()
 
 
 def final_at(run: TrainingRun, steps: float) -> np.ndarray:
