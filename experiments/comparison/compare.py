@@ -12,6 +12,7 @@ from rich.console import Console
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.tasks.task_space import VALIDATION
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.config import CompareConfig, portable
 from limbshift.experiments.comparison.html import write_page
@@ -190,7 +191,8 @@ def trained(name: str, seed: int, config: CompareConfig) -> TrainingRun:
     )
     make_act = TRAIN[name](setting, timed)
     heldout.close()
-    returns = {split: split_returns(trials(split), make_act) for split in family.task_space.splits}
+    splits = [split for split in family.task_space.splits if split != VALIDATION]  # nothing is chosen here
+    returns = {split: split_returns(trials(split), make_act) for split in splits}
     consumed = [
         Consumed(count, [trial[-1] for trial in split_returns(trials("heldout", count + 1), make_act)])
         for count in (CONSUMED if method.by_gradient else ())

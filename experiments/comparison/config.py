@@ -89,7 +89,7 @@ class TuneConfig(Checked):
     horizon: Count | None = None
     """Steps in an episode; by default the family's."""
     num_tasks: NumTasks = 64
-    """Number of tasks that settings are judged on; from the training range, so that held-out tasks stay unseen."""
+    """Number of validation tasks that settings are judged on; held-out tasks stay unseen."""
     out: FilePath = Path("preset.json")
     """Preset file; rewritten whenever better settings are found."""
     engine: Engine = "local"
