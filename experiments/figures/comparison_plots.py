@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.training_run import TrainingRun, by_method, finals
+from limbshift.meta.evaluation.across import LEVELS, Across
 from limbshift.meta.evaluation.statistics import interquartile_mean
 
 COLOURS = dict(
@@ -62,6 +63,16 @@ def plot_adaptation(axes: Axes, runs: Sequence[TrainingRun]) -> None:
         if len(curves) < FEW_SEEDS:
             axes.plot(episodes, curves.T, ".", color=COLOURS[name], ms=4, alpha=0.7)
     axes.set(xlabel="episode of the trial", ylabel="return (IQM)", xticks=range(1, curves.shape[1] + 1))
+    axes.grid(alpha=0.25)
+
+
+def plot_profile(axes: Axes, across: Across) -> None:
+    """Draws, for each method, the share of trainings that score above each level, with its interval."""
+    for name, figures in across.profile.items():
+        axes.plot(LEVELS, [figure.value for figure in figures], color=COLOURS[name], label=name)
+        low, high = zip(*(figure.ci95 or (figure.value, figure.value) for figure in figures), strict=True)
+        axes.fill_between(LEVELS, low, high, color=COLOURS[name], alpha=0.12, lw=0)
+    axes.set(xlabel="score", ylabel="share of trainings above it", ylim=(-0.03, 1.03))
     axes.grid(alpha=0.25)
 
 

@@ -14,6 +14,7 @@ from limbshift.experiments.comparison.summary import MethodResult, summarise_met
 from limbshift.experiments.comparison.training_run import TrainingRun, finals, read_runs
 from limbshift.experiments.figures.comparison_plots import name_methods, plot_adaptation, plot_consumed, plot_training
 from limbshift.experiments.machine import cpu_model
+from limbshift.experiments.published.over_families import over_families
 from limbshift.experiments.published.plan import COMPARISONS, MILESTONES, OVERFITTING, Comparison
 from limbshift.experiments.runs.controllers import load_controller
 from limbshift.meta.evaluation.scores import Score
@@ -50,7 +51,7 @@ def write_results(out: Path, page: Path) -> None:
     results = {family: summarise_methods(own) for family, own in runs.items()}
     pictures = page.parent / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
-    parts = [introduction(out), *hopes(results), *milestones(out)]
+    parts = [introduction(out), *hopes(results), *milestones(out), *over_families(runs, pictures)]
     for comparison in compared:
         family = comparison.family
         draw(pictures / f"{family}.png", runs[family])

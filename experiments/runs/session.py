@@ -44,7 +44,7 @@ from limbshift.meta.rl2.iteration import Iteration
 from limbshift.meta.rl2.trainer import GradientError, Trainer
 from limbshift.meta.rl2.trainer_state import check_like
 
-VALIDATION_TASKS = 32
+LOOK_TASKS = 32
 """Tasks of a look during training, which chooses the best checkpoint: never held-out ones."""
 LONG = 0.2
 """Share of the budget that an iteration should not take."""
@@ -260,10 +260,10 @@ class Session:
     def _look(self, progress: TrainingProgress) -> bool:
         """Logs and tells the adaptation curve on validation tasks, by mean actions; returns whether it is the best."""
         if self.budget_spent >= 1:
-            progress.note(f"Playing {VALIDATION_TASKS} validation tasks")
+            progress.note(f"Playing {LOOK_TASKS} validation tasks")
         env = TrialEnv(
             self.family,
-            VALIDATION_TASKS,
+            LOOK_TASKS,
             self.trainer.env.episodes_per_trial,
             horizon=self.trainer.env.horizon,
             split=VALIDATION,
@@ -271,9 +271,7 @@ class Session:
             observe_task=self.config.observe_task,
             engine=self.trainer.env.task_env.engine,
         )
-        returns = (
-            play(env, PolicyActor(self.trainer.policy, VALIDATION_TASKS)).reward.sum(axis=-1).mean(axis=0).tolist()
-        )
+        returns = play(env, PolicyActor(self.trainer.policy, LOOK_TASKS)).reward.sum(axis=-1).mean(axis=0).tolist()
         env.close()
         self.logger.log(by_episode("validation/return", returns), self.trainer.progress.steps)
         minutes = self.trainer.progress.seconds / 60
