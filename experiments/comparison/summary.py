@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from limbshift.experiments.comparison.training_run import (
     final_returns_at,
     mean_steps,
 )
+from limbshift.meta.evaluation.adaptation import steps_to_adapt
 from limbshift.meta.evaluation.scores import Lead, Score, SeedReturns, lead, scale_of, score
+from limbshift.meta.evaluation.statistics import interquartile_mean
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class MethodResult:
     """IQM of the last episode."""
     by_seed: list[float]
     """IQM of the last episode on held-out tasks, one for each seed."""
+    adaptation_time_s: float | None = None
+    """Robot time until episode 1 is nearly as good as the last, over all seeds; None where it never is, where the last
+    episode does not beat random actions (surely, or by few seeds each), and for trainings of older formats.
+    """
+    longer: list[float] = field(default_factory=list)
+    """IQM by episode of trials of ten episodes; empty for trainings of older formats."""
 
 
 def summarise_methods(runs: Sequence[TrainingRun]) -> list[MethodResult]:
@@ -76,6 +84,36 @@ def summarise_methods(runs: Sequence[TrainingRun]) -> list[MethodResult]:
                 lead(first_then, then, scale),
                 {split: score(final_returns(own, split)).iqm for split in own[0].splits},
                 list(score(final).points),
+                adaptation_time(own, methods["random"]),
+                longer_returns(own),
             )
         )
     return results
+
+
+def adaptation_time(runs: Sequence[TrainingRun], random: Sequence[TrainingRun]) -> float | None:
+    """Returns the robot time in seconds that a method's trainings take to adapt, all of them together."""
+    trials = [run.trials for run in runs if run.trials]
+    floors = [run.trials for run in random if run.trials]
+    if len(trials) < len(runs) or not floors or not beats(final_returns(runs), final_returns(random)):
+        return None
+    curve = np.mean([each.mean_reward_per_step for each in trials], axis=0)
+    steps = steps_to_adapt(curve, np.mean([each.mean_reward_per_step for each in floors], axis=0))
+    return None if steps is None else steps * trials[0].control_timestep_s
+
+
+def beats(returns: SeedReturns, random: SeedReturns) -> bool:
+    """Returns whether a method returns more than random actions: by its interval, or by each of its few seeds."""
+    ahead = lead(returns, random)
+    if ahead.ci95 is None:
+        return min(score(returns).points) > score(random).iqm
+    return ahead.ci95[0] > 0
+
+
+def longer_returns(runs: Sequence[TrainingRun]) -> list[float]:
+    """Returns the IQM over seeds and tasks by episode."""
+    returns = [run.trials.longer for run in runs if run.trials]
+    if len(returns) < len(runs):
+        return []
+    found: list[float] = interquartile_mean(np.concatenate(returns), axis=0).tolist()
+    return found

@@ -5,14 +5,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from limbshift.agents.atomic_write import replacing
+from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
+from limbshift.experiments.comparison.by_parameter import Bin, by_parameter
 from limbshift.experiments.comparison.html import told
+from limbshift.experiments.comparison.provenance import code_of
 from limbshift.experiments.comparison.summary import MethodResult, summarise_methods
 from limbshift.experiments.comparison.training_run import TrainingRun, finals, read_runs
-from limbshift.experiments.figures.comparison_plots import name_methods, plot_adaptation, plot_consumed, plot_training
+from limbshift.experiments.figures.comparison_plots import (
+    name_methods,
+    plot_adaptation,
+    plot_by_parameter,
+    plot_consumed,
+    plot_training,
+)
 from limbshift.experiments.machine import cpu_model
 from limbshift.experiments.published.over_families import over_families
 from limbshift.experiments.published.plan import COMPARISONS, MILESTONES, OVERFITTING, Comparison
@@ -39,6 +49,8 @@ and both oracles are trained alike: by RL² and an auxiliary loss, for which the
 whose weight falls to 0 by the end of the budget. The simulator knows the task while training; no controller is shown it
 later. `rl2` is plain RL², without that loss. Lead: by how much `limbshift` exceeds the method, task by task, and seed
 by seed where both have the same. At equal steps: both read off their curves at the slower one's number of env steps.
+Adapted in, where trainings tell it: robot time until episode 1 is nearly as good as the last.
+Code: {code}.
 """
 Results = Mapping[str, Sequence[MethodResult]]
 """By family."""
@@ -55,6 +67,7 @@ def write_results(out: Path, page: Path) -> None:
     for comparison in compared:
         family = comparison.family
         draw(pictures / f"{family}.png", runs[family])
+        draw_by_parameter(pictures / f"{family}-parameters.png", by_parameter(runs[family], make_family(family)))
         parts += section(comparison, results[family], runs[family])
     parts += overfitting(out)
     with replacing(page) as temporary:
@@ -67,7 +80,8 @@ def introduction(out: Path) -> str:
     planned = sum(len(comparison.files(out)) for comparison in everything)
     runs = sum(path.is_file() for comparison in everything for path in comparison.files(out))
     rest = "" if runs == planned else " (the same command goes on with the rest)"
-    text = INTRODUCTION.format(runs=runs, planned=planned, rest=rest)
+    done = [run for comparison in everything if comparison.begun(out) for run in read_runs(comparison.directory(out))]
+    text = INTRODUCTION.format(runs=runs, planned=planned, rest=rest, code=code_of([run.provenance for run in done]))
     return f"# Results\n\n{textwrap.fill(text, 120)}\n"
 
 
@@ -118,6 +132,7 @@ def milestones(out: Path) -> list[str]:
 def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Sequence[TrainingRun]) -> list[str]:
     """Returns a family's table and picture."""
     family, splits = comparison.family, list(methods[0].by_split)
+    timed = any(method.adaptation_time_s is not None for method in methods)
     columns = [
         "method",
         "seeds",
@@ -128,6 +143,7 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
         "worst tenth",
         "return",
         *splits,
+        *(["adapted in"] if timed else []),
         "M steps",
         "steps/s",
     ]
@@ -141,7 +157,7 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
         "|---" * len(columns) + "|",
     ]
     for method in methods:
-        lines.append("| " + " | ".join(cells_of(method, splits)) + " |")
+        lines.append("| " + " | ".join(cells_of(method, splits, timed=timed)) + " |")
     best = load_controller(family)
     adaptation = evaluate(best)
     return [
@@ -152,6 +168,11 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
         f" on {cpu_model()}.",
         "",
         f"![Return by training time, by steps, by episode, and by episodes consumed]({PICTURES}/{family}.png)",
+        "",
+        "Score by each task parameter's value, by what random actions and the oracle return on the same tasks. Grey:"
+        " the training range, outside which all parameters that can do so lie at once.",
+        "",
+        f"![Score by task parameter]({PICTURES}/{family}-parameters.png)",
         "",
     ]
 
@@ -164,7 +185,8 @@ def processors(runs: Sequence[TrainingRun]) -> str:
     return ", ".join(f"{cpu}: {count} of {len(runs)} trainings" for cpu, count in trainings.items())
 
 
-def cells_of(method: MethodResult, splits: Sequence[str]) -> list[str]:
+def cells_of(method: MethodResult, splits: Sequence[str], *, timed: bool) -> list[str]:
+    time = "-" if method.adaptation_time_s is None else f"{method.adaptation_time_s:.2f} s"
     return [
         f"`{method.method}`",
         str(len(method.by_seed)),
@@ -175,6 +197,7 @@ def cells_of(method: MethodResult, splits: Sequence[str]) -> list[str]:
         f"{method.score.worst10:.2f}" if method.score else "-",
         told(method.returns),
         *(f"{method.by_split[split]:.1f}" for split in splits),
+        *([time] if timed else []),
         f"{method.steps / 1e6:.2f}",
         f"{method.steps / method.seconds:,.0f}" if method.steps else "-",
     ]
@@ -190,6 +213,20 @@ def draw(path: Path, runs: Sequence[TrainingRun]) -> None:
     plot_adaptation(panels[2], runs)
     if by_gradient:
         plot_consumed(panels[3], runs)
+    name_methods(figure)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def draw_by_parameter(path: Path, bins: Sequence[Bin]) -> None:
+    """Draws a panel for each parameter."""
+    number = len({each.parameter for each in bins})
+    across, down = min(3, number), -(-number // 3)
+    figure = Figure(figsize=(4 * across, 3 * down + 0.5), dpi=80, layout="constrained")
+    panels = list(np.atleast_1d(figure.subplots(down, across)).flat)
+    plot_by_parameter(panels[:number], bins, "score")
+    for panel in panels[number:]:
+        panel.set_visible(False)
     name_methods(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -27,6 +27,7 @@ from limbshift.meta.threads import torch_threads
 
 SHAPE = ["--minutes", "0.02", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
 
+FAMILY = make_family("InvertedPendulumBody")
 TRAINED = [name for name in METHODS if name != "random"]
 
 
@@ -62,14 +63,19 @@ def test_every_method_is_trained_and_told_of(results: Path) -> None:
         assert cell["splits"].keys() == {"train", "heldout"}
         seconds, steps = (cell["looks"][-1][name] for name in ("seconds", "steps"))
         assert (seconds, steps) == (0, 0) if cell["method"] == "random" else steps > 0 and seconds >= 1.2
+        assert np.shape(cell["trials"]["longer"]) == (4, 10)
+        assert len(cell["trials"]["task_error"]) == (10 if cell["method"] == "limbshift" else 0)
+        assert cell["provenance"]["settings"]["method"] == cell["method"]
     assert [cell["method"] for cell in content["cells"]] == list(METHODS)
+    assert {each["parameter"] for each in content["by_parameter"]} <= set(FAMILY.task_space.names)
 
 
 def test_the_page_needs_nothing_beside_it(results: Path) -> None:
     page = (results / "index.html").read_text()
     for name in METHODS:
         assert f"<b>{name}</b>" in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") >= 4
+    assert "What the memory knows" in page
     assert not any(word in page for word in ("<script", "<link", "<img", " src="))
 
 
