@@ -52,6 +52,14 @@ by seed where both have the same. At equal steps: both read off their curves at 
 Adapted in, where trainings tell it: robot time until episode 1 is nearly as good as the last.
 Code: {code}.
 """
+BY_PARAMETER = """\
+Score by each task parameter's value, by what random actions and the oracle return on the same tasks. Grey: the \
+training range, outside which all parameters that can do so lie at once.
+
+![Score by task parameter]({picture})
+
+"""
+"""Of a family whose bins hold enough tasks."""
 Results = Mapping[str, Sequence[MethodResult]]
 """By family."""
 
@@ -67,8 +75,10 @@ def write_results(out: Path, page: Path) -> None:
     for comparison in compared:
         family = comparison.family
         draw(pictures / f"{family}.png", runs[family])
-        draw_by_parameter(pictures / f"{family}-parameters.png", by_parameter(runs[family], make_family(family)))
         parts += section(comparison, results[family], runs[family])
+        if bins := by_parameter(runs[family], make_family(family)):
+            draw_by_parameter(pictures / f"{family}-parameters.png", bins)
+            parts += BY_PARAMETER.format(picture=f"{PICTURES}/{family}-parameters.png").splitlines()
     parts += overfitting(out)
     with replacing(page) as temporary:
         temporary.write_text("\n".join(parts) + "\n")
@@ -168,11 +178,6 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
         f" on {cpu_model()}.",
         "",
         f"![Return by training time, by steps, by episode, and by episodes consumed]({PICTURES}/{family}.png)",
-        "",
-        "Score by each task parameter's value, by what random actions and the oracle return on the same tasks. Grey:"
-        " the training range, outside which all parameters that can do so lie at once.",
-        "",
-        f"![Score by task parameter]({PICTURES}/{family}-parameters.png)",
         "",
     ]
 

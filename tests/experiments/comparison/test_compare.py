@@ -293,7 +293,10 @@ def test_a_comparison_by_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFix
     assert {cell["method"]: cell["looks"][-1]["steps"] for cell in content["cells"]} == {
         "limbshift": 80, "ceiling": 160, "random": 0,
     }  # fmt: skip
-    assert "was trained for 50 env steps with 4 robots side by side" in (out / "index.html").read_text()
+    assert (
+        "was trained for 50 env steps (and what its last iteration made beyond them) with 4 robots"
+        in (out / "index.html").read_text()
+    )
     assert compare(out, *arguments[:-1], "60") == 2
     assert "a comparison whose steps is 50, expected 60 as here" in capsys.readouterr().err
 
