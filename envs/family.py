@@ -126,7 +126,7 @@ class TaskFamily(ABC):
     >>> from limbshift.envs.catalogue import make_family
     >>> family = make_family("HalfCheetahVel", variant="garage")
     >>> family.episodes_per_trial, family.horizon, family.task_space.splits
-    (4, 100, ('train', 'heldout', 'extrapolation'))
+    (4, 100, ('train', 'heldout', 'validation', 'extrapolation'))
     """
 
     name: str

@@ -222,13 +222,13 @@ def test_members_are_filled_in_where_every_parameter_has_choices() -> None:
 
 
 def test_splits_hold_extrapolation_only_where_a_parameter_has_it() -> None:
-    assert TaskSpace((linear(),)).splits == ("train", "heldout")
-    assert TaskSpace((linear(), log())).splits == ("train", "heldout", "extrapolation")
+    assert TaskSpace((linear(),)).splits == ("train", "heldout", "validation")
+    assert TaskSpace((linear(), log())).splits == ("train", "heldout", "validation", "extrapolation")
 
 
 def test_unseen_tells_whether_training_meets_the_tasks() -> None:
     endless = TaskSpace((linear(), log()))
-    assert [endless.unseen(split) for split in endless.splits] == [False, True, True]
+    assert [endless.unseen(split) for split in endless.splits] == [False, True, True, True]
     assert not TaskSpace((choice(),)).unseen("heldout")
     apart = TaskSpace((choice(),), {"train": ((1.0,),), "heldout": ((-1.0,),)})
     assert apart.unseen("heldout")
@@ -236,11 +236,30 @@ def test_unseen_tells_whether_training_meets_the_tasks() -> None:
     assert not shared.unseen("heldout")
 
 
+def test_validation_never_holds_what_is_held_out() -> None:
+    """Of few tasks it has those to train on, all of them though fewer be trained on; of endless ones others anew."""
+    apart = TaskSpace((choice(),), {"train": ((1.0,),), "heldout": ((-1.0,),)})
+    index, stream = torch.arange(3), RandomStream("any")
+    assert apart.sample("validation", stream, index).tolist() == [[1.0]] * 3
+    assert not apart.unseen("validation")
+    both = TaskSpace((choice(),))
+    assert set(map(tuple, both.sample("validation", stream, index).tolist())) == {(-1.0,), (1.0,)}
+    few = both.with_train_tasks(1, RandomStream("few"))
+    assert (len(few.listed("train") or ()), few.listed("validation")) == (1, both.listed("train"))
+    endless = TaskSpace((linear(), log()))
+    assert endless.listed("validation") is endless.with_train_tasks(2, RandomStream("few")).listed("validation") is None
+    assert endless.with_train_tasks(2, RandomStream("few")).unseen("validation")
+    named = TaskSpace((choice(),), {"train": ((1.0,),), "heldout": ((1.0,),), "validation": ((-1.0,),)})
+    assert named.sample("validation", stream, index).tolist() == [[-1.0]] * 3
+
+
 def test_a_missing_split_is_refused_with_those_there_are() -> None:
     assert TaskSpace((log(),)).check_split("extrapolation") == "extrapolation"
-    with pytest.raises(TaskError, match=r"^split is 'extrapolation', expected one of train, heldout$"):
+    with pytest.raises(TaskError, match=r"^split is 'extrapolation', expected one of train, heldout, validation$"):
         TaskSpace((linear(),)).check_split("extrapolation")
-    with pytest.raises(TaskError, match=r"^split is 'test', expected one of train, heldout, extrapolation$"):
+    with pytest.raises(
+        TaskError, match=r"^split is 'test', expected one of train, heldout, validation, extrapolation$"
+    ):
         TaskSpace((log(),)).check_split("test")
 
 
