@@ -19,6 +19,7 @@ FAMILIES_BY_ROBOT: Mapping[str, tuple[str, ...]] = {
         "AntDirForwardBack",
         "AntLimbs",
         "AntLimbsDir",
+        "AntBodies",
         "AntCrippled",
         "AntGoal",
     ),
@@ -45,6 +46,7 @@ FAMILIES_BY_ROBOT: Mapping[str, tuple[str, ...]] = {
     "humanoid": ("HumanoidDir",),
     "inverted_pendulum": ("InvertedPendulumBody",),
     "quadruped": (
+        "QuadrupedBodies",
         "QuadrupedPayload",
         "QuadrupedMotors",
         "QuadrupedTerrain",
@@ -68,7 +70,7 @@ def families() -> tuple[str, ...]:
     """Returns the names of all task families.
 
     >>> len(families())
-    32
+    34
     """
     return tuple(_ROBOT_OF)
 

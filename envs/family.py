@@ -126,7 +126,7 @@ class TaskFamily(ABC):
     >>> from limbshift.envs.catalogue import make_family
     >>> family = make_family("HalfCheetahVel", variant="garage")
     >>> family.episodes_per_trial, family.horizon, family.task_space.splits
-    (4, 100, ('train', 'heldout', 'extrapolation'))
+    (4, 100, ('train', 'heldout', 'validation', 'extrapolation'))
     """
 
     name: str
@@ -135,6 +135,8 @@ class TaskFamily(ABC):
     parameters: tuple[TaskParameter, ...]
     listed_tasks: Mapping[str, tuple[tuple[float, ...], ...]] = {}
     discs: tuple[tuple[str, str], ...] = ()
+    mid_trial: Mapping[str, tuple[tuple[float, float], ...]] = {}
+    """What alone changes where a task changes in the midst of a trial, as `TaskSpace` has it; empty for all."""
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
     """By name, the attributes that a variant sets."""
     goal_radius: float = 0.0
@@ -156,11 +158,15 @@ class TaskFamily(ABC):
             raise FamilyError(f"variant of {self.name} is {variant!r}, expected one of {expected}")
         self.variant = variant
         vars(self).update(self.variants[variant])
-        self.task_space = TaskSpace(self.parameters, self.listed_tasks, self.discs)
+        self.task_space = TaskSpace(self.parameters, self.listed_tasks, self.discs, self.mid_trial)
 
     @abstractmethod
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns the terms, (N,) each, whose sum is the reward; task holds (N,) values by parameter."""
+
+    def fitted(self, physics: Physics, qpos: Tensor) -> Tensor:
+        """Returns (N, nq) initial positions as the bodies that tasks have made need them; by default as they are."""
+        return qpos
 
     def place_goal(self, physics: Physics, task: Mapping[str, Tensor], mask: Tensor) -> None:
         """Writes what shows the goal, and nothing else, into the states of the simulations that mask picks."""

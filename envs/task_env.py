@@ -133,7 +133,7 @@ class TaskEnv:
 
     def shift_tasks(self, mask: Tensor) -> None:
         """Changes the tasks of the simulations that the (N,) mask picks, in the midst of their episodes."""
-        drawn = self.family.task_space.sample(self.split, self._task_stream, self.task_index, num_shifts=1)
+        drawn = self.family.task_space.shifted(self._values, self.split, self._task_stream, index=self.task_index)
         self._give_tasks(drawn, mask)
         self.family.place_goal(self.physics, self.task, mask)
 
@@ -164,7 +164,8 @@ class TaskEnv:
             state = self.robot.initial_state(stream.uniform(self.task_index, count, model.nq + model.nv))
         self._restart_state = state if restart and not self.on_host and not self._can_fall else None
         count += mask
-        self.place(*state, mask)
+        qpos, qvel = state
+        self.place(self.family.fitted(self.physics, qpos), qvel, mask)
 
     def place(self, qpos: Tensor, qvel: Tensor, mask: Tensor) -> None:
         """Puts the simulations that the (N,) mask picks into (N, nq) and (N, nv) states; no motion so far is left."""

@@ -123,7 +123,7 @@ class TrainConfig(Checked):
     cell: RecurrentCell = "lstm"
     """Recurrent cell: an LSTM, or a GRU, which is smaller."""
     eval_minutes: Positive = 2.0
-    """Minutes of training between evaluations on held-out tasks."""
+    """Minutes of training between evaluations on validation tasks, by which the best checkpoint is chosen."""
     video_minutes: Positive = 10.0
     """Minutes of training between videos; one is always made at the end."""
     ppo: PPOConfig = field(default_factory=PPOConfig)
@@ -164,7 +164,7 @@ class EvaluateConfig(Checked):
     controller: tyro.conf.Positional[ControllerArgument]
     """A run directory, a .safetensors file, or the name of a shipped controller."""
     split: str = "heldout"
-    """Which tasks: train, heldout or extrapolation."""
+    """Which tasks: train, heldout, validation or extrapolation."""
     num_tasks: NumTasks = 64
     """Number of tasks, one trial on each."""
     episodes: Count | None = None
@@ -196,7 +196,7 @@ class RenderConfig(Checked):
     controller: tyro.conf.Positional[ControllerArgument] = ""
     """A run directory, a .safetensors file, or the name of a shipped controller."""
     split: str = "heldout"
-    """Which tasks: train, heldout or extrapolation."""
+    """Which tasks: train, heldout, validation or extrapolation."""
     num_tasks: NumTasks = 3
     """Number of tasks, shown side by side."""
     seed: Seed = 0

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ PACKAGES = (
     "sb3-contrib",
 )
 """Whose versions are told, where they are installed."""
+CODE = ("envs", "agents", "meta", "experiments", "pyproject.toml", "constraints.txt")
+"""What of a checkout makes a training what it is."""
 
 
 def machine() -> dict[str, Any]:
@@ -45,6 +48,24 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def checkout() -> tuple[str, bool] | None:
+    """Returns the commit that this code is checked out at, and whether it was changed; None where it is installed."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    git = ["git", "--no-optional-locks", "-C", str(root)]
+    try:
+        commit = _said([*git, "rev-parse", "HEAD"])
+        changed = _said([*git, "status", "--porcelain", "--untracked-files=no", "--", *CODE])
+    except (OSError, subprocess.SubprocessError):  # no git, or not one's own checkout
+        return None
+    return commit, bool(changed)
+
+
+def _said(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
 
 def cpu_model() -> str:

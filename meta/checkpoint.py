@@ -77,7 +77,7 @@ def load_checkpoint(
 
 
 class Checkpoints:
-    """The states of one training, in one folder: the newest, those before it, and the best on held-out tasks.
+    """The states of one training, in one folder: the newest, those before it, and the best on validation tasks.
 
     The newest is at the path that is given, `checkpoint.pt`. Each also has its env steps for a name,
     `checkpoint-6400.pt`, of which the last three are kept; `checkpoint-best.pt` is the best.

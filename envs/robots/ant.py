@@ -14,7 +14,17 @@ from torch.nn.functional import normalize
 from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import CONTACT_FORCES, Physics
-from limbshift.envs.tasks.common import DIRECTION, HEADING, all_but, hidden_place, mass_factor, motor_lives, motor_signs
+from limbshift.envs.tasks.body_parameters import SHORT_DELAY, leg_length, lost_leg
+from limbshift.envs.tasks.common import (
+    DIRECTION,
+    HEADING,
+    all_but,
+    hidden_place,
+    mass_factor,
+    motor_lives,
+    motor_power,
+    motor_signs,
+)
 from limbshift.envs.tasks.effects import ScaleBodyMass, ScaleLimbMass
 from limbshift.envs.tasks.parameter import Effect, TaskParameter
 from limbshift.envs.tasks.rewards import alive, along, control_cost
@@ -208,6 +218,47 @@ class AntLimbsDir(RunEitherWay):
     """Run forward or backward on a body whose legs and torso are each up to 2.25 times heavier or lighter."""
 
     parameters = (*limbs(widest=2, extrapolation=3), DIRECTION)
+
+
+ANKLES = ("left_ankle_geom", "right_ankle_geom", "third_ankle_geom", "fourth_ankle_geom")
+"""The XML's names of the lower legs, in the legs' order."""
+STANDING = (1.0, -1.0, -1.0, 1.0)
+"""Ankles of an ant that stands, rad, in the legs' order."""
+
+
+class AntBodies(AntFamily):
+    """Run along +x on legs of unknown lengths, by motors that are weak, strong or late; extrapolation loses a leg."""
+
+    variants = {"default": {}}
+    parameters = (
+        leg_length("upper", [f"aux_{number}" for number in (1, 2, 3, 4)], low=0.6, high=1.5, beyond=1.7),
+        leg_length("lower", ANKLES, low=0.6, high=1.5, beyond=1.7),
+        mass_factor("torso", ScaleBodyMass("torso"), 1, extrapolation=2),
+        motor_power(JOINTS, 0.7, 1.4),
+        lost_leg(tuple(LEGS), tuple(LEGS.values())),
+        SHORT_DELAY,
+    )
+    mid_trial = {"lost_leg": ((1.0, 4.0),)}
+
+    def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """v_x + 0.2 (0 where it falls) - 0.01 * sum(a^2)"""
+        return self.paid(motion.velocity[:, 0], motion)
+
+    def fitted(self, physics: Physics, qpos: Tensor) -> Tensor:
+        """Stands the ants up, 0 to 0.2 m above the ground: from Gymnasium's start long legs would throw them over."""
+        model = self.robot.model
+        feet = [model.geom(name).id for name in ANKLES]
+        standing, size = qpos.clone(), physics.model_field("geom_size")
+        standing[:, 3], standing[:, 4:7] = 1.0, 0.0
+        standing[:, 2] += RESET_NOISE - float(model.qpos0[2])
+        depth = torch.zeros_like(qpos[:, 0])
+        for leg, (foot, bent) in enumerate(zip(feet, STANDING, strict=True)):
+            ankle = standing[:, 8 + 2 * leg]
+            ankle += bent
+            # Along the leg from the ankle to the tip's ball; a lost leg has none.
+            depth = torch.maximum(depth, 2 * size[:, foot, 1] * ankle.sin().abs() + size[:, foot, 0])
+        standing[:, 2] += depth
+        return standing
 
 
 class AntCrippled(AntFamily):

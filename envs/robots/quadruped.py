@@ -11,11 +11,13 @@ from torch import Tensor
 from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.tasks.body_parameters import SHORT_DELAY, leg_length, lost_leg
 from limbshift.envs.tasks.common import TARGET_VELOCITY, dead_motor, factor, friction, payload, slope
-from limbshift.envs.tasks.effects import MoveBody
+from limbshift.envs.tasks.effects import MoveBody, ScaleBodyMass
 from limbshift.envs.tasks.motor_effects import ScaleActuators
-from limbshift.envs.tasks.parameter import TaskParameter
+from limbshift.envs.tasks.parameter import Caption, TaskParameter
 from limbshift.envs.tasks.rewards import control_cost
+from limbshift.envs.tasks.shape_effects import ScaleBodySize, ScaleRadii
 
 LEGS = ("front_left", "front_right", "back_left", "back_right")
 JOINTS = tuple(f"{leg}_{joint}" for leg in LEGS for joint in ("abduction", "hip_pitch", "knee"))
@@ -24,8 +26,8 @@ SPEED = 1.0
 """At which it is to walk where its family asks for no other, m/s."""
 RESET_NOISE = 0.05
 """Half width of the initial joint positions (rad) and of all velocities (m/s, rad/s)."""
-LOWEST = 0.15
-"""Height of the trunk below which it has fallen, m."""
+LOWEST, LOWEST_ON_ANY_LEGS = 0.15, 0.1
+"""Height of the trunk below which it has fallen, m: as designed, and on legs of which the shortest stand at 0.2 m."""
 MIN_UPRIGHT = 0.5
 """Share of gravity along the trunk's own down below which it has fallen: 60 degrees."""
 
@@ -52,6 +54,7 @@ class Quadruped(Robot):
     xml = Path(__file__).parents[1] / "assets" / "quadruped.xml"
     frame_skip = 5
     camera = {"distance": 1.6, "azimuth": 90.0, "elevation": -15.0}
+    lowest = LOWEST
 
     @cached_property
     def start(self) -> DeviceArray:
@@ -72,7 +75,51 @@ class Quadruped(Robot):
 
     def fallen(self, physics: Physics) -> Tensor:
         qpos = physics.state("qpos")
-        return (qpos[:, 2] < LOWEST) | (down(qpos[:, 3:7])[:, 2] > -MIN_UPRIGHT)
+        return (qpos[:, 2] < self.lowest) | (down(qpos[:, 3:7])[:, 2] > -MIN_UPRIGHT)
+
+
+class QuadrupedOfAnyBody(Quadruped):
+    """The quadruped with legs, trunk and feet of any size.
+
+    Observations and actions are those of `Quadruped`: it senses and moves its joints, and is not told its sizes. The
+    joints of a lost leg stay where they are. It has fallen where its trunk is below 0.1 m or tilted by 60 degrees.
+    """
+
+    lowest = LOWEST_ON_ANY_LEGS
+
+    @cached_property
+    def _legs(self) -> tuple[slice, slice, slice]:
+        """Where the model's fields hold the thighs, the calves and the feet, in the legs' order."""
+        model = self.model
+        return (
+            evenly_spaced([model.body(f"{leg}_thigh").id for leg in LEGS]),
+            evenly_spaced([model.body(f"{leg}_calf").id for leg in LEGS]),
+            evenly_spaced([model.geom(f"{leg}_foot").id for leg in LEGS]),
+        )
+
+    def on_the_ground(self, physics: Physics, qpos: Tensor) -> Tensor:
+        """Returns (N, nq) positions of upright robots, raised or lowered so that the lowest foot touches the ground."""
+        thighs, calves, feet = self._legs
+        place = physics.model_field("body_pos")
+        aside, upper = place[:, thighs, 1], -place[:, calves, 2]  # (N, legs) m
+        lower, radius = -physics.model_field("geom_pos")[:, feet, 2], physics.model_field("geom_size")[:, feet, 0]
+        abduction, hip, knee = qpos[:, 7:].unflatten(1, (len(LEGS), 3)).unbind(dim=-1)
+        straight_down = upper * hip.cos() + lower * (hip + knee).cos()
+        depth = straight_down * abduction.cos() - aside * abduction.sin() + radius
+        standing = qpos.clone()
+        standing[:, 2] = depth.amax(dim=-1)  # a lost leg has none
+        return standing
+
+
+def evenly_spaced(ids: list[int]) -> slice:
+    """Returns the slice that picks ids: a list of them would be sent to the device.
+
+    >>> evenly_spaced([4, 7, 10])
+    slice(4, 11, 3)
+    """
+    step = ids[1] - ids[0]
+    assert ids == list(range(ids[0], ids[-1] + 1, step)), "they are not evenly spaced"
+    return slice(ids[0], ids[-1] + 1, step)
 
 
 def into_frame(quaternion: Tensor, vector: Tensor) -> Tensor:
@@ -128,6 +175,50 @@ def load(heaviest: float, beyond: float, ahead: float, *, aside: float) -> tuple
         place("payload_x", 0, ahead, where="how far ahead of the trunk's middle it lies"),
         place("payload_y", 1, aside, where="how far to the left of the trunk's middle it lies"),
     )
+
+
+def parts(name: str) -> tuple[str, ...]:
+    """Returns what the XML calls this part of each leg.
+
+    >>> parts("hip")
+    ('front_left_hip', 'front_right_hip', 'back_left_hip', 'back_right_hip')
+    """
+    return tuple(f"{leg}_{name}" for leg in LEGS)
+
+
+class QuadrupedBodies(QuadrupedFamily):
+    """Walk on a body of unknown legs, trunk, feet and motors, by late actions; extrapolation takes a leg off."""
+
+    robot = QuadrupedOfAnyBody()
+    parameters = (
+        leg_length("upper", parts("thigh"), low=0.6, high=1.5, beyond=1.7),
+        leg_length("lower", parts("calf"), low=0.6, high=1.5, beyond=1.7),
+        factor("trunk_size", 0.85, 1.3, description="factor on the trunk's size", effect=ScaleBodySize("trunk")),
+        factor(
+            "trunk_mass",
+            0.6,
+            1.6,
+            description="factor on mass and inertia of the trunk",
+            effect=ScaleBodyMass("trunk"),
+            extrapolation=((1.6, 2.0),),
+            caption=Caption("mass", "trunk"),
+        ),
+        factor("foot_size", 0.7, 1.6, description="factor on the feet's radius", effect=ScaleRadii(parts("foot"))),
+        factor(
+            "motor_strength",
+            0.7,
+            1.4,
+            description="factor on the force of all motors",
+            effect=ScaleActuators(JOINTS),
+        ),
+        dead_motor(JOINTS),
+        lost_leg(LEGS, parts("hip")),
+        SHORT_DELAY,
+    )
+    mid_trial = {"lost_leg": ((1.0, 4.0),)}
+
+    def fitted(self, physics: Physics, qpos: Tensor) -> Tensor:
+        return self.robot.on_the_ground(physics, qpos)
 
 
 class QuadrupedPayload(QuadrupedFamily):

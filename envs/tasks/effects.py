@@ -32,6 +32,15 @@ def find(physics: Physics, kind: str, name: str) -> Any:
         raise InputError(f"the robot has no {kind} {name!r}: did you mean {nearest[0]!r}?") from error
 
 
+def limb_of(physics: Physics, root: str) -> tuple[int, ...]:
+    """Returns the ids of a body, named root, and of all bodies that hang on it."""
+    limb = [int(find(physics, "body", root).id)]
+    for body, parent in enumerate(physics.model.body_parentid.tolist()):
+        if parent in limb and body not in limb:
+            limb.append(body)
+    return tuple(limb)
+
+
 def as_factor(mask: Tensor, values: Tensor) -> Tensor:
     """Returns (N,) values as factors: 1 where the (N,) mask does not pick.
 
@@ -128,11 +137,7 @@ class ScaleLimbMass(ModelEffect):
             physics.model_field("body_inertia")[:, body] *= factor.unsqueeze(-1)
 
     def shown_on(self, physics: Physics) -> tuple[int, ...]:
-        limb = [int(find(physics, "body", self.root).id)]
-        for body, parent in enumerate(physics.model.body_parentid.tolist()):
-            if parent in limb and body not in limb:
-                limb.append(body)
-        return tuple(limb)
+        return limb_of(physics, self.root)
 
 
 @dataclass(frozen=True)

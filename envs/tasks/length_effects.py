@@ -41,8 +41,8 @@ class ScaleCapsuleLength(ModelEffect):
         physics.model_field("body_inertia")[:, body] *= ratio
 
 
-def capsule_inertia(radius: float, half_length: Tensor) -> Tensor:
-    """Returns the (N, 3) inertia in m^2 of capsules of 1 kg, across (twice) and along; (N, 1) half_length is in m.
+def capsule_inertia(radius: float | Tensor, half_length: Tensor) -> Tensor:
+    """Returns the (..., 3) inertia in m^2 of capsules of 1 kg, across (twice) and along; (..., 1) lengths are in m.
 
     The half length is the cylinder's; with none, the capsule is a ball, whose inertia is 2/5 r^2.
 

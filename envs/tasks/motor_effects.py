@@ -19,6 +19,8 @@ _MUSCLE = int(mujoco.mjtGain.mjGAIN_MUSCLE)
 """Of gains and of biases."""
 _GAINS = (_FIXED_GAIN, int(mujoco.mjtGain.mjGAIN_AFFINE), _MUSCLE)
 _BIASES = (int(mujoco.mjtBias.mjBIAS_NONE), _AFFINE_BIAS, int(mujoco.mjtBias.mjBIAS_MUSCLE))
+MOTOR_FIELDS = ("actuator_gainprm", "actuator_biasprm")
+"""Model fields that a motor without force has at zero."""
 _PEAK_FORCE = slice(2, 3)
 """Where a muscle's parameters hold its peak force."""
 
@@ -54,7 +56,7 @@ class KillMotor(ModelEffect):
 
     actuators: tuple[int, ...] = ()
     """The ids of the actuators that the numbers stand for; empty for all of them."""
-    model_fields: ClassVar[tuple[str, ...]] = ("actuator_gainprm", "actuator_biasprm")
+    model_fields: ClassVar[tuple[str, ...]] = MOTOR_FIELDS
 
     def apply(self, physics: Physics, values: Tensor, mask: Tensor) -> None:
         dead = self._ids.like(values)[values.long()] if self.actuators else values - 1

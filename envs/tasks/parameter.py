@@ -137,7 +137,7 @@ class TaskParameter:
     scale: Literal["linear", "log"] = "linear"
     """On which scale the values are spread evenly."""
     choices: tuple[float, ...] = ()
-    """The only values it may take; empty for all between low and high."""
+    """The only values it may take; empty for all. Training draws those between low and high."""
     extrapolation: tuple[tuple[float, float], ...] = ()
     """Intervals outside [low, high] that training never draws from."""
     positive: bool = False
@@ -156,8 +156,9 @@ class TaskParameter:
             if not low <= high:
                 raise TaskError(f"task parameter {self.name} ranges from {low:g} to {high:g}, expected the lower first")
         self.check_range(self.bounds)
-        if self.choices and self.extrapolation:
-            raise TaskError(f"task parameter {self.name} has choices and extrapolation, expected one of the two")
+        for low, high in ((self.low, self.high), *self.extrapolation):
+            if self.choices and not self.choices_within(((low, high),)):
+                raise TaskError(f"task parameter {self.name} has no choice from {low:g} to {high:g}, expected one")
         if self.kind == "category" and not self.choices:
             raise TaskError(f"task parameter {self.name} is a category without choices, expected some")
         if self.kind == "angle" and self.unit != "deg":
@@ -202,7 +203,10 @@ class TaskParameter:
         [1.0, 6.0, 7.0]
         """
         if self.choices:
-            return self._choices.like(uniform)[(uniform * len(self.choices)).long()]
+            if intervals not in self._drawn:
+                self._drawn[intervals] = DeviceArray(self.choices_within(intervals) or self.choices)
+            drawn = self._drawn[intervals]
+            return drawn.like(uniform)[(uniform * len(drawn)).long()]
         bounds = [(self._to_scale(low), self._to_scale(high)) for low, high in intervals]
         rest = uniform * sum(high - low for low, high in bounds)
         values = torch.full_like(uniform, bounds[-1][1])
@@ -210,6 +214,15 @@ class TaskParameter:
             values = torch.where((rest >= 0) & (rest < high - low), low + rest, values)
             rest = rest - (high - low)
         return values.exp() if self.scale == "log" else values
+
+    def choices_within(self, intervals: tuple[tuple[float, float], ...]) -> tuple[float, ...]:
+        """Returns the choices that lie in one of the intervals.
+
+        >>> leg = TaskParameter("leg", 0.0, 0.0, "which leg is lame", choices=(0.0, 1.0, 2.0), nominal=0.0)
+        >>> leg.choices_within(((1.0, 3.0),))
+        (1.0, 2.0)
+        """
+        return tuple(choice for choice in self.choices if any(low <= choice <= high for low, high in intervals))
 
     def to_unit(self, values: Tensor) -> Tensor:
         """Returns (N,) values scaled, on the parameter's scale, so that low is -1 and high is 1.
@@ -252,6 +265,11 @@ class TaskParameter:
     @cached_property
     def _choices(self) -> DeviceArray:
         return DeviceArray(self.choices)
+
+    @cached_property
+    def _drawn(self) -> dict[tuple[tuple[float, float], ...], DeviceArray]:
+        """The choices that were drawn from, by the intervals that they lie in."""
+        return {}
 
     def _to_scale(self, value: float) -> float:
         return math.log(value) if self.scale == "log" else value

@@ -17,7 +17,9 @@ from limbshift.envs.tasks.bounds import Bounds
 from limbshift.envs.tasks.parameter import Task, TaskError, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
 
-SPLITS = ("train", "heldout", "extrapolation")
+TRAIN, HELDOUT, VALIDATION, EXTRAPOLATION = "train", "heldout", "validation", "extrapolation"
+SPLITS = (TRAIN, HELDOUT, VALIDATION, EXTRAPOLATION)
+"""Settings, noise and checkpoints are chosen on validation tasks, so that held-out ones judge what was chosen."""
 MAX_LISTED_TASKS = 1024
 """A family of at most so many tasks lists them all; tasks of a larger one are drawn from its ranges."""
 
@@ -29,23 +31,33 @@ class TaskSpace:
     >>> from limbshift.envs.tasks.common import DIRECTION, TARGET_VELOCITY
     >>> space = TaskSpace((DIRECTION, TARGET_VELOCITY))
     >>> space.names, space.splits
-    (('direction', 'target_velocity'), ('train', 'heldout', 'extrapolation'))
+    (('direction', 'target_velocity'), ('train', 'heldout', 'validation', 'extrapolation'))
     >>> space.row({"target_velocity": 1.5})
     [1.0, 1.5]
     """
 
     parameters: tuple[TaskParameter, ...]
     listed_tasks: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
-    """Splits that list their tasks, by name, as rows of values; filled in for a family of few tasks."""
+    """Splits that list their tasks, by name, as rows of values; filled in for a family of few tasks.
+
+    Where train and heldout do, validation has the tasks to train on, unless it is listed too: of the few that there are
+    none is to spare. Its order and its initial states are its own.
+    """
     discs: tuple[tuple[str, str], ...] = ()
     """Pairs of parameters drawn together, evenly over the disc whose radius is the first one's high."""
+    mid_trial: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    """What a change in the midst of a trial changes, by parameter, and the intervals that it draws from, whatever the
+    split; empty where the whole task becomes another of the split."""
 
     def __post_init__(self) -> None:
         for row in chain.from_iterable(self.listed_tasks.values()):
             self._check_row(row)
-        count = math.prod(len(parameter.choices) for parameter in self.parameters)
-        if not self.listed_tasks and 0 < count <= MAX_LISTED_TASKS:
-            rows = tuple(product(*(parameter.choices for parameter in self.parameters)))
+        for name in self.mid_trial:
+            if name not in self.names:
+                raise TaskError(f"mid_trial changes {name!r}, expected one of {', '.join(self.names)}")
+        choices = [parameter.choices_within(((parameter.low, parameter.high),)) for parameter in self.parameters]
+        if not self.listed_tasks and 0 < math.prod(map(len, choices)) <= MAX_LISTED_TASKS:
+            rows = tuple(product(*choices))
             object.__setattr__(self, "listed_tasks", {"train": rows, "heldout": rows})
 
     @property
@@ -57,7 +69,7 @@ class TaskSpace:
     def splits(self) -> tuple[str, ...]:
         """The splits that the family has; "extrapolation" only where a parameter leaves its training range."""
         extrapolates = any(parameter.extrapolation for parameter in self.parameters)
-        return SPLITS if extrapolates else SPLITS[:2]
+        return SPLITS if extrapolates else SPLITS[:-1]
 
     @property
     def nominal(self) -> dict[str, float]:
@@ -72,11 +84,21 @@ class TaskSpace:
 
     def unseen(self, split: str) -> bool:
         """Returns whether training never meets the split's tasks."""
-        if split == "train":
+        if split == TRAIN:
             return False
-        if split in self.listed_tasks:
-            return not set(self.listed_tasks[split]) & set(self.listed_tasks["train"])
-        return True
+        rows = self.listed(split)
+        return rows is None or not set(rows) & set(self.listed_tasks[TRAIN])
+
+    def listed(self, split: str) -> tuple[tuple[float, ...], ...] | None:
+        """Returns the tasks of a split that lists them, as rows of values; None for one that draws them from ranges.
+
+        >>> from limbshift.envs.tasks.common import DIRECTION
+        >>> TaskSpace((DIRECTION,)).listed("validation")
+        ((-1.0,), (1.0,))
+        """
+        if split == VALIDATION and split not in self.listed_tasks and HELDOUT in self.listed_tasks:
+            return self.listed_tasks.get(TRAIN)
+        return self.listed_tasks.get(split)
 
     def sample(self, split: str, stream: RandomStream, index: Tensor, *, num_shifts: int = 0) -> Tensor:
         """Returns the split's tasks number index, (N,) int64, as (N, P) float64 values.
@@ -88,17 +110,39 @@ class TaskSpace:
         >>> sorted(TaskSpace((DIRECTION,)).sample("train", RandomStream("task"), torch.arange(4)).tolist())
         [[-1.0], [-1.0], [1.0], [1.0]]
         """
-        if split in self.listed_tasks:
+        if split in self._listed_tasks:
             return self._pick_listed(self._listed_tasks[split], stream, index, num_shifts=num_shifts)
         uniform = stream.uniform(index, torch.full_like(index, num_shifts), len(self.parameters))
         columns = {}
         for position, parameter in enumerate(self.parameters):
-            outside = split == "extrapolation" and parameter.extrapolation
+            outside = split == EXTRAPOLATION and parameter.extrapolation
             intervals = parameter.extrapolation if outside else ((parameter.low, parameter.high),)
             columns[parameter.name] = parameter.spread(uniform[:, position], intervals)
         for first, second in self.discs:
             columns.update(self._spread_disc(first, second, uniform))
         return torch.stack([columns[name] for name in self.names], dim=-1)
+
+    def shifted(self, values: Tensor, split: str, stream: RandomStream, *, index: Tensor) -> Tensor:
+        """Returns what the (N, P) values of tasks number index become where they change in the midst of a trial.
+
+        Where `mid_trial` names what changes, the rest stays as it is, and so does what is not nominal any more: what
+        is lost is not lost again.
+
+        >>> from limbshift.envs.tasks.common import DIRECTION, TARGET_VELOCITY
+        >>> space = TaskSpace((DIRECTION, TARGET_VELOCITY), mid_trial={"target_velocity": ((3.0, 3.0),)})
+        >>> before = torch.tensor([[-1.0, 0.0], [-1.0, 2.0]])
+        >>> space.shifted(before, "train", RandomStream("task"), index=torch.arange(2)).tolist()
+        [[-1.0, 3.0], [-1.0, 2.0]]
+        """
+        if not self.mid_trial:
+            return self.sample(split, stream, index, num_shifts=1)
+        uniform, shifted = stream.uniform(index, torch.ones_like(index), len(self.parameters)), values.clone()
+        for position, parameter in enumerate(self.parameters):
+            if parameter.name in self.mid_trial:
+                drawn = parameter.spread(uniform[:, position], self.mid_trial[parameter.name]).to(values.dtype)
+                column = values[:, position]
+                shifted[:, position] = torch.where(column == parameter.nominal, drawn, column)
+        return shifted
 
     def with_train_tasks(self, count: int, stream: RandomStream) -> "TaskSpace":
         """Returns the same space, but with the stream's first `count` tasks alone to train on."""
@@ -106,7 +150,9 @@ class TaskSpace:
         distinct = tuple(dict.fromkeys(tuple(row) for row in rows))
         if len(distinct) < count:
             raise TaskError(f"number of training tasks is {count}, expected at most {len(distinct)}: there are no more")
-        return replace(self, listed_tasks={**self.listed_tasks, "train": distinct})
+        before = self.listed(VALIDATION)
+        kept = self.listed_tasks if before is None else {VALIDATION: before, **self.listed_tasks}
+        return replace(self, listed_tasks={**kept, TRAIN: distinct})
 
     def row(self, task: Task, bounds: Sequence[Bounds] | None = None) -> list[float]:
         """Returns a task's values in the parameters' order; what the task leaves out is nominal.
@@ -159,7 +205,8 @@ class TaskSpace:
 
     @cached_property
     def _listed_tasks(self) -> Mapping[str, DeviceArray]:
-        return {split: DeviceArray(np.array(rows, dtype=np.float64)) for split, rows in self.listed_tasks.items()}
+        listed = {split: self.listed(split) for split in SPLITS}
+        return {split: DeviceArray(np.array(rows, dtype=np.float64)) for split, rows in listed.items() if rows}
 
     @staticmethod
     def _pick_listed(rows: DeviceArray, stream: RandomStream, index: Tensor, *, num_shifts: int) -> Tensor:

@@ -29,13 +29,13 @@ def speed_table(measures: Sequence[Taken]) -> Table:
     table = Table()
     for column in ("ratio", "goal", "ours", "theirs"):
         table.add_column(column, justify="right")
-    for column in ("unit", "measure", "family"):
-        table.add_column(column, no_wrap=column == "measure")
+    for column in ("unit", "measure"):
+        table.add_column(column, no_wrap=True)
     for taken in measures:
-        outcome, goal = taken.outcome, f"{BOUND[taken.measure.better]} {taken.measure.goal:g}"
+        outcome, measure = taken.outcome, taken.measure
         ratio = "-" if outcome.ratio is None else f"{outcome.ratio:.2f}"
-        ours, theirs = f"{outcome.ours:,.0f}", f"{outcome.theirs:,.0f}"
-        table.add_row(ratio, goal, ours, theirs, outcome.unit, taken.name, taken.family)
+        goal = f"{'>=' if measure.better == 'more' else '<='} {measure.goal:g}"
+        table.add_row(ratio, goal, f"{outcome.ours:,.0f}", f"{outcome.theirs:,.0f}", outcome.unit, taken.name)
     return table
 
 

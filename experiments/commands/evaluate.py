@@ -32,7 +32,7 @@ def evaluate(
     """Measures how a controller adapts: plays trials on a split's tasks, and its controls on the same.
 
     controller: a run directory, a .safetensors file, a shipped name, or a loaded controller.
-    split: "train", "heldout" or "extrapolation". num_tasks: how many of its tasks, one trial on each.
+    split: "train", "heldout", "validation" or "extrapolation". num_tasks: how many of its tasks, one trial on each.
     episodes, horizon: episodes in a trial and steps in an episode; by default as trained.
     sample: whether actions are sampled, rather than the mean taken.
     shift_at: the step of the trial before which its task changes; the first is 0.

@@ -12,7 +12,7 @@ from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.parameter import Mark, TaskParameter
-from limbshift.envs.tasks.task_space import SPLITS
+from limbshift.envs.tasks.task_space import EXTRAPOLATION, HELDOUT, TRAIN
 from limbshift.experiments.configs import FamiliesConfig
 from limbshift.experiments.figures.robot_sheet import save_contact_sheet
 from limbshift.experiments.runs.families import named_family
@@ -103,7 +103,8 @@ def parameter_row(parameter: TaskParameter) -> tuple[str, ...]:
     allowed = f"{parameter.low:.3g} to {parameter.high:.3g}"
     scale = f"{parameter.scale} scale"
     if parameter.choices:
-        allowed = " or ".join(f"{choice:g}" for choice in parameter.choices)
+        trained = parameter.choices_within(((parameter.low, parameter.high),))
+        allowed = " or ".join(f"{choice:g}" for choice in trained)
         scale = "choice"
     values = (
         f"{allowed} {parameter.unit}".rstrip(),
@@ -118,8 +119,8 @@ def parameter_row(parameter: TaskParameter) -> tuple[str, ...]:
 def tasks_text(family: TaskFamily) -> str:
     """Returns how many tasks each split has, such as "48, 16, -" or "any, any, any"."""
     counts = []
-    for split in SPLITS:
-        members = len(family.task_space.listed_tasks.get(split, ())) or "any"
+    for split in (TRAIN, HELDOUT, EXTRAPOLATION):
+        members = len(family.task_space.listed(split) or ()) or "any"
         counts.append(str(members) if split in family.task_space.splits else "-")
     if not family.task_space.unseen("heldout"):
         counts[1] = "the same"
@@ -130,9 +131,9 @@ def splits_text(family: TaskFamily) -> str:
     """Returns each split with the number of its tasks; "= train" where training meets all of them."""
     texts = []
     for split in family.task_space.splits:
-        members = family.task_space.listed_tasks.get(split)
+        members = family.task_space.listed(split)
         count = f" ({len(members)})" if members else ""
-        seen = " = train" if split == "heldout" and not family.task_space.unseen(split) else ""
+        seen = " = train" if split != TRAIN and not family.task_space.unseen(split) else ""
         texts.append(f"{split}{count}{seen}")
     return ", ".join(texts)
 

@@ -41,7 +41,7 @@ def render(
     Args:
         controller: a run directory, a file, a shipped name, or a loaded controller.
         out: the mp4 file.
-        split: "train", "heldout" or "extrapolation".
+        split: "train", "heldout", "validation" or "extrapolation".
         num_tasks: how many of its tasks, side by side.
         seed: which tasks and initial states of the split.
         episodes, horizon: the trial's shape, by default as trained.

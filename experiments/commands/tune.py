@@ -15,6 +15,7 @@ from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.tasks.task_space import VALIDATION
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.config import TuneConfig, portable
 from limbshift.experiments.comparison.timed_training import TimedTraining
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
 LOOKS = 5
 """At each training; after any of them it may be given up."""
-LOOK_SEED = 1_000_003
-"""Of the tasks that settings are judged by: of the training range, drawn by no training's own seed."""
+LOOK_SEED = 0
+"""Of the validation tasks that settings are judged by; not the seed of training."""
 UNPRUNED = 3
 """Trainings that are never given up, so that later ones have something to be measured by."""
 Settings = dict[str, Any]
@@ -196,7 +197,7 @@ def train_once(tried: Settings, config: TuneConfig, family: TaskFamily, *, trial
     import optuna
 
     trainer = trainer_of(tried, config, family)
-    env = TrialEnv(family, config.num_tasks, config.episodes, horizon=config.horizon, split="train", seed=LOOK_SEED)
+    env = TrialEnv(family, config.num_tasks, config.episodes, horizon=config.horizon, split=VALIDATION, seed=LOOK_SEED)
     timed = TimedTraining(env, LOOK_SEED, 60 * config.trial_minutes, LOOKS, steps=config.trial_steps)
 
     def make_act(env: TrialEnv) -> Act:

@@ -12,17 +12,22 @@ from rich.console import Console
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.tasks.task_space import VALIDATION
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.comparison.by_parameter import by_parameter
 from limbshift.experiments.comparison.config import CompareConfig, portable
 from limbshift.experiments.comparison.html import write_page
 from limbshift.experiments.comparison.methods import METHODS
+from limbshift.experiments.comparison.provenance import check_like, provenance_of
+from limbshift.experiments.comparison.settings import LOOKS, TASK_SEED, training_settings
 from limbshift.experiments.comparison.summary import summarise_methods
-from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on
-from limbshift.experiments.comparison.trainers import TRAIN
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on, rewards_on
+from limbshift.experiments.comparison.trainers import TRAIN, GuessingActor, Ours
 from limbshift.experiments.comparison.training_run import (
     FORMAT,
     Consumed,
     TrainingRun,
+    Trials,
     convert_runs,
     finals,
     read_runs,
@@ -38,10 +43,8 @@ from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.statistics import interquartile_mean
 from limbshift.meta.threads import threads_for
 
-LOOKS = 8
-"""At a policy while it is being trained."""
-TASK_SEED = 0
-"""Which held-out tasks; not the seed of training."""
+LONGER = 10
+"""Episodes of the trials that tell whether a policy goes on beyond those it was trained on."""
 CONSUMED = (1, 2, 4, 10, 20)
 """Episodes after which those that adapt by gradient steps are looked at."""
 NO_SCORES = "no scores: add oracle to --methods to have returns scaled from random actions (0) to the oracle (1)"
@@ -59,7 +62,7 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
         methods = open_comparison(config)
         runs = [(method, seed) for seed in range(config.seeds) for method in methods]
         keep_all(do(job_of(*run, there, console=console) for run in runs if is_missing(*run, config.out)))
-    finish_comparison(config.out)
+    finish_comparison(config.out, family_of(config))
     if "oracle" not in {run.method for run in read_runs(config.out)}:
         console.print(NO_SCORES, highlight=False, soft_wrap=True)
     console.print(f"results in {config.out / RESULTS}, page in {config.out / PAGE}", highlight=False, soft_wrap=True)
@@ -73,6 +76,9 @@ def check_comparison(config: CompareConfig) -> tuple[list[str], dict[str, Any]]:
     check_writable(config.out / RESULTS)
     about = what_is_compared(config, family)
     check_same(config.out, about)
+    for run in read_runs(config.out):
+        expected = training_settings(run.method, run.seed, config, family=family)
+        check_like(run.provenance, expected, run_file(config.out, run.method, run.seed))
     return methods, about
 
 
@@ -84,13 +90,14 @@ def open_comparison(config: CompareConfig) -> list[str]:
     return methods
 
 
-def finish_comparison(out: Path) -> None:
+def finish_comparison(out: Path, family: TaskFamily) -> None:
     """Writes results and page from all runs there are."""
     about, runs = read_json(out / ABOUT), read_runs(out)
     results = summarise_methods(runs)
     content = {**about, "methods": [asdict(result) for result in results], "cells": [asdict(run) for run in runs]}
-    write_json(out / RESULTS, content)
-    write_page(out / PAGE, about, results, runs=runs)
+    bins = by_parameter(runs, family)
+    write_json(out / RESULTS, {**content, "by_parameter": [each._asdict() for each in bins]})
+    write_page(out / PAGE, about, results, runs=runs, bins=bins)
 
 
 def family_of(config: CompareConfig) -> TaskFamily:
@@ -190,12 +197,25 @@ def trained(name: str, seed: int, config: CompareConfig) -> TrainingRun:
     )
     make_act = TRAIN[name](setting, timed)
     heldout.close()
-    returns = {split: split_returns(trials(split), make_act) for split in family.task_space.splits}
+    splits = [split for split in family.task_space.splits if split != VALIDATION]  # nothing is chosen here
+    returns = {split: split_returns(trials(split), make_act) for split in splits}
     consumed = [
         Consumed(count, [trial[-1] for trial in split_returns(trials("heldout", count + 1), make_act)])
         for count in (CONSUMED if method.by_gradient else ())
     ]
-    return TrainingRun(name, seed, cpu_model(), timed.looks, returns, consumed)
+    longer = split_returns(trials("heldout", max(episodes, LONGER)), make_act)
+    within = how_trials_go(trials("heldout"), make_act, longer)
+    provenance = provenance_of(training_settings(name, seed, config, family=family))
+    return TrainingRun(name, seed, cpu_model(), timed.looks, returns, consumed, provenance, within)
+
+
+def how_trials_go(env: TrialEnv, make_act: MakeAct, longer: list[list[float]]) -> Trials:
+    """Returns what is told of trials step by step: rewards, and what the memory knows where it was taught to tell."""
+    act = make_act.guessing(env) if isinstance(make_act, Ours) and make_act.guesses else make_act(env)
+    rewards = rewards_on(env, TASK_SEED, act).mean(axis=0).round(4).tolist()
+    env.close()
+    errors = [round(error, 4) for error in act.errors] if isinstance(act, GuessingActor) else []
+    return Trials(env.task_env.robot.control_timestep, rewards, longer, errors)
 
 
 def split_returns(env: TrialEnv, make_act: MakeAct) -> list[list[float]]:

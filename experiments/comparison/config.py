@@ -36,7 +36,7 @@ class CompareConfig(Checked):
     steps: Steps | None = None
     """Train each method and seed for so many env steps instead, which gives the same on machines of any speed."""
     seeds: Count = 2
-    """Number of training seeds for each method."""
+    """Number of training seeds for each method; fewer than three give no intervals."""
     num_envs: Count = 64
     """Number of trials, or robots, that run in parallel."""
     episodes: Count | None = None
@@ -89,7 +89,7 @@ class TuneConfig(Checked):
     horizon: Count | None = None
     """Steps in an episode; by default the family's."""
     num_tasks: NumTasks = 64
-    """Number of tasks that settings are judged on; from the training range, so that held-out tasks stay unseen."""
+    """Number of validation tasks that settings are judged on; held-out tasks stay unseen."""
     out: FilePath = Path("preset.json")
     """Preset file; rewritten whenever better settings are found."""
     engine: Engine = "local"

@@ -107,8 +107,13 @@ class TimedTraining:
         return self._spent + self.clock() - self._resumed
 
 
-def returns_on(env: TrialEnv, seed: int, make_act: MakeAct) -> np.ndarray:
-    """Returns (N, K): the returns of the env's first trials, the same for every policy, to the thousandth."""
+def rewards_on(env: TrialEnv, seed: int, act: Act) -> np.ndarray:
+    """Returns (N, K, horizon): the rewards of the env's first trials, the same for every policy."""
     env.task_env.seed(seed)
-    returns: np.ndarray = play(env, make_act(env)).reward.sum(axis=-1).round(3)
+    return play(env, act).reward
+
+
+def returns_on(env: TrialEnv, seed: int, make_act: MakeAct) -> np.ndarray:
+    """Returns (N, K): the returns of the env's first trials, to the thousandth."""
+    returns: np.ndarray = rewards_on(env, seed, make_act(env)).sum(axis=-1).round(3)
     return returns

@@ -1,9 +1,11 @@
 """How each method of a comparison is trained."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
@@ -14,6 +16,43 @@ from limbshift.meta.evaluation.trials import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.task_head import TaskHead
+from limbshift.meta.rl2.trainer import Trainer
+
+
+@dataclass
+class Ours:
+    """A policy of ours as it is now, ready for new trials; and what its memory knows of their tasks."""
+
+    trainer: Trainer
+    guesses: bool
+    """Whether its memory learnt to tell the task that it is not shown."""
+
+    def __call__(self, env: TrialEnv) -> PolicyActor:
+        return PolicyActor(self.trainer.policy, env.num_envs)
+
+    def guessing(self, env: TrialEnv) -> "GuessingActor":
+        return GuessingActor(self(env), self.trainer.ppo.task_head, env)
+
+
+@dataclass
+class GuessingActor:
+    """Acts as a policy does, and keeps by how much guesses from its memory miss the tasks."""
+
+    actor: PolicyActor
+    head: TaskHead
+    env: TrialEnv
+    errors: list[float] = field(default_factory=list)
+    """By step: squared errors, as a share of the tasks' variance. Who knows their mean has 1, and who knows all 0."""
+
+    @torch.no_grad()
+    def __call__(self, obs: Tensor) -> Tensor:
+        action = self.actor(obs)
+        task = self.env.task_env.encoded_task()
+        missed = (self.head(self.actor.state[0]) - task).square().sum()
+        spread = (task - task.mean(dim=0)).square().sum()
+        self.errors.append(float(missed / spread) if spread > 0 else 0.0)
+        return action
 
 
 def train_ours(
@@ -39,9 +78,7 @@ def train_ours(
         ppo=PPOConfig() if auxiliary_loss else PPOConfig(task_coef=0.0),
     )
 
-    def make_act(env: TrialEnv) -> Act:
-        return PolicyActor(trainer.policy, env.num_envs)
-
+    make_act = Ours(trainer, guesses=auxiliary_loss and memory and not observe_task)
     timed.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
     trainer.env.close()
     return make_act

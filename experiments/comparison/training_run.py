@@ -8,15 +8,17 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import MinLen
 
-from limbshift.envs.schema import Checked, Count, Name, Seed, make, shortened
+from limbshift.envs.schema import Checked, Count, Name, Positive, Seed, Weight, make, shortened
 from limbshift.experiments.comparison.methods import METHODS
+from limbshift.experiments.comparison.provenance import Provenance
 from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, Returns
 from limbshift.experiments.runs.directory import RunError, read_json, write_json
+from limbshift.meta.evaluation.scores import SeedReturns
 
 CELLS = "cells"
 """Directory of their files."""
-FORMAT = 2
-"""Of a run's file and of comparison.json; files of format 1 do not say."""
+FORMAT = 3
+"""Of a run's file and of comparison.json. Files of format 2 have no provenance; those of format 1 do not say."""
 RENAMED = {"rl2": "limbshift", "plain-rl2": "rl2"}
 """Methods' names in files of format 1, and today's."""
 
@@ -28,6 +30,19 @@ class Consumed(Checked):
     episodes: Count
     returns: Annotated[list[float], MinLen(1)]
     """Of the episode after them, one for each task."""
+
+
+@dataclass(frozen=True)
+class Trials(Checked):
+    """How the policy that came of a training goes through held-out trials."""
+
+    control_timestep_s: Positive
+    mean_reward_per_step: Returns
+    """Episode x step, over all trials."""
+    longer: Returns
+    """Trial x episode returns of trials of ten episodes, or of as many as were trained on if these are more."""
+    task_error: list[Weight] = field(default_factory=list)
+    """By step of a trial: the share of the tasks' variance that guesses from memory leave; empty without guesses."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,10 @@ class TrainingRun(Checked):
     """Trial x episode returns of the policy that came of it, by split."""
     consumed: list[Consumed] = field(default_factory=list)
     """Of a method that adapts by gradient steps."""
+    provenance: Provenance | None = None
+    """None for one of format 2 or 1."""
+    trials: Trials | None = None
+    """Likewise."""
 
 
 def run_file(out: Path, method: str, seed: int) -> Path:
@@ -66,6 +85,10 @@ def read_run(path: Path) -> TrainingRun:
         if not isinstance(given, list):
             raise RunError(f"{name} in {path} is {shortened(given)}, expected a list")
         content[name] = [make(kind, each, f"{name}[{number}] in {path}") for number, each in enumerate(given)]
+    if content.get("provenance") is not None:
+        content["provenance"] = make(Provenance, content["provenance"], f"provenance in {path}")
+    if content.get("trials") is not None:
+        content["trials"] = make(Trials, content["trials"], f"trials in {path}")
     run = make(TrainingRun, {**content, "method": method}, str(path))
     if "heldout" not in run.splits:
         raise RunError(f"splits in {path} are {', '.join(run.splits) or 'none'}, expected heldout among them")
@@ -75,7 +98,7 @@ def read_run(path: Path) -> TrainingRun:
 def method_in(content: dict[str, Any], path: Path) -> str:
     """Returns the method of a run's file by today's name; RunError for a format of the future."""
     version, name = content.setdefault("format", 1), content.get("method")
-    if version not in (1, FORMAT):
+    if version not in (1, 2, FORMAT):
         raise RunError(f"{path} is of format {shortened(version)}, expected {FORMAT} or an older one")
     method = RENAMED.get(name, name) if version == 1 and isinstance(name, str) else name
     if not isinstance(method, str) or method not in METHODS:
@@ -123,6 +146,21 @@ def finals(runs: Sequence[TrainingRun], split: str = "heldout") -> np.ndarray:
 def finals_at(runs: Sequence[TrainingRun], steps: float) -> np.ndarray:
     """Returns the returns of the last episode on held-out tasks after so many env steps, (seeds, tasks)."""
     return np.array([final_at(run, steps) for run in runs])
+
+
+def final_returns(runs: Sequence[TrainingRun], split: str = "heldout") -> SeedReturns:
+    """Returns the returns of a method's last episode."""
+    return SeedReturns(seeds_of(runs), finals(runs, split))
+
+
+def final_returns_at(runs: Sequence[TrainingRun], steps: float) -> SeedReturns:
+    """Returns those on held-out tasks after so many env steps."""
+    return SeedReturns(seeds_of(runs), finals_at(runs, steps))
+
+
+def seeds_of(runs: Sequence[TrainingRun]) -> tuple[int, ...]:
+    """Returns the seeds that a method was trained by: none where it takes no training."""
+    return tuple(run.seed for run in runs) if mean_steps(runs) else ()
 
 
 def final_at(run: TrainingRun, steps: float) -> np.ndarray:

@@ -5,37 +5,61 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from limbshift.agents.atomic_write import replacing
+from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
-from limbshift.experiments.comparison.html import interval
+from limbshift.experiments.comparison.by_parameter import Bin, by_parameter
+from limbshift.experiments.comparison.html import told
+from limbshift.experiments.comparison.provenance import code_of
 from limbshift.experiments.comparison.summary import MethodResult, summarise_methods
 from limbshift.experiments.comparison.training_run import TrainingRun, finals, read_runs
-from limbshift.experiments.figures.comparison_plots import name_methods, plot_adaptation, plot_consumed, plot_training
+from limbshift.experiments.figures.comparison_plots import (
+    name_methods,
+    plot_adaptation,
+    plot_by_parameter,
+    plot_consumed,
+    plot_training,
+)
+from limbshift.experiments.machine import cpu_model
+from limbshift.experiments.published.over_families import over_families
 from limbshift.experiments.published.plan import COMPARISONS, MILESTONES, OVERFITTING, Comparison
 from limbshift.experiments.runs.controllers import load_controller
-from limbshift.meta.evaluation.statistics import Score, interquartile_mean
+from limbshift.meta.evaluation.scores import Score
+from limbshift.meta.evaluation.statistics import interquartile_mean
 
 PICTURES = "results"
 """Directory beside the page."""
 OURS, GOAL = "limbshift", 0.9
 """What our score is to reach on every family."""
 ABOVE_RIVALS = ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal", "HalfCheetahVel", "AntDirForwardBack")
-"""Families on which our interval is to lie above those of PPO and RecurrentPPO."""
+"""Families on which our lead over PPO and RecurrentPPO is to be above 0, by its interval."""
 INTRODUCTION = """\
 Written by `make results` from {runs} of its {planned} trainings{rest}, each of which has a file in
 `docs/results`: nothing here is typed by hand, and what was hoped for and missed is told too. Each method and seed
 is trained for the same time, alone on one core, with 64 robots side by side, and then meets the same 64 held-out
 tasks. Return and score are those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 %
-interval of a bootstrap that resamples training seeds, and tasks within them. A score of 0 is the mean of random
-actions, 1 that of the oracle, which is shown its task, after as much training. `limbshift`, `no-memory` and both
-oracles are trained alike: by RL² and an auxiliary loss, for which the network's memory must tell the task, and whose
-weight falls to 0 by the end of the budget. The simulator knows the task while training; no controller is shown it
-later. `rl2` is plain RL², without that loss. At equal steps: each method, and `limbshift` beside it, read off their
-curves at the slower one's number of env steps. A method that has fewer than five seeds is drawn with a dot for each,
-and its interval tells little of others.
+interval for other seeds and other tasks, which all seeds share (`meta/evaluation/intervals.py`; a test simulates how
+often it holds). Fewer than three seeds have no interval: each seed's own value stands in its place. A score of 0 is the
+interquartile mean of random actions, 1 that of the oracle, which is shown its task, after as much training; intervals
+of scores count what is not known of these two, and are wide where the oracle has two seeds. `limbshift`, `no-memory`
+and both oracles are trained alike: by RL² and an auxiliary loss, for which the network's memory must tell the task, and
+whose weight falls to 0 by the end of the budget. The simulator knows the task while training; no controller is shown it
+later. `rl2` is plain RL², without that loss. Lead: by how much `limbshift` exceeds the method, task by task, and seed
+by seed where both have the same. At equal steps: both read off their curves at the slower one's number of env steps.
+Adapted in, where trainings tell it: robot time until episode 1 is nearly as good as the last.
+Code: {code}.
 """
+BY_PARAMETER = """\
+Score by each task parameter's value, by what random actions and the oracle return on the same tasks. Grey: the \
+training range, outside which all parameters that can do so lie at once.
+
+![Score by task parameter]({picture})
+
+"""
+"""Of a family whose bins hold enough tasks."""
 Results = Mapping[str, Sequence[MethodResult]]
 """By family."""
 
@@ -47,11 +71,14 @@ def write_results(out: Path, page: Path) -> None:
     results = {family: summarise_methods(own) for family, own in runs.items()}
     pictures = page.parent / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
-    parts = [introduction(out), *hopes(results), *milestones(out)]
+    parts = [introduction(out), *hopes(results), *milestones(out), *over_families(runs, pictures)]
     for comparison in compared:
         family = comparison.family
         draw(pictures / f"{family}.png", runs[family])
         parts += section(comparison, results[family], runs[family])
+        if bins := by_parameter(runs[family], make_family(family)):
+            draw_by_parameter(pictures / f"{family}-parameters.png", bins)
+            parts += BY_PARAMETER.format(picture=f"{PICTURES}/{family}-parameters.png").splitlines()
     parts += overfitting(out)
     with replacing(page) as temporary:
         temporary.write_text("\n".join(parts) + "\n")
@@ -63,39 +90,36 @@ def introduction(out: Path) -> str:
     planned = sum(len(comparison.files(out)) for comparison in everything)
     runs = sum(path.is_file() for comparison in everything for path in comparison.files(out))
     rest = "" if runs == planned else " (the same command goes on with the rest)"
-    text = INTRODUCTION.format(runs=runs, planned=planned, rest=rest)
+    done = [run for comparison in everything if comparison.begun(out) for run in read_runs(comparison.directory(out))]
+    text = INTRODUCTION.format(runs=runs, planned=planned, rest=rest, code=code_of([run.provenance for run in done]))
     return f"# Results\n\n{textwrap.fill(text, 120)}\n"
 
 
 def hopes(results: Results) -> list[str]:
-    """Lists the scores that were hoped for, and whether they are reached."""
+    """Lists the scores and leads that were hoped for, and whether they are reached."""
     lines = ["## Hoped for, and found", "", "| what | hoped for | found | |", "|---|---|---|---|"]
     for family, methods in results.items():
-        scores = {method.method: method.score for method in methods if method.score}
-        if OURS not in scores:
+        found = {method.method: method for method in methods if method.score}
+        if OURS not in found:
             continue
-        ours = scores[OURS]
-        lines.append(row(f"{family}: score of {OURS}", f"{GOAL} or more", interval(ours), met=ours.iqm >= GOAL))
+        ours = found[OURS].score
+        assert ours
+        lines.append(row(f"{family}: score of {OURS}", f"{GOAL} or more", told(ours), met=ours.iqm >= GOAL))
         for rival in ("ppo", "recurrent-ppo"):
-            if family in ABOVE_RIVALS and rival in scores:
-                found = f"{interval(ours)} against {interval(scores[rival])}"
-                lines.append(
-                    row(f"{family}: {OURS} above {rival}", "intervals apart", found, met=above(ours, scores[rival]))
-                )
-        if family == "HalfCheetahDir" and "ppo" in scores:
-            lines.append(
-                row(f"{family}: score of ppo", "below 0.4", interval(scores["ppo"]), met=scores["ppo"].iqm < 0.4)
-            )
+            if family in ABOVE_RIVALS and rival in found:
+                lead = found[rival].first_lead
+                met = None if lead.ci95 is None else lead.ci95[0] > 0
+                lines.append(row(f"{family}: lead of {OURS} over {rival}", "above 0, surely", told(lead), met=met))
+        if family == "HalfCheetahDir" and "ppo" in found:
+            score = found["ppo"].score
+            assert score
+            lines.append(row(f"{family}: score of ppo", "below 0.4", told(score), met=score.iqm < 0.4))
     return [*lines, ""]
 
 
-def row(what: str, hoped: str, found: str, *, met: bool) -> str:
-    return f"| {what} | {hoped} | {found} | {'met' if met else '**missed**'} |"
-
-
-def above(one: Score, other: Score) -> bool:
-    """Returns whether one's interval lies above the other's."""
-    return one.ci95[0] > other.ci95[1]
+def row(what: str, hoped: str, found: str, *, met: bool | None) -> str:
+    verdict = "too few seeds" if met is None else "met" if met else "**missed**"
+    return f"| {what} | {hoped} | {found} | {verdict} |"
 
 
 def milestones(out: Path) -> list[str]:
@@ -118,15 +142,18 @@ def milestones(out: Path) -> list[str]:
 def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Sequence[TrainingRun]) -> list[str]:
     """Returns a family's table and picture."""
     family, splits = comparison.family, list(methods[0].by_split)
+    timed = any(method.adaptation_time_s is not None for method in methods)
     columns = [
         "method",
         "seeds",
         "score, equal time",
-        "equal steps",
-        f"`{OURS}` then",
+        f"lead of `{OURS}`",
+        "score, equal steps",
+        "lead then",
         "worst tenth",
         "return",
         *splits,
+        *(["adapted in"] if timed else []),
         "M steps",
         "steps/s",
     ]
@@ -140,15 +167,15 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
         "|---" * len(columns) + "|",
     ]
     for method in methods:
-        lines.append("| " + " | ".join(cells_of(method, splits)) + " |")
+        lines.append("| " + " | ".join(cells_of(method, splits, timed=timed)) + " |")
     best = load_controller(family)
     adaptation = evaluate(best)
-    low, high = adaptation.ci95[-1] or (adaptation.iqm[-1], adaptation.iqm[-1])
     return [
         *lines,
         "",
         f"`{OURS}` at its best, the controller that comes with the package ({best.card.steps / 1e6:.1f} M steps):"
-        f" {interval(Score(adaptation.iqm[-1], adaptation.worst10[-1], (low, high)))} on the same tasks.",
+        f" {told(Score(adaptation.iqm[-1], adaptation.worst10[-1], adaptation.ci95[-1], ()))} on the same tasks, played"
+        f" on {cpu_model()}.",
         "",
         f"![Return by training time, by steps, by episode, and by episodes consumed]({PICTURES}/{family}.png)",
         "",
@@ -163,16 +190,19 @@ def processors(runs: Sequence[TrainingRun]) -> str:
     return ", ".join(f"{cpu}: {count} of {len(runs)} trainings" for cpu, count in trainings.items())
 
 
-def cells_of(method: MethodResult, splits: Sequence[str]) -> list[str]:
+def cells_of(method: MethodResult, splits: Sequence[str], *, timed: bool) -> list[str]:
+    time = "-" if method.adaptation_time_s is None else f"{method.adaptation_time_s:.2f} s"
     return [
         f"`{method.method}`",
         str(len(method.by_seed)),
-        interval(method.score),
-        interval(method.score_at_equal_steps),
-        interval(method.first_at_equal_steps),
+        told(method.score),
+        "-" if method.method == OURS else told(method.first_lead),
+        told(method.score_at_equal_steps),
+        "-" if method.method == OURS else told(method.first_lead_at_equal_steps),
         f"{method.score.worst10:.2f}" if method.score else "-",
-        interval(method.returns),
+        told(method.returns),
         *(f"{method.by_split[split]:.1f}" for split in splits),
+        *([time] if timed else []),
         f"{method.steps / 1e6:.2f}",
         f"{method.steps / method.seconds:,.0f}" if method.steps else "-",
     ]
@@ -188,6 +218,20 @@ def draw(path: Path, runs: Sequence[TrainingRun]) -> None:
     plot_adaptation(panels[2], runs)
     if by_gradient:
         plot_consumed(panels[3], runs)
+    name_methods(figure)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def draw_by_parameter(path: Path, bins: Sequence[Bin]) -> None:
+    """Draws a panel for each parameter."""
+    number = len({each.parameter for each in bins})
+    across, down = min(3, number), -(-number // 3)
+    figure = Figure(figsize=(4 * across, 3 * down + 0.5), dpi=80, layout="constrained")
+    panels = list(np.atleast_1d(figure.subplots(down, across)).flat)
+    plot_by_parameter(panels[:number], bins, "score")
+    for panel in panels[number:]:
+        panel.set_visible(False)
     name_methods(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -1,6 +1,7 @@
 """What docs/results.md tells of: which comparisons, and which trainings of our own."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,10 +15,11 @@ from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import run_training
 from limbshift.experiments.comparison.compare import is_missing, job_of, open_comparison
 from limbshift.experiments.comparison.config import CompareConfig
+from limbshift.experiments.comparison.provenance import provenance_of
 from limbshift.experiments.comparison.training_run import TrainingRun, run_file
 from limbshift.experiments.jobs.job import Engine, Job
 from limbshift.experiments.jobs.own_files import Files
-from limbshift.experiments.runs.directory import holds_run, read_json, write_json
+from limbshift.experiments.runs.directory import CONFIG, holds_run, read_json, write_json
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.statistics import interquartile_mean
@@ -137,7 +139,8 @@ def train_to(milestone: Milestone, run: Path) -> None:
     outcome = run_training(config_of({"family": milestone.family, **settings, "resume": resume}))
     if not outcome.finished:
         raise KeyboardInterrupt
-    write_json(run / RETURNS, {"returns": evaluate(run).returns}, indent=None)
+    provenance = asdict(provenance_of(read_json(run / CONFIG)))
+    write_json(run / RETURNS, {"returns": evaluate(run).returns, "provenance": provenance}, indent=None)
 
 
 FIVE = {"limbshift": 5, "no-memory": 5, "ppo": 5, "recurrent-ppo": 5}

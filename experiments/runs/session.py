@@ -16,6 +16,7 @@ from limbshift.agents.controller import Controller, ControllerCard
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
+from limbshift.envs.tasks.task_space import VALIDATION
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.figures.video import render_policy
@@ -45,8 +46,8 @@ from limbshift.meta.rl2.iteration import Iteration
 from limbshift.meta.rl2.trainer import GradientError, Trainer
 from limbshift.meta.rl2.trainer_state import check_like
 
-HELDOUT_TASKS = 32
-"""Tasks of a look at the held-out split during training."""
+LOOK_TASKS = 32
+"""Tasks of a look during training, which chooses the best checkpoint: never held-out ones."""
 LONG = 0.2
 """Share of the budget that an iteration should not take."""
 SAVE_SECONDS = 30.0
@@ -79,7 +80,7 @@ class Session:
         self.looks = Schedule(60 * config.eval_minutes)
         self.videos = Schedule(60 * config.video_minutes)
         self.best: float | None = None
-        """The highest held-out return so far."""
+        """The highest return on validation tasks so far."""
         self.dumps = 0
         """How many diverged trials were kept."""
         self._warned = False
@@ -141,7 +142,7 @@ class Session:
         if self.trainer.divergence and self.dumps < MAX_DUMPS:
             self._keep_divergence(progress)
         now, finished = self.trainer.progress.seconds, self.budget_spent >= 1
-        is_best = (self.looks.due(now) or finished) and self._look_at_heldout(progress)
+        is_best = (self.looks.due(now) or finished) and self._look(progress)
         film = self.videos.due(now) and not finished  # the last one is made when all is saved
         if self.saves.due(now) or is_best or film:
             self._save(best=is_best)
@@ -260,26 +261,26 @@ class Session:
             trial.save(path)
         progress.note(f"A simulation diverged; to see it: limbshift render --dump {path}")
 
-    def _look_at_heldout(self, progress: TrainingProgress) -> bool:
-        """Logs and tells the adaptation curve on held-out tasks, by mean actions; returns whether it is the best."""
+    def _look(self, progress: TrainingProgress) -> bool:
+        """Logs and tells the adaptation curve on validation tasks, by mean actions; returns whether it is the best."""
         if self.budget_spent >= 1:
-            progress.note(f"Playing {HELDOUT_TASKS} held-out tasks")
+            progress.note(f"Playing {LOOK_TASKS} validation tasks")
         env = TrialEnv(
             self.family,
-            HELDOUT_TASKS,
+            LOOK_TASKS,
             self.trainer.env.episodes_per_trial,
             horizon=self.trainer.env.horizon,
-            split="heldout",
+            split=VALIDATION,
             seed=self.config.seed,
             observe_task=self.config.observe_task,
             engine=self.trainer.env.task_env.engine,
         )
-        returns = play(env, PolicyActor(self.trainer.policy, HELDOUT_TASKS)).reward.sum(axis=-1).mean(axis=0).tolist()
+        returns = play(env, PolicyActor(self.trainer.policy, LOOK_TASKS)).reward.sum(axis=-1).mean(axis=0).tolist()
         env.close()
-        self.logger.log(by_episode("heldout/return", returns), self.trainer.progress.steps)
+        self.logger.log(by_episode("validation/return", returns), self.trainer.progress.steps)
         minutes = self.trainer.progress.seconds / 60
         curve = ", ".join(f"{value:.1f}" for value in returns)
-        progress.note(f"{minutes:.1f} min: held-out return by episode {curve}")
+        progress.note(f"{minutes:.1f} min: validation return by episode {curve}")
         self.looks.last = self.trainer.progress.seconds
         mean = sum(returns) / len(returns)
         is_best = self.best is None or mean > self.best

@@ -120,8 +120,16 @@ def adaptation_steps(played: TrialSums, random: TrialSums) -> int | None:
 
     Whether anything was learnt is not asked here. None where episode 1 never gets there.
     """
-    curve = played.curve
-    floor, last = random.curve[-1].mean(), curve[-1].mean()
+    return steps_to_adapt(played.curve, random.curve)
+
+
+def steps_to_adapt(curve: np.ndarray, random: np.ndarray) -> int | None:
+    """Returns the same of mean rewards, (episodes, horizon).
+
+    >>> steps_to_adapt(np.ones((2, 30)), np.zeros((2, 30)))
+    20
+    """
+    floor, last = random[-1].mean(), curve[-1].mean()
     enough = floor + (1 - TOLERANCE) * (last - floor)
     window = min(WINDOW, curve.shape[1])
     reached = np.convolve(curve[0], np.ones(window) / window, mode="valid") >= enough

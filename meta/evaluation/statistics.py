@@ -1,4 +1,4 @@
-"""Robust statistics over tasks and training seeds, with their uncertainty."""
+"""Robust statistics over tasks, with their uncertainty."""
 
 import math
 from typing import NamedTuple
@@ -8,6 +8,7 @@ import numpy as np
 RESAMPLES = 2000
 MAX_DRAWN = 2000 * 1024
 """Values that a bootstrap holds at a time."""
+Interval = tuple[float, float]
 
 
 class Summary(NamedTuple):
@@ -18,7 +19,7 @@ class Summary(NamedTuple):
     mean: float
     worst10: float
     """Mean of the worst tenth of the tasks."""
-    ci95: tuple[float, float] | None
+    ci95: Interval | None
     """Bootstrap interval of the IQM; None for a single task."""
 
 
@@ -45,7 +46,7 @@ def worst_decile(values: np.ndarray) -> float:
     return float(np.sort(values)[: math.ceil(len(values) / 10)].mean())
 
 
-def bootstrap_interval(values: np.ndarray, seed: int) -> tuple[float, float] | None:
+def bootstrap_interval(values: np.ndarray, seed: int) -> Interval | None:
     """Returns the 95 % percentile interval of the IQM, values resampled with replacement; None for a single value.
 
     >>> bootstrap_interval(np.full(8, 4.0), seed=0)
@@ -83,49 +84,3 @@ def summarise(returns: np.ndarray, seed: int) -> list[Summary]:
         )
         for column in returns.T
     ]
-
-
-class Score(NamedTuple):
-    """Normalised returns of one method, over all its seeds and tasks."""
-
-    iqm: float
-    worst10: float
-    ci95: tuple[float, float]
-
-
-def normalised(returns: np.ndarray, random: np.ndarray, oracle: np.ndarray) -> np.ndarray:
-    """Scales returns so that 0 is the mean of random actions' and 1 the mean of the oracle's.
-
-    Raises ValueError where the oracle's is not the larger.
-
-    >>> normalised(np.array([-10.0, 20.0]), random=np.array([-10.0]), oracle=np.array([30.0])).tolist()
-    [0.0, 0.75]
-    """
-    floor, ceiling = float(random.mean()), float(oracle.mean())
-    if ceiling <= floor:
-        raise ValueError(f"the oracle returns {ceiling:.1f} and random actions {floor:.1f}: no score can be given")
-    return (returns - floor) / (ceiling - floor)
-
-
-def nested_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
-    """Returns the 95 % percentile interval of the IQM of (seeds, tasks) values; the same for the same seed.
-
-    Training seeds are resampled with replacement, and then the tasks within each: what another
-    training would have given is a larger question than what other tasks would.
-    """
-    rng = np.random.default_rng(seed)
-    num_seeds, num_tasks = values.shape
-    runs = rng.integers(num_seeds, size=(RESAMPLES, num_seeds, 1))
-    tasks = rng.integers(num_tasks, size=(RESAMPLES, num_seeds, num_tasks))
-    resampled = interquartile_mean(values[runs, tasks].reshape(RESAMPLES, -1))
-    low, high = np.percentile(resampled, (2.5, 97.5))
-    return float(low), float(high)
-
-
-def score(values: np.ndarray, seed: int = 0) -> Score:
-    """Returns what is told of (seeds, tasks) values.
-
-    >>> score(np.full((2, 4), 0.5))
-    Score(iqm=0.5, worst10=0.5, ci95=(0.5, 0.5))
-    """
-    return Score(float(interquartile_mean(values.ravel())), worst_decile(values.ravel()), nested_interval(values, seed))

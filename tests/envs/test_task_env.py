@@ -231,7 +231,7 @@ def test_each_restart_is_another() -> None:
 
 
 def test_a_split_that_the_family_lacks_is_refused() -> None:
-    with pytest.raises(TaskError, match=r"^split is 'extrapolation', expected one of train, heldout$"):
+    with pytest.raises(TaskError, match=r"^split is 'extrapolation', expected one of train, heldout, validation$"):
         TaskEnv(make_family("HalfCheetahWiring"), 1, "extrapolation")
 
 

@@ -39,7 +39,7 @@ def test_training_leaves_everything_that_a_run_holds(run: Path) -> None:
     assert {"train/return_episode_2", "loss/policy", "speed/steps_per_second"} <= rows[2].keys()
     learning = {f"train/{name}" for name in ("learning_rate", "grad_norm", "explained_variance", "reward_scale")}
     assert learning <= rows[2].keys()
-    assert "heldout/return_episode_1" in rows[-1]
+    assert "validation/return_episode_1" in rows[-1]
     for name in ("checkpoint.pt", "controller.safetensors"):
         assert (run / name).stat().st_size > 1000
 
@@ -154,7 +154,7 @@ def test_families_are_listed_and_told(capsys: pytest.CaptureFixture[str]) -> Non
         (["evaluate", "{run}/.."], "holds no controller.safetensors, expected the directory of a run"),
         (["evaluate", "missing.safetensors"], "no controller at missing.safetensors"),
         (["evaluate", "{run}", "--tasks", "0"], "tasks is 0, expected a number above 0"),
-        (["evaluate", "{run}", "--split", "test"], "split is 'test', expected one of train, heldout, extrapolation"),
+        (["evaluate", "{run}", "--split", "test"], "split is 'test', expected one of train, heldout, validation"),
         (["evaluate", "{run}/config.json"], "truncated or no .safetensors file"),
         (["evaluate", "{run}", "--json", "{run}/config.json/a.json"], "cannot be written"),
         (["render", "{run}", "--out", "{run}/config.json/a.mp4"], "cannot be written"),

@@ -478,7 +478,7 @@ def test_a_mass_factor_of_zero_is_refused() -> None:
     ("settings", "message"),
     [
         ({"family": "HalfCheetaDir"}, "unknown task family 'HalfCheetaDir': did you mean HalfCheetahDir?"),
-        ({"split": "test"}, "split is 'test', expected one of train, heldout"),
+        ({"split": "test"}, "split is 'test', expected one of train, heldout, validation"),
         ({"variant": "x"}, "variant of HalfCheetahDir is 'x', expected one of default, gymnasium"),
         ({"num_envs": 0}, "num_envs is 0, expected a whole number from 1 to 1000000"),
         ({"horizon": 0}, "horizon is 0, expected a whole number from 1 to 1000000"),

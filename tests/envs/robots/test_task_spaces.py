@@ -9,6 +9,7 @@ from torch import Tensor
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.robots.half_cheetah import HELDOUT_WIRINGS
+from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.common import wirings
 from tests.envs.robots.suite import every_family, sample, trained
 
@@ -69,6 +70,25 @@ def test_train_and_heldout_are_disjoint_unless_nothing_can_be_held_out(family: T
         assert not train & heldout
     else:
         assert train == heldout
+
+
+@every_family
+def test_validation_tasks_are_not_those_that_judge(family: TaskFamily) -> None:
+    """A stream of their own; those of a family of few tasks are trained on, in another order."""
+    space = family.task_space
+    rows = {split: TaskEnv(family, 40, split) for split in ("train", "heldout", "validation")}
+    drawn = {}
+    for split, env in rows.items():
+        env.begin_tasks(env.all_envs)
+        drawn[split] = [tuple(row) for row in torch.stack(tuple(env.task.values()), dim=-1).tolist()]
+        env.close()
+    assert drawn["validation"] not in (drawn["train"], drawn["heldout"])
+    if space.unseen("heldout"):
+        assert not set(drawn["validation"]) & set(drawn["heldout"])
+    if space.listed("validation"):
+        assert set(drawn["validation"]) <= set(space.listed("train") or ())
+    else:
+        assert not set(drawn["validation"]) & set(drawn["train"])
 
 
 def test_what_can_be_held_out() -> None:

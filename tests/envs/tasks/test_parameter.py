@@ -73,6 +73,41 @@ def test_choices_are_equally_likely() -> None:
     assert values.tolist() == [1.0, 1.0, 2.0, 2.0, 5.0, 5.0]
 
 
+def lost(name: str = "lost") -> TaskParameter:
+    outside = ((1.0, 2.0), (4.0, 4.0))
+    choices = (0.0, 1.0, 2.0, 3.0, 4.0)
+    return TaskParameter(name, 0.0, 0.0, "", nominal=0.0, choices=choices, extrapolation=outside, kind="category")
+
+
+def test_choices_of_a_split_are_those_within_its_intervals() -> None:
+    space, stream = TaskSpace((lost(),)), Dealt((0.1,), (0.5,), (0.9,))
+    index = torch.arange(3)
+    assert space.listed_tasks == {"train": ((0.0,),), "heldout": ((0.0,),)}
+    assert space.sample("train", stream, index).tolist() == [[0.0]] * 3
+    assert space.sample("extrapolation", stream, index).tolist() == [[1.0], [2.0], [4.0]]  # thirds, and never 3
+    assert lost().encode(numbers(3.0)).tolist() == [[0.0, 0.0, 0.0, 1.0, 0.0]]
+
+
+def test_a_change_in_mid_trial_may_be_of_one_parameter() -> None:
+    space = TaskSpace((linear(), lost()), mid_trial={"lost": ((3.0, 4.0),)})
+    before = torch.tensor([[1.0, 0.0], [2.0, 0.0], [3.0, 1.0]], dtype=torch.float64)
+    stream = Dealt((0.9, 0.4), (0.9, 0.6), (0.9, 0.6))
+    for split in ("train", "extrapolation"):
+        after = space.shifted(before, split, stream, index=torch.arange(3))
+        assert after.tolist() == [[1.0, 3.0], [2.0, 4.0], [3.0, 1.0]], "what is lost is lost again"
+
+
+def test_a_change_in_mid_trial_is_of_the_whole_task_where_nothing_else_is_said() -> None:
+    space, stream, index = TaskSpace((linear(), log())), RandomStream("task"), torch.arange(3)
+    drawn = space.shifted(torch.zeros(3, 2), "train", stream, index=index)
+    assert torch.equal(drawn, space.sample("train", stream, index, num_shifts=1))
+
+
+def test_a_change_of_what_is_no_parameter_is_refused() -> None:
+    with pytest.raises(TaskError, match=r"^mid_trial changes 'leg', expected one of speed, lost$"):
+        TaskSpace((linear(), lost()), mid_trial={"leg": ((1.0, 2.0),)})
+
+
 def test_units_run_from_minus_one_to_one_on_the_parameters_scale() -> None:
     torch.testing.assert_close(linear().to_unit(numbers(1.0, 1.5, 2.0, 3.0)), numbers(-1.0, -0.5, 0.0, 1.0))
     torch.testing.assert_close(log().to_unit(numbers(0.5, 1.0, 2**0.5, 2.0)), numbers(-1.0, 0.0, 0.5, 1.0))
@@ -187,13 +222,13 @@ def test_members_are_filled_in_where_every_parameter_has_choices() -> None:
 
 
 def test_splits_hold_extrapolation_only_where_a_parameter_has_it() -> None:
-    assert TaskSpace((linear(),)).splits == ("train", "heldout")
-    assert TaskSpace((linear(), log())).splits == ("train", "heldout", "extrapolation")
+    assert TaskSpace((linear(),)).splits == ("train", "heldout", "validation")
+    assert TaskSpace((linear(), log())).splits == ("train", "heldout", "validation", "extrapolation")
 
 
 def test_unseen_tells_whether_training_meets_the_tasks() -> None:
     endless = TaskSpace((linear(), log()))
-    assert [endless.unseen(split) for split in endless.splits] == [False, True, True]
+    assert [endless.unseen(split) for split in endless.splits] == [False, True, True, True]
     assert not TaskSpace((choice(),)).unseen("heldout")
     apart = TaskSpace((choice(),), {"train": ((1.0,),), "heldout": ((-1.0,),)})
     assert apart.unseen("heldout")
@@ -201,11 +236,30 @@ def test_unseen_tells_whether_training_meets_the_tasks() -> None:
     assert not shared.unseen("heldout")
 
 
+def test_validation_never_holds_what_is_held_out() -> None:
+    """Of few tasks it has those to train on, all of them though fewer be trained on; of endless ones others anew."""
+    apart = TaskSpace((choice(),), {"train": ((1.0,),), "heldout": ((-1.0,),)})
+    index, stream = torch.arange(3), RandomStream("any")
+    assert apart.sample("validation", stream, index).tolist() == [[1.0]] * 3
+    assert not apart.unseen("validation")
+    both = TaskSpace((choice(),))
+    assert set(map(tuple, both.sample("validation", stream, index).tolist())) == {(-1.0,), (1.0,)}
+    few = both.with_train_tasks(1, RandomStream("few"))
+    assert (len(few.listed("train") or ()), few.listed("validation")) == (1, both.listed("train"))
+    endless = TaskSpace((linear(), log()))
+    assert endless.listed("validation") is endless.with_train_tasks(2, RandomStream("few")).listed("validation") is None
+    assert endless.with_train_tasks(2, RandomStream("few")).unseen("validation")
+    named = TaskSpace((choice(),), {"train": ((1.0,),), "heldout": ((1.0,),), "validation": ((-1.0,),)})
+    assert named.sample("validation", stream, index).tolist() == [[-1.0]] * 3
+
+
 def test_a_missing_split_is_refused_with_those_there_are() -> None:
     assert TaskSpace((log(),)).check_split("extrapolation") == "extrapolation"
-    with pytest.raises(TaskError, match=r"^split is 'extrapolation', expected one of train, heldout$"):
+    with pytest.raises(TaskError, match=r"^split is 'extrapolation', expected one of train, heldout, validation$"):
         TaskSpace((linear(),)).check_split("extrapolation")
-    with pytest.raises(TaskError, match=r"^split is 'test', expected one of train, heldout, extrapolation$"):
+    with pytest.raises(
+        TaskError, match=r"^split is 'test', expected one of train, heldout, validation, extrapolation$"
+    ):
         TaskSpace((log(),)).check_split("test")
 
 
@@ -254,7 +308,7 @@ def test_values_outside_the_training_range_are_not_refused() -> None:
         ({"low": 0.0, "high": 1.0, "kind": "angle"}, "mass is an angle in no unit, expected deg"),
         (
             {"low": 0.0, "high": 1.0, "choices": (0.0, 1.0), "extrapolation": ((2.0, 3.0),)},
-            "mass has choices and extrapolation, expected one of the two",
+            "task parameter mass has no choice from 2 to 3, expected one",
         ),
     ],
 )

@@ -68,6 +68,8 @@ def test_a_family_tells_what_kind_its_parameters_are_and_how_videos_show_them() 
         "0.4 to 0.6\n1.4 to 1.8",
         "factor on the force of all motors",
     )
+    (lost_leg,) = (each for each in make_family("QuadrupedBodies").parameters if each.name == "lost_leg")
+    assert parameter_row(lost_leg)[:3] == ("lost_leg", "0\ncategory\nnominal 0", "1 to 4")
 
 
 def test_the_list_is_whole_in_80_columns() -> None:

@@ -15,16 +15,19 @@ import torch
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import main
+from limbshift.experiments.comparison.html import told
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.summary import summarise_methods
 from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, MakeAct, Setting, TimedTraining
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.comparison.training_run import TrainingRun, finals_at
+from limbshift.meta.evaluation.scores import Lead, Score
 from limbshift.meta.evaluation.trials import random_actor
 from limbshift.meta.threads import torch_threads
 
 SHAPE = ["--minutes", "0.02", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
 
+FAMILY = make_family("InvertedPendulumBody")
 TRAINED = [name for name in METHODS if name != "random"]
 
 
@@ -60,14 +63,19 @@ def test_every_method_is_trained_and_told_of(results: Path) -> None:
         assert cell["splits"].keys() == {"train", "heldout"}
         seconds, steps = (cell["looks"][-1][name] for name in ("seconds", "steps"))
         assert (seconds, steps) == (0, 0) if cell["method"] == "random" else steps > 0 and seconds >= 1.2
+        assert np.shape(cell["trials"]["longer"]) == (4, 10)
+        assert len(cell["trials"]["task_error"]) == (10 if cell["method"] == "limbshift" else 0)
+        assert cell["provenance"]["settings"]["method"] == cell["method"]
     assert [cell["method"] for cell in content["cells"]] == list(METHODS)
+    assert {each["parameter"] for each in content["by_parameter"]} <= set(FAMILY.task_space.names)
 
 
 def test_the_page_needs_nothing_beside_it(results: Path) -> None:
     page = (results / "index.html").read_text()
     for name in METHODS:
         assert f"<b>{name}</b>" in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") >= 4
+    assert "What the memory knows" in page
     assert not any(word in page for word in ("<script", "<link", "<img", " src="))
 
 
@@ -178,16 +186,46 @@ def test_scores_by_hand() -> None:
     ]
     ours, oracle, random = summarise_methods(runs)
     assert (ours.steps, ours.seconds, ours.by_seed) == (1000.0, 2.0, [8.0, 6.0])
-    assert ours.score is not None
-    assert (ours.score.iqm, ours.score.worst10, ours.score.ci95) == (0.7, 0.6, (0.6, 0.8))
+    assert ours.score == Score(0.7, 0.6, None, (0.8, 0.6))
     assert ours.score_at_equal_steps == ours.first_at_equal_steps == ours.score
-    assert oracle.score is not None
     assert oracle.first_at_equal_steps is not None
     assert oracle.score_at_equal_steps == oracle.score
     assert oracle.first_at_equal_steps.iqm == pytest.approx(0.07)
-    assert random.score is not None
-    assert (oracle.score.iqm, random.score.iqm) == (1.0, 0.0)
-    assert all(method.score is None for method in summarise_methods([runs[0], runs[-1]])), "no oracle, no score"
+    assert [method.score and method.score.iqm for method in (oracle, random)] == [1.0, 0.0]
+    assert [method.first_lead.value for method in (ours, oracle, random)] == pytest.approx([0.0, -0.3, 0.7])
+    assert oracle.first_lead_at_equal_steps.value == pytest.approx(-0.93)
+    ours, random = summarise_methods([*runs[:2], runs[-1]])
+    assert ours.score is random.score is None, "no oracle, no score"
+    assert random.first_lead.value == 7.0, "in returns"
+
+
+def test_three_seeds_have_intervals_and_two_have_points() -> None:
+    runs = [
+        *(cell("limbshift", seed, 8.0 + seed, 6.0 + seed) for seed in range(3)),
+        *(cell("oracle", seed, 9.9, 10.1 + seed) for seed in range(2)),
+        cell("random", 0, 0.0, 0.1, steps=0),
+    ]
+    ours, oracle, random = summarise_methods(runs)
+    assert told(oracle.returns) == "10.00 (seeds 10.00, 10.50)"
+    assert ours.returns.ci95
+    assert random.returns.ci95
+    assert oracle.first_lead.ci95 is None
+    assert random.first_lead.ci95
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Score(0.934, 0.0, (0.88, 0.97), (0.9, 0.9, 1.0)), "0.93 (0.88 to 0.97)"),
+        (Score(934.4, 0.0, None, (930.2, 938.6)), "934 (seeds 930, 939)"),
+        (Lead(0.5, None, (0.5,)), "0.50 (one seed)"),
+        (Lead(0.5, None, ()), "0.50"),
+        (Score(1.0, 1.0, (1.0, 1.0), (1.0, 1.0, 1.0)), "1.00"),
+        (None, "-"),
+    ],
+)
+def test_what_is_told_of_a_number(found: Score | Lead | None, words: str) -> None:
+    assert told(found) == words
 
 
 def test_returns_between_looks_lie_on_a_line() -> None:
@@ -255,7 +293,10 @@ def test_a_comparison_by_steps_says_so(tmp_path: Path, capsys: pytest.CaptureFix
     assert {cell["method"]: cell["looks"][-1]["steps"] for cell in content["cells"]} == {
         "limbshift": 80, "ceiling": 160, "random": 0,
     }  # fmt: skip
-    assert "was trained for 50 env steps with 4 robots side by side" in (out / "index.html").read_text()
+    assert (
+        "was trained for 50 env steps (and what its last iteration made beyond them) with 4 robots"
+        in (out / "index.html").read_text()
+    )
     assert compare(out, *arguments[:-1], "60") == 2
     assert "a comparison whose steps is 50, expected 60 as here" in capsys.readouterr().err
 

@@ -41,7 +41,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     for name in ("maml", "limbshift"):
         write_run(tmp_path, run(name))
     assert read_runs(tmp_path) == [run("limbshift"), run("maml")]
-    assert json.loads(run_file(tmp_path, "maml", 0).read_text())["format"] == 2
+    assert json.loads(run_file(tmp_path, "maml", 0).read_text())["format"] == 3
 
 
 @pytest.mark.parametrize("converted", [False, True])
@@ -59,17 +59,17 @@ def test_an_old_comparison_goes_on_under_todays_names(tmp_path: Path) -> None:
     config = CompareConfig("InvertedPendulumBody", out=tmp_path, methods=("limbshift", "rl2", "maml"))
     open_comparison(config)
     about = json.loads((tmp_path / "comparison.json").read_text())
-    assert about.pop("format") == 2
+    assert about.pop("format") == 3
     (tmp_path / "comparison.json").write_text(json.dumps(about))
     write_old(tmp_path)
     open_comparison(config)
-    assert json.loads((tmp_path / "comparison.json").read_text())["format"] == 2
+    assert json.loads((tmp_path / "comparison.json").read_text())["format"] == 3
     assert all(run_file(tmp_path, method, 0).is_file() for method in config.methods), "none is trained again"
 
 
 def test_a_file_of_a_later_format_is_refused(tmp_path: Path) -> None:
     write_run(tmp_path, run("maml"))
     path = run_file(tmp_path, "maml", 0)
-    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
-    with pytest.raises(RunError, match="is of format 3, expected 2 or an older one"):
+    path.write_text(path.read_text().replace('"format": 3', '"format": 4'))
+    with pytest.raises(RunError, match="is of format 4, expected 3 or an older one"):
         read_runs(tmp_path)

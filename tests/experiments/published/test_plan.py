@@ -54,6 +54,8 @@ def test_an_interrupted_milestone_is_not_recorded_and_goes_on(tmp_path: Path) ->
     train_to(milestone, run)
     assert load_controller(run).card.steps == 2 * ITERATION
     assert len(read_json(run / RETURNS)["returns"]) == 64
+    provenance = read_json(run / RETURNS)["provenance"]
+    assert (provenance["settings"]["steps"], provenance["settings"]["episodes"]) == (2 * ITERATION, 2)
     assert milestone.found(tmp_path) is not None
 
 

@@ -17,7 +17,8 @@ from limbshift.experiments.published.markdown import hopes, processors
 from limbshift.experiments.published.plan import Comparison, Milestone
 from limbshift.experiments.published.run import ResultsConfig, run_results
 from limbshift.experiments.runs.resume import config_of
-from limbshift.meta.evaluation.statistics import Score
+from limbshift.meta.evaluation.scores import Lead, Score
+from limbshift.meta.evaluation.statistics import Interval
 
 COMPARISONS = (Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1, "oracle": 1, "finetune": 1}),)
 OVERFITTING = (Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1}, train_tasks=2),)
@@ -55,6 +56,7 @@ def test_the_page_tells_of_all_that_was_trained(page: Path) -> None:
     assert "## InvertedPendulumBody" in text
     assert "`limbshift` at its best, the controller that comes with the package (4.2 M steps): " in text
     assert (page.parent / "results" / "InvertedPendulumBody.png").read_bytes().startswith(b"\x89PNG")
+    assert "Code: 6 trainings by " in text.replace("\n", " ")
     milestone = next(line for line in text.splitlines() if "return per episode on 64 held-out tasks" in line)
     assert milestone.endswith("| **missed** |"), "no pendulum returns 1000 in 200 steps"
     gap = next(line for line in text.splitlines() if line.startswith("| 2 | 1 | "))
@@ -62,25 +64,27 @@ def test_the_page_tells_of_all_that_was_trained(page: Path) -> None:
     assert difference == pytest.approx(met - unmet, abs=1)
 
 
-def method(name: str, low: float, iqm: float, high: float) -> MethodResult:
-    score = Score(iqm, 0.0, (low, high))
-    return MethodResult(name, "", 1.0, 1.0, score, score, score, score, {}, [])
+def method(name: str, iqm: float, ahead: Interval | None) -> MethodResult:
+    score, lead = Score(iqm, 0.0, None, (iqm,)), Lead(0.4, ahead, (0.3, 0.5))
+    return MethodResult(name, "", 1.0, 1.0, score, score, score, score, lead, lead, {}, [])
 
 
 def test_what_was_hoped_for_is_met_or_missed() -> None:
     ours, near, far = (
-        method("limbshift", 0.8, 0.91, 1.0),
-        method("ppo", 0.3, 0.5, 0.81),
-        method("recurrent-ppo", 0.0, 0.1, 0.2),
+        method("limbshift", 0.91, None),
+        method("ppo", 0.5, (-0.1, 0.9)),
+        method("recurrent-ppo", 0.1, (0.1, 0.7)),
     )
-    found = hopes({"HalfCheetahDir": [ours, near, far]})[4:-1]
-    assert [line.split("|")[1].strip() for line in found] == [
-        "HalfCheetahDir: score of limbshift",
-        "HalfCheetahDir: limbshift above ppo",
-        "HalfCheetahDir: limbshift above recurrent-ppo",
-        "HalfCheetahDir: score of ppo",
+    found = hopes({"HalfCheetahDir": [ours, near, far], "HalfCheetahVel": [ours, method("ppo", 0.5, None)]})[4:-1]
+    assert [[line.split("|")[column].strip() for column in (1, 4)] for line in found] == [
+        ["HalfCheetahDir: score of limbshift", "met"],
+        ["HalfCheetahDir: lead of limbshift over ppo", "**missed**"],
+        ["HalfCheetahDir: lead of limbshift over recurrent-ppo", "met"],
+        ["HalfCheetahDir: score of ppo", "**missed**"],
+        ["HalfCheetahVel: score of limbshift", "met"],
+        ["HalfCheetahVel: lead of limbshift over ppo", "too few seeds"],
     ]
-    assert [line.split("|")[4].strip() for line in found] == ["met", "**missed**", "met", "**missed**"]
+    assert "| 0.40 (seeds 0.30, 0.50) | too few seeds |" in found[-1]
 
 
 def test_processors_are_counted_where_there_are_several() -> None:

@@ -22,7 +22,7 @@ def begin(arguments: list[str]) -> int:
     child = os.fork()
     if child:
         return child
-    session.SAVE_SECONDS, session.HELDOUT_TASKS = 0.0, 4
+    session.SAVE_SECONDS, session.LOOK_TASKS = 0.0, 4
     vars(session)["render_policy"] = lambda *_, **__: False
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os._exit(main(arguments))

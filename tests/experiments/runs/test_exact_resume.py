@@ -128,7 +128,7 @@ def test_what_is_due_is_kept(tmp_path: Path) -> None:
         with interrupts_at(3):
             assert main([*begin(run, "HalfCheetahDir", 7), "--eval-minutes", "0.05"]) == 0
         assert main(resumed(run)) == 0
-    looks = [row["step"] for row in read_metrics(run / "metrics.jsonl") if "heldout/return_episode_1" in row]
+    looks = [row["step"] for row in read_metrics(run / "metrics.jsonl") if "validation/return_episode_1" in row]
     assert looks == [TRIAL_STEPS * iteration for iteration in (2, 4, 6, 7)]  # the last at the end
 
 

@@ -308,6 +308,6 @@ def test_the_last_look_and_video_are_taken_once(tmp_path: Path) -> None:
     with patch.object(Session, "_film", autospec=True) as film:
         assert train(tmp_path / "run", "--steps", "80", "--eval-minutes", "1e-9", "--video-minutes", "1e-9") == 0
     rows = read_metrics(tmp_path / "run" / "metrics.jsonl")
-    looks = [row["step"] for row in rows if "heldout/return_episode_1" in row]
+    looks = [row["step"] for row in rows if "validation/return_episode_1" in row]
     assert looks == [TRIAL_STEPS, 2 * TRIAL_STEPS]
     assert film.call_count == 2

@@ -76,18 +76,18 @@ def test_the_command_saves_after_the_iteration_and_exits_0(
         f"Interrupted: saving.\nTo go on: limbshift train --resume --run-dir {run}\n"
     )
     assert load_checkpoint(run / "checkpoint.pt")["progress"][0] == TRIAL_STEPS
-    looks = [row for row in read_metrics(run / METRICS_FILE) if "heldout/return_episode_1" in row]
+    looks = [row for row in read_metrics(run / METRICS_FILE) if "validation/return_episode_1" in row]
     assert not looks  # none was due, and a run that was not stopped has none either
 
 
 def test_a_signal_while_a_look_is_taken_saves_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    look = Session._look_at_heldout
+    look = Session._look
 
     def interrupted(*arguments: Any) -> bool:
         os.kill(os.getpid(), signal.SIGTERM)
         return look(*arguments) and False
 
-    monkeypatch.setattr(Session, "_look_at_heldout", interrupted)
+    monkeypatch.setattr(Session, "_look", interrupted)
     run = tmp_path / "run"
     often = ["--eval-minutes", "1e-9"]
     assert main(["train", "HalfCheetahDir", "--run-dir", str(run), "--steps", "400", *often, *OPTIONS]) == 0
@@ -229,7 +229,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path, monkeypatch: 
         return iteration
 
     monkeypatch.setattr(Trainer, "iterate", poisoned)
-    monkeypatch.setattr(Session, "_look_at_heldout", lambda *_: False)
+    monkeypatch.setattr(Session, "_look", lambda *_: False)
     message = r"encoder\.weight holds nan, expected finite numbers; the last good checkpoint is .*/checkpoint\.pt$"
     with pytest.raises(RunFailure, match=message):
         limbshift.train(run_dir=run, resume=True, steps=80)
