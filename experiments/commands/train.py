@@ -28,7 +28,7 @@ from limbshift.experiments.ranks.orders import follow
 from limbshift.experiments.runs.budget import name_spent_budget
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.runs.devices import choose_device
-from limbshift.experiments.runs.directory import make_directory, open_run, robot_file
+from limbshift.experiments.runs.directory import TEACHER, make_directory, open_run, robot_file
 from limbshift.experiments.runs.families import absolute_reference, named_family
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
@@ -210,7 +210,7 @@ def _run_rank(config: TrainConfig, family: TaskFamily | None, *, rank: Joined, c
     family = family or chosen_family(config)
     if not config.resume:
         check_stands(family)
-        teacher_of(config, family)  # before a directory is made
+    teacher = teacher_of(config, family)  # before a directory is made
     device = device_of(choose_device(config.device), place)
     config = dataclasses.replace(resolved(config, family, device), ranks=ranks.size)
     check_same(ranks, config, family)
@@ -218,6 +218,8 @@ def _run_rank(config: TrainConfig, family: TaskFamily | None, *, rank: Joined, c
     if ranks.rank:
         return TrainingOutcome(*follow(trainer_of(config, family, device, ranks=ranks, ranks_beside=place.total)))
     with open_run(config.run_dir or _new_directory(family), config.resume) as run:
+        if teacher and not config.resume:
+            teacher.save(run / TEACHER)
         trainer = trainer_of(config, family, device, ranks=ranks, ranks_beside=place.total)
         session = Session(config, family, trainer, run=run, console=console)
         if session.budget_spent >= 1:

@@ -27,7 +27,6 @@ from limbshift.experiments.runs.directory import (
     CONFIG,
     CONTROLLER,
     ROBOT,
-    TEACHER,
     VIDEO,
     DiskError,
     has_checkpoint,
@@ -38,7 +37,6 @@ from limbshift.experiments.runs.interrupt import graceful_interrupt
 from limbshift.experiments.runs.loggers import JsonlLogger, make_logger
 from limbshift.experiments.runs.progress import TrainingProgress, by_episode, metrics_of
 from limbshift.experiments.runs.resume import as_json, lasting_settings
-from limbshift.experiments.runs.trainers import teacher_of
 from limbshift.meta.checkpoint import Checkpoints, save_checkpoint
 from limbshift.meta.diverged_trial import trace_back
 from limbshift.meta.evaluation.trials import play
@@ -96,8 +94,6 @@ class Session:
         if not self.config.resume and isinstance(self.family.robot, MjcfRobot):
             with replacing(self.run / ROBOT) as temporary:
                 self.family.robot.save(temporary)
-        if not self.config.resume and (teacher := teacher_of(self.config, self.family)):
-            teacher.save(self.run / TEACHER)
         write_json(self.run / CONFIG, settings)  # with which a run can be resumed
         resume_at = self.trainer.progress.steps if self.config.resume else None
         self.logger = make_logger(self.run, self.config.wandb, settings, name=self.run.name, resume_at=resume_at)
