@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,6 +56,20 @@ class GuessingActor:
         return action
 
 
+def trainer_for(setting: Setting, **options: Any) -> Trainer:
+    """Returns a trainer of ours with what all methods have in common, and these options of `make_trainer`."""
+    return make_trainer(
+        setting.family,
+        num_envs=setting.num_envs,
+        episodes=setting.episodes,
+        horizon=setting.horizon,
+        seed=setting.seed,
+        hidden_size=HIDDEN,
+        cell=setting.cell,
+        **options,
+    )
+
+
 def train_ours(
     setting: Setting,
     timed: TimedTraining,
@@ -64,20 +79,13 @@ def train_ours(
     auxiliary_loss: bool = True,
 ) -> MakeAct:
     """Trains as `limbshift train` does; without the auxiliary loss, by which the memory tells the task, plain RL²."""
-    trainer = make_trainer(
-        setting.family,
-        num_envs=setting.num_envs,
-        episodes=setting.episodes,
-        horizon=setting.horizon,
-        seed=setting.seed,
+    trainer = trainer_for(
+        setting,
         memory=memory,
         observe_task=observe_task,
-        hidden_size=HIDDEN,
-        cell=setting.cell,
         sees_reward=not setting.hide_reward,
         ppo=PPOConfig() if auxiliary_loss else PPOConfig(task_coef=0.0),
     )
-
     make_act = Ours(trainer, guesses=auxiliary_loss and memory and not observe_task)
     timed.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
     trainer.env.close()
@@ -86,18 +94,9 @@ def train_ours(
 
 def train_rma(setting: Setting, timed: TimedTraining) -> MakeAct:
     """Trains a teacher that is shown its task, for half of the budget, and then a student that imitates it."""
-    make = partial(
-        make_trainer,
-        setting.family,
-        num_envs=setting.num_envs,
-        episodes=setting.episodes,
-        horizon=setting.horizon,
-        seed=setting.seed,
-        hidden_size=HIDDEN,
-        cell=setting.cell,
-    )
-    teacher = make(observe_task=True)
-    student = make(sees_reward=not setting.hide_reward, learner=partial(Distiller, teacher=teacher.policy))
+    teacher = trainer_for(setting, observe_task=True)
+    learner = partial(Distiller, teacher=teacher.policy)
+    student = trainer_for(setting, sees_reward=not setting.hide_reward, learner=learner)
 
     def iterate(spent: float) -> None:
         if spent < 0.5:
@@ -105,9 +104,7 @@ def train_rma(setting: Setting, timed: TimedTraining) -> MakeAct:
         else:
             student.iterate(2 * spent - 1)
 
-    def make_act(env: TrialEnv) -> Act:
-        return PolicyActor(student.policy, env.num_envs)
-
+    make_act = Ours(student, guesses=False)
     timed.run(iterate, lambda: teacher.progress.steps + student.progress.steps, make_act)
     for trainer in (teacher, student):
         trainer.env.close()
