@@ -44,18 +44,20 @@ class PolicyActor:
         """On the policy's device, to sample actions; None for the mean action."""
         self.rows = rows or (0, num_envs)
         self.state = policy.initial_state(num_envs)
+        self.features = torch.zeros(num_envs, policy.spec.feature_dim, device=policy.log_std.device)
+        """(N, feature_dim) what the policy's heads read at the last step."""
 
     def reset(self, mask: Tensor) -> None:
         """Begins new trials where the (N,) bool mask picks: their recurrent state is zero again."""
-        self.state = tuple(part.masked_fill(mask.unsqueeze(-1), 0.0) for part in self.state)
+        self.state = self.policy.restarted(self.state, mask)
 
     @torch.no_grad()
     def __call__(self, obs: Tensor) -> Tensor:
         device, obs = obs.device, obs.to(self.policy.log_std.device)
         if self.wipe is not MemoryWipe.NEVER:
             obs = self._wipe(obs)
-        features, self.state = self.policy.step(obs, self.state)
-        actions = self.policy.actions(features)
+        self.features, self.state = self.policy.step(obs, self.state)
+        actions = self.policy.actions(self.features)
         if self.generator is None:
             return actions.mean.to(device)
         first, total = self.rows

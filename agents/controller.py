@@ -145,8 +145,9 @@ class Controller:
         share = self._actor(torch.cat([sensed, self._previous_action, rest], dim=-1)).clamp(-1, 1)
         if lost.any():
             kept = lost.unsqueeze(-1)
-            parts = zip(before, self._actor.state, strict=True)
-            self._actor.state = tuple(torch.where(kept, old, new) for old, new in parts)
+            # What is written in place is one step ahead, which the step that comes instead writes over.
+            parts = [(old, new) for old, new in zip(before, self._actor.state, strict=True)]
+            self._actor.state = tuple(new if old is new else torch.where(kept, old, new) for old, new in parts)
             share = torch.where(kept, self._previous_action, share)
         self._previous_action = share
         action = (self.action_high + self.action_low) / 2 + (self.action_high - self.action_low) / 2 * share
@@ -218,7 +219,10 @@ def _about(text: str, path: Path) -> tuple[PolicySpec, ControllerCard]:
         raise ControllerError(f"{path} does not say what it holds: {error}, expected a JSON object") from error
     if not isinstance(about, dict) or not {"spec", "card"} <= about.keys():
         raise ControllerError(f"{path} says {shortened(about)} of what it holds, expected spec and card")
-    return make(PolicySpec, about["spec"], f"spec in {path}"), make(ControllerCard, about["card"], f"card in {path}")
+    spec = make(PolicySpec, about["spec"], f"spec in {path}")
+    if spec.fault:
+        raise ControllerError(f"spec in {path}: {spec.fault}")
+    return spec, make(ControllerCard, about["card"], f"card in {path}")
 
 
 def _limits(tensors: dict[str, Tensor], action_dim: int, path: Path) -> tuple[Tensor, Tensor]:
@@ -236,12 +240,8 @@ def _limits(tensors: dict[str, Tensor], action_dim: int, path: Path) -> tuple[Te
 
 def _policy(tensors: Mapping[str, Tensor], spec: PolicySpec, path: Path) -> RecurrentActorCritic:
     """Returns the policy of a file's tensors, once they are what its sizes ask for, and finite."""
-    size, gates = spec.hidden_size, 4 if spec.cell == "lstm" else 3
     # The largest come first: what a file merely says of its sizes takes no memory.
-    for name, shape in (
-        ("encoder.weight", (size, spec.trial_obs_dim)),
-        ("recurrent.weight_hh_l0", (gates * size, size)),
-    ):
+    for name, shape in _largest(spec).items():
         if name not in tensors or tuple(tensors[name].shape) != shape:
             has = f"has shape {tuple(tensors[name].shape)}" if name in tensors else "is none"
             raise ControllerError(f"{name} in {path} {has}, expected {shape}")
@@ -265,11 +265,25 @@ def _policy(tensors: Mapping[str, Tensor], spec: PolicySpec, path: Path) -> Recu
     return policy
 
 
+def _largest(spec: PolicySpec) -> dict[str, tuple[int, int]]:
+    """Returns the shapes of a policy's largest tensors, by name: none of the others is larger than all of these."""
+    size = spec.hidden_size
+    cell = {
+        "lstm": ("recurrent.weight_hh_l0", 4),
+        "gru": ("recurrent.weight_hh_l0", 3),
+        "transformer": ("recurrent.blocks.0.query_key_value.weight", 3),
+    }
+    name, parts = cell[spec.cell]
+    head = {"action_head.weight": (spec.action_dim * (size + 1), size)} if spec.head == "hyper" else {}
+    return {"encoder.weight": (size, spec.trial_obs_dim), name: (parts * size, size), **head}
+
+
 @torch.no_grad()
 def _act_in_shares(policy: RecurrentActorCritic, reach: Tensor) -> None:
     """Turns a policy that acts in a robot's units, between -reach and reach, into one that acts in shares of that."""
     seen = slice(policy.spec.obs_dim, policy.spec.obs_dim + policy.spec.action_dim)
     policy.encoder.weight[:, seen].mul_(reach)
-    policy.action_head.weight.div_(reach.unsqueeze(-1))
-    policy.action_head.bias.div_(reach)
+    for made in (policy.action_head.weight, policy.action_head.bias):  # rows of one action after rows of another
+        rows = made.unflatten(0, (len(reach), -1))
+        rows.div_(reach.view(-1, *[1] * (rows.dim() - 1)))
     policy.log_std.sub_(reach.log())

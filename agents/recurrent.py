@@ -8,8 +8,10 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from limbshift.agents import RecurrentCell
+from limbshift.agents import TRANSFORMER_WIDTHS, ActionHead, RecurrentCell
+from limbshift.agents.attention import CausalTransformer, kept_sizes
 from limbshift.agents.gaussian import Gaussian
+from limbshift.agents.heads import HyperHead
 from limbshift.agents.normaliser import InputNormaliser
 
 REWARD_SCALE = 1.0
@@ -17,10 +19,10 @@ REWARD_SCALE = 1.0
 FORGET_BIAS = 2.0
 """sigmoid(2) = 0.88 of what is remembered is kept at each step of an untrained LSTM or GRU."""
 MAX_SIZE = 16_384
-"""Of what a network takes in, and of its layers."""
+"""Of what a network takes in, of its layers, and of a transformer's context."""
 Size = Annotated[int, Ge(1), Le(MAX_SIZE)]
 RecurrentState = tuple[Tensor, ...]
-"""What is remembered, (N, hidden) each: output and cell of an LSTM, output of a GRU."""
+"""What the next step depends on, (N, size) each, by `PolicySpec.state_sizes`; empty where trials begin."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,32 @@ class PolicySpec:
     sees_reward: bool = True
     """Whether it sees the previous reward; a robot in the field has none."""
 
+    head: ActionHead = "linear"
+    context: Annotated[int, Ge(0), Le(MAX_SIZE)] = 0
+    """How many steps, the present one among them, a transformer sees at most; 0 for other cells."""
+
     @property
-    def state_parts(self) -> int:
-        """How many tensors make a recurrent state."""
-        return 2 if self.cell == "lstm" else 1
+    def fault(self) -> str:
+        """What of the sizes does not fit together, in one line; empty where all do."""
+        if self.cell != "transformer":
+            return f"context is {self.context}, expected 0 for a cell that is {self.cell}" if self.context else ""
+        if self.context < 1:
+            return f"context is {self.context}, expected at least 1 for a transformer"
+        if self.hidden_size % TRANSFORMER_WIDTHS:
+            return f"hidden_size is {self.hidden_size}, expected a multiple of {TRANSFORMER_WIDTHS} for a transformer"
+        return ""
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Sizes of the tensors that make a recurrent state: output and cell of an LSTM, output of a GRU."""
+        if self.cell == "transformer":
+            return kept_sizes(self.hidden_size, self.context)
+        return (self.hidden_size,) * (2 if self.cell == "lstm" else 1)
+
+    @property
+    def whole_trials(self) -> bool:
+        """Whether trials are learnt from whole: what a transformer keeps of one outweighs all else that is stored."""
+        return self.cell == "transformer"
 
     @property
     def trial_obs_dim(self) -> int:
@@ -58,6 +82,11 @@ class PolicySpec:
         """Size of what its heads read: the recurrent cell's output beside its input."""
         return 2 * self.hidden_size
 
+    @property
+    def remembered(self) -> slice:
+        """Where in the features the recurrent cell's output lies: what is remembered of a trial, by any cell."""
+        return slice(self.hidden_size)
+
     def fixed_factors(self) -> Tensor:
         """Returns factors on all that follows the physical observation; zero for what must not be seen."""
         action = torch.full((self.action_dim,), float(self.memory))
@@ -66,7 +95,7 @@ class PolicySpec:
 
 
 class RecurrentActorCritic(nn.Module):
-    """RL²'s network: (encoder -> LSTM or GRU) beside the encoding, read by a Gaussian policy and a value.
+    """RL²'s network: (encoder -> LSTM, GRU or transformer) beside the encoding, read by a Gaussian policy and a value.
 
     Source: Duan et al., "RL²: fast reinforcement learning via slow reinforcement learning" (2016).
 
@@ -79,30 +108,51 @@ class RecurrentActorCritic(nn.Module):
     """
 
     def __init__(self, spec: PolicySpec, initial_log_std: float = 0.0) -> None:
+        """Raises ValueError for sizes that do not fit together."""
         super().__init__()
+        if spec.fault:
+            raise ValueError(spec.fault)
         self.spec = spec
         size = spec.hidden_size
         self.normaliser = InputNormaliser(spec.obs_dim, spec.fixed_factors())
         self.encoder = nn.Linear(spec.trial_obs_dim, size)
-        self.recurrent: nn.LSTM | nn.GRU = nn.LSTM(size, size) if spec.cell == "lstm" else nn.GRU(size, size)
-        self.action_head = nn.Linear(spec.feature_dim, spec.action_dim)
+        self.recurrent = _make_cell(spec)
+        self.action_head = (
+            nn.Linear(spec.feature_dim, spec.action_dim) if spec.head == "linear" else HyperHead(size, spec.action_dim)
+        )
         self.value_head = nn.Linear(spec.feature_dim, 1)
         self.log_std = nn.Parameter(torch.full((spec.action_dim,), initial_log_std))
         self._initialise()
 
     def initial_state(self, num_envs: int) -> RecurrentState:
         """Returns the state at the start of N trials: zeros."""
-        zeros = torch.zeros(num_envs, self.spec.hidden_size, device=self.log_std.device)
-        return (zeros,) * self.spec.state_parts
+        return tuple(torch.zeros(num_envs, size, device=self.log_std.device) for size in self.spec.state_sizes)
+
+    def restarted(self, state: RecurrentState, mask: Tensor) -> RecurrentState:
+        """Returns a state in which new trials begin where the (N,) bool mask picks."""
+        # Of a transformer's trial that has not begun nothing is read: keys and values may stay.
+        first = len(state) - 1 if self.spec.cell == "transformer" else 0
+        return (*state[:first], *(part.masked_fill(mask.unsqueeze(-1), 0.0) for part in state[first:]))
 
     def step(self, obs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        """Takes one step: (N, trial_obs_dim) -> features (N, feature_dim), next state."""
+        """Takes one step: (N, trial_obs_dim) -> features (N, feature_dim), next state.
+
+        A transformer's state is written in place, and gradients do not flow: the one that is given is used up, except
+        for one step that takes the place of this one.
+        """
+        if isinstance(self.recurrent, CausalTransformer) and self.spec.memory:
+            encoding = self._encode(obs)
+            output, state = self.recurrent.step(encoding, state)
+            return torch.cat([output, encoding], dim=-1), state
         features, state = self.unroll(obs.unsqueeze(0), state)
         return features[0], state
 
     def unroll(self, obs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        """Takes T steps without a break: (T, N, trial_obs_dim) -> features (T, N, feature_dim), last state."""
-        encoding = torch.tanh(self.encoder(self.normaliser(obs)))  # (T, N, hidden)
+        """Takes T steps without a break: (T, N, trial_obs_dim) -> features (T, N, feature_dim), last state.
+
+        state: may be empty, `()`, where trials begin.
+        """
+        encoding = self._encode(obs)  # (T, N, hidden)
         output, state = self._remember(encoding, state)
         return torch.cat([output, encoding], dim=-1), state
 
@@ -115,15 +165,21 @@ class RecurrentActorCritic(nn.Module):
         values: Tensor = self.value_head(features)
         return values.squeeze(-1)
 
+    def _encode(self, obs: Tensor) -> Tensor:
+        return torch.tanh(self.encoder(self.normaliser(obs)))
+
     def _remember(self, encoding: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         if not self.spec.memory:
             output, _ = self.recurrent(encoding.reshape(1, -1, encoding.shape[-1]))
             return output.view_as(encoding), state
+        if isinstance(self.recurrent, CausalTransformer):
+            output, last = self.recurrent(encoding, state)
+            return output, last
         layers = tuple(part.unsqueeze(0) for part in state)  # (1, N, hidden)
         if self.spec.cell == "gru":
             output, last = self.recurrent(encoding, *layers)
             return output, (last[0],)
-        output, (hidden, cell) = self.recurrent(encoding, layers)
+        output, (hidden, cell) = self.recurrent(encoding, layers or None)
         return output, (hidden[0], cell[0])
 
     def _initialise(self) -> None:
@@ -133,10 +189,21 @@ class RecurrentActorCritic(nn.Module):
         Jozefowicz et al., "An empirical exploration of recurrent network architectures" (2015). It is
         the second of both cells' gates: an LSTM's forget gate, a GRU's update gate.
         """
-        keep = slice(self.spec.hidden_size, 2 * self.spec.hidden_size)
-        with torch.no_grad():
-            self.recurrent.get_parameter("bias_ih_l0")[keep] = FORGET_BIAS
-            self.recurrent.get_parameter("bias_hh_l0")[keep] = 0.0
+        if not isinstance(self.recurrent, CausalTransformer):
+            keep = slice(self.spec.hidden_size, 2 * self.spec.hidden_size)
+            with torch.no_grad():
+                self.recurrent.get_parameter("bias_ih_l0")[keep] = FORGET_BIAS
+                self.recurrent.get_parameter("bias_hh_l0")[keep] = 0.0
         for layer, gain in ((self.encoder, math.sqrt(2)), (self.action_head, 0.01), (self.value_head, 1.0)):
+            if isinstance(layer, HyperHead):
+                layer.start(gain)
+                continue
             nn.init.orthogonal_(layer.weight, gain)
             nn.init.zeros_(layer.bias)
+
+
+def _make_cell(spec: PolicySpec) -> nn.LSTM | nn.GRU | CausalTransformer:
+    size = spec.hidden_size
+    if spec.cell == "transformer":
+        return CausalTransformer(size, spec.context)
+    return nn.LSTM(size, size) if spec.cell == "lstm" else nn.GRU(size, size)

@@ -50,7 +50,7 @@ class GuessingActor:
     def __call__(self, obs: Tensor) -> Tensor:
         action = self.actor(obs)
         task = self.env.task_env.encoded_task()
-        missed = (self.head(self.actor.state[0]) - task).square().sum()
+        missed = (self.head(self.actor.features) - task).square().sum()
         spread = (task - task.mean(dim=0)).square().sum()
         self.errors.append(float(missed / spread) if spread > 0 else 0.0)
         return action

@@ -65,7 +65,7 @@ class Distiller(PPO):
         """Learns from an iteration's trials, in which the teacher says what it would have done."""
         told = copy.copy(storage)
         with torch.no_grad():
-            features, _ = self.teacher.unroll(storage.shown[:-1], self.teacher.initial_state(storage.num_envs))
+            features, _ = self.teacher.unroll(storage.shown[:-1], ())
             told.action = self.teacher.actions(features).mean
         return super().update(told, spent)
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import torch
 
-from limbshift.agents import RecurrentCell
-from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
+from limbshift.agents import ActionHead, RecurrentCell
+from limbshift.agents.recurrent import MAX_SIZE, PolicySpec, RecurrentActorCritic
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
@@ -30,6 +30,7 @@ def make_trainer(
     observe_task: bool = False,
     hidden_size: int = 128,
     cell: RecurrentCell = "lstm",
+    head: ActionHead = "linear",
     gamma: float | None = None,
     initial_log_std: float | None = None,
     shift_probability: float = 0.0,
@@ -45,6 +46,7 @@ def make_trainer(
     """Returns a trainer with its env and its policy; what is None is the family's own. The network lives on the device.
 
     overlap, num_threads, ranks, learner: as `Trainer` takes them; trials of MuJoCo Warp are never collected ahead.
+    A transformer sees whole trials, of up to 16,384 steps.
 
     >>> from limbshift.envs.catalogue import make_family
     >>> trainer = make_trainer(make_family("ReacherGoal"), num_envs=4, episodes=2, horizon=10, hidden_size=8)
@@ -73,6 +75,8 @@ def make_trainer(
         cell=cell,
         memory=memory,
         sees_reward=sees_reward,
+        head=head,
+        context=min(env.steps_per_trial if memory else 1, MAX_SIZE) if cell == "transformer" else 0,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -25,7 +25,7 @@ class Minibatch(NamedTuple):
     value_target: Tensor
     task: Tensor
     state: RecurrentState
-    """(n, hidden) each: what was remembered before the first step."""
+    """(n, size) each: what was remembered before the first step."""
 
     @property
     def num_pieces(self) -> int:
@@ -36,7 +36,7 @@ class Minibatch(NamedTuple):
         """Returns so many parts of nearly the same number of pieces."""
         *rows, state = self
         columns = zip(*(part.tensor_split(count, dim=1) for part in rows), strict=True)
-        states = zip(*(part.tensor_split(count) for part in state), strict=True)
+        states = zip(*(part.tensor_split(count) for part in state), strict=True) if state else [()] * count
         return [Minibatch._make((*parts, each)) for parts, each in zip(columns, states, strict=True)]
 
 

@@ -22,7 +22,7 @@ class TaskHead(nn.Module):
     def __init__(self, spec: PolicySpec, task_dim: int) -> None:
         """Starts from zero guesses; where task_dim is 0 the env shows no task, and there is nothing to tell."""
         super().__init__()
-        self.remembered = slice(spec.hidden_size)
+        self.remembered = spec.remembered
         """Of a policy's features."""
         self.weight = nn.Parameter(torch.zeros(task_dim, spec.hidden_size))
         self.bias = nn.Parameter(torch.zeros(task_dim))

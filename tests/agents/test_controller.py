@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from limbshift.agents import RecurrentCell
+from limbshift.agents import ActionHead, RecurrentCell
 from limbshift.agents.actor import MemoryWipe, PolicyActor
 from limbshift.agents.controller import Controller, ControllerCard
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
@@ -25,12 +25,16 @@ from limbshift.envs.trial_env import TrialEnv
 CARD = ControllerCard("HalfCheetahLimbs", "default", episodes_per_trial=2, horizon=4)
 
 
-def make_controller(sees_reward: bool = True, cell: RecurrentCell = "lstm") -> Controller:
+def make_controller(sees_reward: bool = True, cell: RecurrentCell = "lstm", head: ActionHead = "linear") -> Controller:
     torch.manual_seed(0)
-    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8, cell=cell, sees_reward=sees_reward))
+    context = 2 if cell == "transformer" else 0
+    spec = PolicySpec(17, 6, hidden_size=8, cell=cell, sees_reward=sees_reward, head=head, context=context)
+    policy = RecurrentActorCritic(spec)
     policy.normaliser.update(torch.randn(100, policy.spec.trial_obs_dim))
     with torch.no_grad():
         policy.action_head.weight.mul_(100)  # actions that reach the motors' bounds
+        if head == "hyper":
+            policy.action_head.bias.mul_(100)
     return Controller(policy, CARD, -torch.ones(6), action_high=torch.ones(6))
 
 
@@ -39,10 +43,11 @@ def test_it_prints_short() -> None:
     assert repr(make_controller()) == expected
 
 
+@pytest.mark.parametrize("head", get_args(ActionHead))
 @pytest.mark.parametrize("cell", get_args(RecurrentCell))
-def test_it_acts_as_in_training(cell: RecurrentCell) -> None:
+def test_it_acts_as_in_training(cell: RecurrentCell, head: ActionHead) -> None:
     controller, env = (
-        make_controller(cell=cell),
+        make_controller(cell=cell, head=head),
         TrialEnv(make_family("HalfCheetahLimbs"), 3, 2, horizon=4, split="heldout"),
     )
     controller.reset(3)
@@ -82,14 +87,17 @@ def controller_after(first: torch.Tensor, obs: np.ndarray) -> np.ndarray:
     return controller.act(obs, np.zeros(2), np.zeros(2))
 
 
-def test_a_file_holds_all_of_it(tmp_path: Path) -> None:
-    controller = make_controller(sees_reward=False)
+@pytest.mark.parametrize("head", get_args(ActionHead))
+@pytest.mark.parametrize("cell", get_args(RecurrentCell))
+def test_a_file_holds_all_of_it(cell: RecurrentCell, head: ActionHead, tmp_path: Path) -> None:
+    controller = make_controller(sees_reward=False, cell=cell, head=head)
     controller.save(tmp_path / "a.safetensors")
     loaded = Controller.load(tmp_path / "a.safetensors")
     assert loaded.card == CARD
     assert loaded.policy.spec == controller.policy.spec
     obs = torch.randn(1, 17)
-    assert torch.equal(loaded.act(obs, None, torch.ones(1)), controller.act(obs, None, torch.ones(1)))
+    for _ in range(3):
+        assert torch.equal(loaded.act(obs, None, torch.ones(1)), controller.act(obs, None, torch.ones(1)))
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
@@ -161,9 +169,10 @@ def make_controller_after_reset(num_envs: int) -> Controller:
     return controller
 
 
-def test_a_file_of_the_first_format_acts_as_it_did(tmp_path: Path) -> None:
+@pytest.mark.parametrize("head", get_args(ActionHead))
+def test_a_file_of_the_first_format_acts_as_it_did(head: ActionHead, tmp_path: Path) -> None:
     """Its policy acts in the robot's units, here from -3 to 3, and sees its previous action in them."""
-    policy = make_controller().policy
+    policy = make_controller(head=head).policy
     old, state = PolicyActor(policy, 1), policy.state_dict()
     limits = {"action_low": torch.full((6,), -3.0), "action_high": torch.full((6,), 3.0)}
     about = json.dumps({"spec": asdict(policy.spec), "card": asdict(CARD)})

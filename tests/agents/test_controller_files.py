@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -184,3 +185,78 @@ def test_flipped_bits_are_refused_or_leave_a_controller_that_acts(whole: Path, t
     assert refused > 50
     with pytest.raises(ControllerError):
         Controller.load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def attending(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a transformer whose memory makes its head's weights."""
+    path = tmp_path_factory.mktemp("controller") / "attending.safetensors"
+    make_controller(cell="transformer", head="hyper").save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"context": 0}, "spec in {path}: context is 0, expected at least 1 for a transformer"),
+        ({"context": -1}, "spec in {path}: context is -1, expected at least 0"),
+        ({"context": 10**9}, "spec in {path}: context is 1000000000, expected at most 16384"),
+        ({"context": "all"}, "spec in {path}: context is 'all', expected a whole number"),
+        ({"hidden_size": 12}, "spec in {path}: hidden_size is 12, expected a multiple of 8 for a transformer"),
+        ({"head": "deep"}, "spec in {path}: head is 'deep', expected one of linear, hyper"),
+        ({"head": "linear"}, "action_head.bias in {path} has shape (54,), expected (6,)"),
+        ({"cell": "gru"}, "spec in {path}: context is 2, expected 0 for a cell that is gru"),
+        ({"cell": "gru", "context": 0}, "recurrent.weight_hh_l0 in {path} is none, expected (24, 8)"),
+    ],
+)  # fmt: skip
+def test_a_network_that_cannot_be_is_refused(
+    attending: Path, tmp_path: Path, given: dict[str, Any], message: str
+) -> None:
+    tensors, metadata = content(attending)
+    about = json.loads(metadata["about"])
+    about["spec"] |= given
+    path = tmp_path / "altered.safetensors"
+    save_file(tensors, path, {**metadata, "about": json.dumps(about)})
+    assert refusal(path) == message.format(path=path)
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown", "refused"),
+    [
+        ({"hidden_size": 12_000}, {"encoder.weight": (12_000, 25)}, "recurrent.blocks.0.query_key_value.weight"),
+        (
+            {"hidden_size": 256, "action_dim": 16_384},
+            {
+                "encoder.weight": (256, 16_403),
+                "recurrent.blocks.0.query_key_value.weight": (768, 256),
+                "action_low": (16_384,),
+                "action_high": (16_384,),
+            },
+            "action_head.weight",
+        ),
+    ],
+    ids=["a wide transformer", "a head of many actions"],
+)
+def test_what_a_file_says_of_its_sizes_takes_no_memory(
+    attending: Path, tmp_path: Path, spec: dict[str, int], shown: dict[str, tuple[int, ...]], refused: str
+) -> None:
+    """Such networks would have more than 4 GB; the file shows a part of one, and not what would be largest."""
+    tensors, metadata = content(attending)
+    about = json.loads(metadata["about"])
+    about["spec"] |= spec
+    tensors |= {name: torch.full(shape, -1.0 if name == "action_low" else 1.0) for name, shape in shown.items()}
+    path = tmp_path / "altered.safetensors"
+    save_file(tensors, path, {**metadata, "about": json.dumps(about)})
+    with patch("limbshift.agents.controller.RecurrentActorCritic") as made:
+        assert refusal(path).startswith(f"{refused} in {path} has shape ")
+    made.assert_not_called()
+
+
+def test_what_older_files_do_not_tell_is_as_it_was(whole: Path, tmp_path: Path) -> None:
+    tensors, metadata = content(whole)
+    about = json.loads(metadata["about"])
+    for newer in ("head", "context"):
+        del about["spec"][newer]
+    path = tmp_path / "older.safetensors"
+    save_file(tensors, path, {**metadata, "about": json.dumps(about)})
+    assert Controller.load(path).policy.spec == Controller.load(whole).policy.spec

@@ -1,7 +1,7 @@
 """The recurrent actor-critic, against the textbook and against itself."""
 
 import math
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -25,6 +25,11 @@ def trial_obs(spec: PolicySpec = SPEC, steps: int = 7, num_envs: int = 4) -> Ten
     return torch.randn(steps, num_envs, spec.trial_obs_dim, generator=torch.Generator().manual_seed(1))
 
 
+def spec_of(cell: RecurrentCell, **given: Any) -> PolicySpec:
+    """Of sizes at which a transformer's window ends before the trials do."""
+    return PolicySpec(3, 2, hidden_size=8, cell=cell, context=5 if cell == "transformer" else 0, **given)
+
+
 @torch.no_grad()
 def features(policy: RecurrentActorCritic, obs: Tensor) -> Tensor:
     return policy.unroll(obs, policy.initial_state(obs.shape[1]))[0]
@@ -33,7 +38,7 @@ def features(policy: RecurrentActorCritic, obs: Tensor) -> Tensor:
 @pytest.mark.parametrize("memory", [True, False])
 @pytest.mark.parametrize("cell", get_args(RecurrentCell))
 def test_step_and_unroll_agree(cell: RecurrentCell, memory: bool) -> None:
-    policy = make_policy(PolicySpec(3, 2, hidden_size=8, cell=cell, memory=memory))
+    policy = make_policy(spec_of(cell, memory=memory))
     obs = trial_obs()
     state = policy.initial_state(4)
     stepped = []
@@ -43,6 +48,30 @@ def test_step_and_unroll_agree(cell: RecurrentCell, memory: bool) -> None:
     unrolled, last = policy.unroll(obs, policy.initial_state(4))
     torch.testing.assert_close(torch.stack(stepped), unrolled)
     torch.testing.assert_close(state, last)
+    torch.testing.assert_close(policy.unroll(obs, ())[0], unrolled)
+
+
+@pytest.mark.parametrize("cell", get_args(RecurrentCell))
+def test_rows_that_begin_anew_meet_their_first_step(cell: RecurrentCell) -> None:
+    policy, obs = make_policy(spec_of(cell)), trial_obs()
+    with torch.no_grad():
+        _, state = policy.unroll(obs[:3], ())
+        later, _ = policy.unroll(obs[3:], policy.restarted(state, torch.tensor([True, False, False, True])))
+    torch.testing.assert_close(later[:, [0, 3]], features(policy, obs[3:, [0, 3]]))
+    torch.testing.assert_close(later[:, [1, 2]], features(policy, obs[:, [1, 2]])[3:])
+
+
+@pytest.mark.parametrize("memory", [True, False])
+@pytest.mark.parametrize("cell", get_args(RecurrentCell))
+def test_all_weights_learn_from_what_was_done(cell: RecurrentCell, memory: bool) -> None:
+    """Of a hypernetwork too, once it no longer makes the same whatever is remembered."""
+    policy, obs = make_policy(spec_of(cell, head="hyper", memory=memory)), trial_obs()
+    torch.nn.init.normal_(policy.action_head.weight)
+    read, _ = policy.unroll(obs, ())
+    total = policy.actions(read).log_prob(torch.ones(7, 4, 2)).sum() + policy.values(read).square().sum()
+    gradients = torch.autograd.grad(total, list(policy.parameters()))
+    idle = [name for (name, _), each in zip(policy.named_parameters(), gradients, strict=True) if not each.any()]
+    assert all("weight_hh" in name for name in idle) if not memory and cell != "transformer" else not idle
 
 
 def test_the_lstm_is_the_textbooks() -> None:
@@ -96,7 +125,7 @@ def test_one_gru_step_worked_by_hand() -> None:
     assert output.item() == pytest.approx(0.319636, abs=1e-6)
 
 
-@pytest.mark.parametrize("cell", get_args(RecurrentCell))
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_an_untrained_cell_keeps_what_it_remembers(cell: RecurrentCell) -> None:
     """Its candidate silenced, it remembers sigmoid(2) = 0.880797 of what it did."""
     policy = make_policy(PolicySpec(3, 2, hidden_size=8, cell=cell))
@@ -118,13 +147,15 @@ def changed(obs: Tensor, where: int | slice) -> Tensor:
     return other
 
 
+@pytest.mark.parametrize("cell", get_args(RecurrentCell))
 @pytest.mark.parametrize("where", [ACTION, REWARD, BOUNDARY], ids=["action", "reward", "boundary"])
-def test_without_memory_nothing_of_the_past_is_seen(where: int | slice) -> None:
+def test_without_memory_nothing_of_the_past_is_seen(where: int | slice, cell: RecurrentCell) -> None:
     obs = trial_obs()
-    policy = make_policy(PolicySpec(3, 2, hidden_size=8, memory=False))
+    policy = make_policy(spec_of(cell, memory=False))
     assert torch.equal(features(policy, obs), features(policy, changed(obs, where)))
     assert torch.equal(features(policy, obs)[1:], features(policy, changed(obs, slice(0, 3)))[1:])
-    assert not torch.equal(features(make_policy(), obs)[1:], features(make_policy(), changed(obs, where))[1:])
+    remembering = make_policy(spec_of(cell))
+    assert not torch.equal(features(remembering, obs)[1:], features(remembering, changed(obs, where))[1:])
 
 
 def test_a_hidden_reward_is_not_seen() -> None:

@@ -41,7 +41,7 @@ class RolloutStorage:
         """Allocates zeros.
 
         task: where the env's observations show the task, empty where they do not. sequence_length: of the pieces that
-        are learnt from, a divisor of num_steps; by default trials are whole.
+        are learnt from, a divisor of num_steps; by default trials are whole, and a transformer's always are.
         """
 
         def zeros(steps: int, *size: int) -> Tensor:
@@ -54,11 +54,11 @@ class RolloutStorage:
         self.task = self.shown[:-1, :, task]
         """(T, N, P) the task under each observation, as the env encodes it: for the learner."""
         self.features = zeros(num_steps + 1, spec.feature_dim)
-        self.sequence_length = sequence_length or num_steps
-        self.state: RecurrentState = tuple(
-            zeros(num_steps // self.sequence_length, spec.hidden_size) for _ in range(spec.state_parts)
-        )
-        """(T / sequence_length, N, hidden) each: what was remembered where each piece starts."""
+        self.sequence_length = num_steps if spec.whole_trials else sequence_length or num_steps
+        kept = () if spec.whole_trials else spec.state_sizes
+        self.state: RecurrentState = tuple(zeros(num_steps // self.sequence_length, size) for size in kept)
+        """(T / sequence_length, N, size) each: what was remembered where each piece starts; empty where trials are
+        always whole."""
         self.value = zeros(num_steps + 1)
         self.action = zeros(num_steps, spec.action_dim)
         """As sampled, before it is clipped to the motors' range."""
@@ -96,7 +96,7 @@ class RolloutStorage:
 
     def remember(self, t: int, state: RecurrentState) -> None:
         """Writes the recurrent state before step t, where a piece starts there."""
-        if t % self.sequence_length == 0:
+        if self.state and t % self.sequence_length == 0:
             for kept, part in zip(self.state, state, strict=True):
                 kept[t // self.sequence_length] = part
 
@@ -114,7 +114,8 @@ class RolloutStorage:
     @torch.no_grad()
     def read_by(self, policy: RecurrentActorCritic) -> None:
         """Makes what was remembered, the values, and the log probabilities that ratios start from this policy's."""
-        state, features = policy.initial_state(self.num_envs), []
+        state: RecurrentState = policy.initial_state(self.num_envs) if self.state else ()
+        features = []
         for start in range(0, self.num_steps, self.sequence_length):
             self.remember(start, state)
             more, state = policy.unroll(self.obs[start : start + self.sequence_length], state)

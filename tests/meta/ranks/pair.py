@@ -5,6 +5,7 @@ Noise is drawn for all trials at once, of which a rank takes its own, so that al
 
 import copy
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,6 +21,8 @@ from limbshift.meta.rl2.trainer import Trainer
 
 TRIALS = 4
 """Of both ranks together."""
+LSTM: Mapping[str, Any] = {}
+ATTENDING = {"cell": "transformer", "head": "hyper"}
 
 
 class SharedNoise:
@@ -38,7 +41,9 @@ class SharedNoise:
         return noise[:, self.ranks.rank * trials :][:, :trials]
 
 
-def trainer_of(ranks: Ranks, *, overlap: bool, threads: int = 1, trials: int = TRIALS) -> Trainer:
+def trainer_of(
+    ranks: Ranks, *, overlap: bool, threads: int = 1, trials: int = TRIALS, network: Mapping[str, Any] = LSTM
+) -> Trainer:
     """trials: of all ranks together."""
     return make_trainer(
         make_family("HalfCheetahLimbsDir"),
@@ -50,6 +55,7 @@ def trainer_of(ranks: Ranks, *, overlap: bool, threads: int = 1, trials: int = T
         overlap=overlap,
         num_threads=threads,
         ranks=ranks,
+        **network,
     )
 
 
@@ -58,9 +64,9 @@ def learned(trainer: Trainer) -> dict[str, torch.Tensor]:
     return {f"{part} {name}": value.clone() for part, state in states.items() for name, value in state.items()}
 
 
-def learn(ranks: Ranks, *, overlap: bool, threads: int) -> dict[str, torch.Tensor]:
+def learn(ranks: Ranks, *, overlap: bool, threads: int, network: Mapping[str, Any] = LSTM) -> dict[str, torch.Tensor]:
     """Returns what a trainer has come to after each of three iterations, of which the first fills the normalisers."""
-    trainer = trainer_of(ranks, overlap=overlap, threads=threads)
+    trainer = trainer_of(ranks, overlap=overlap, threads=threads, network=network)
     learnt: dict[str, torch.Tensor] = {}
     with patch("limbshift.meta.rl2.experience.collector.torch", SharedNoise(ranks)):
         for number in range(3):
@@ -97,6 +103,7 @@ if __name__ == "__main__":
     results = {
         "in turn": learn(ranks, overlap=False, threads=1),
         "ahead, by two threads": learn(ranks, overlap=True, threads=2),
+        "by attention": learn(ranks, overlap=False, threads=1, network=ATTENDING),
         "gone on": go_on(ranks, out),
     }
     ranks.leave()

@@ -14,11 +14,11 @@ import torch
 from limbshift.envs.errors import InputError
 from limbshift.meta.ranks.alone import ALONE
 from limbshift.meta.threads import torch_threads
-from tests.meta.ranks.pair import learn, trainer_of
+from tests.meta.ranks.pair import ATTENDING, LSTM, learn, trainer_of
 
 ROOT = Path(__file__).parents[3]
-HOWS = {"in turn": (False, 1), "ahead, by two threads": (True, 2)}
-"""Whether trials overlap, and the learning threads."""
+HOWS = {"in turn": (False, 1, LSTM), "ahead, by two threads": (True, 2, LSTM), "by attention": (False, 1, ATTENDING)}
+"""Whether trials overlap, the learning threads, and the network."""
 
 
 class Pair(NamedTuple):
@@ -54,9 +54,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 
 @pytest.mark.parametrize("how", HOWS)
 def test_two_ranks_learn_as_one_of_twice_the_trials(pair: Pair, how: str) -> None:
-    overlap, threads = HOWS[how]
+    overlap, threads, network = HOWS[how]
     with torch_threads(1):
-        one = learn(ALONE, overlap=overlap, threads=threads)
+        one = learn(ALONE, overlap=overlap, threads=threads, network=network)
     two = pair.learnt[0][how]
     assert one.keys() == two.keys()
     assert one["2 steps"] == 3 * 4 * 20

@@ -1,5 +1,7 @@
 """Nothing of training is read by the host, and all of it runs where the policy lives; tried without a GPU."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -40,8 +42,11 @@ def test_an_iteration_is_not_read_before_it_is_over() -> None:
     assert all(value.isfinite() for value in (*update.losses, update.grad_norm))
 
 
-def test_advantages_loss_and_update_stay_on_their_device() -> None:
-    policy = RecurrentActorCritic(PolicySpec(3, 2, hidden_size=4)).to(META)
+@pytest.mark.parametrize(
+    "network", [{}, {"head": "hyper"}, {"cell": "transformer", "context": 5}, {"cell": "transformer", "context": 3}]
+)
+def test_advantages_loss_and_update_stay_on_their_device(network: dict[str, Any]) -> None:
+    policy = RecurrentActorCritic(PolicySpec(3, 2, hidden_size=8, **network)).to(META)
     task = slice(policy.spec.trial_obs_dim, policy.spec.trial_obs_dim + 2)
     storage = RolloutStorage(policy.spec, num_steps=5, num_envs=4, task=task, device=META, env_device=META)
     scaler = RewardScaler(0.9, META)

@@ -203,7 +203,7 @@ def test_pieces_start_from_what_was_remembered_there() -> None:
             ppo=PPOConfig(sequence_length=4),
         )  # fmt: skip
         storage, policy = trainer.experience.take(), trainer.policy
-        assert [part.shape for part in storage.state] == [(3, 3, 8)] * policy.spec.state_parts
+        assert [part.shape for part in storage.state] == [(3, 3, size) for size in policy.spec.state_sizes]
         with torch.no_grad():
             pieces, _ = policy.unroll(
                 storage.pieces(storage.obs[:-1]), tuple(part.flatten(0, 1) for part in storage.state)

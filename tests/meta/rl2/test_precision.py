@@ -1,5 +1,7 @@
 """What the update computes with: learning is the same, parameters are float32, and a device must have it."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -13,10 +15,9 @@ from limbshift.meta.rl2.trainer import Trainer
 CPU = torch.device("cpu")
 
 
-def short_trainer(*, bfloat16: bool) -> Trainer:
-    trainer = make_trainer(
-        make_family("ReacherGoal", "dense"), num_envs=8, episodes=2, horizon=10, hidden_size=16, precision="float32"
-    )
+def short_trainer(network: dict[str, Any], *, bfloat16: bool) -> Trainer:
+    family = make_family("ReacherGoal", "dense")
+    trainer = make_trainer(family, num_envs=8, episodes=2, horizon=10, hidden_size=16, **network)
     trainer.ppo.precision = torch.bfloat16 if bfloat16 else torch.float32
     return trainer
 
@@ -38,9 +39,10 @@ def test_what_is_no_precision_is_refused() -> None:
         choose_precision("half", CPU)  # type: ignore[arg-type]
 
 
-def test_an_update_in_bfloat16_is_nearly_that_in_float32() -> None:
+@pytest.mark.parametrize("network", [{}, {"cell": "transformer", "head": "hyper"}], ids=str)
+def test_an_update_in_bfloat16_is_nearly_that_in_float32(network: dict[str, Any]) -> None:
     """Emulated where the processor lacks it: by PyTorch's own kernels, since oneDNN's refuse."""
-    trainers = [short_trainer(bfloat16=each) for each in (False, True)]
+    trainers = [short_trainer(network, bfloat16=each) for each in (False, True)]
     start = torch.nn.utils.parameters_to_vector(trainers[0].policy.parameters()).clone()
     with torch.backends.mkldnn.flags(enabled=has_bfloat16(CPU), allow_tf32=None):
         for trainer in trainers:

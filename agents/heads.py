@@ -1,0 +1,51 @@
+"""What reads actions from a policy's features, beside a plain linear layer."""
+
+import torch
+from torch import Tensor, nn
+
+MAX_ROWS = 8192
+"""Weights are made for so many rows at once: each row's are as many as those of a linear layer."""
+
+
+class HyperHead(nn.Linear):
+    """Reads mean actions from the encoding, by weights that a linear layer makes from what is remembered.
+
+    This layer is the one that makes them, for each action size of them and then a bias. It reads what is remembered
+    divided by the root of its size: else the steps of Adam would change all that it makes many times faster than they
+    change the weights of a linear head.
+
+    Source: Beck et al., "Recurrent hypernetworks are surprisingly strong in meta-RL" (2023).
+
+    >>> head = HyperHead(size=8, action_dim=2)
+    >>> head.start(gain=0.01)
+    >>> head(torch.zeros(5, 4, 16)).shape  # T, N and the policy's features
+    torch.Size([5, 4, 2])
+    """
+
+    def __init__(self, size: int, action_dim: int) -> None:
+        """size: of what is remembered, and of the encoding."""
+        super().__init__(size, action_dim * (size + 1))
+        self.action_dim = action_dim
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Maps (..., 2 * size), what is remembered beside the encoding, to mean actions, (..., A)."""
+        means = [self._means(rows) for rows in features.flatten(0, -2).split(MAX_ROWS)]
+        return torch.cat(means).view(*features.shape[:-1], self.action_dim)
+
+    @torch.no_grad()
+    def start(self, gain: float) -> None:
+        """Makes weights by which the head starts as a linear one does on the encoding, whatever is remembered.
+
+        Source: the same, "Bias-HyperInit".
+        """
+        weight = nn.init.orthogonal_(self.weight.new_empty(self.action_dim, self.in_features), gain)
+        self.weight.zero_()
+        self.bias.copy_(nn.functional.pad(weight, (0, 1)).flatten())
+
+    def _means(self, features: Tensor) -> Tensor:
+        remembered, encoding = features.chunk(2, dim=-1)
+        made = super().forward(remembered * self.in_features**-0.5)
+        made = made.unflatten(-1, (self.action_dim, -1))  # (n, A, size + 1)
+        read = nn.functional.pad(encoding, (0, 1), value=1.0)  # the last weight of each action is its bias
+        means: Tensor = (made * read.unsqueeze(-2)).sum(dim=-1)
+        return means

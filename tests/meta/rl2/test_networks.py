@@ -1,0 +1,103 @@
+"""Trainers of all networks: what they play, store, learn from and go on from."""
+
+import copy
+import itertools
+from functools import partial
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from limbshift.agents import ActionHead, RecurrentCell
+from limbshift.envs.catalogue import make_family
+from limbshift.envs.physics.engine import Engine
+from limbshift.meta.distillation.distiller import Distiller
+from limbshift.meta.rl2.build import make_trainer
+from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.trainer import Trainer
+
+NETWORKS = [
+    {"cell": cell, "head": head} for cell, head in itertools.product(get_args(RecurrentCell), get_args(ActionHead))
+]
+TRIAL = 12
+
+
+def trainer_of(network: dict[str, Any], family: str = "HalfCheetahLimbsDir", **options: Any) -> Trainer:
+    """Of two pieces to a trial, where there are pieces."""
+    ppo = PPOConfig(sequence_length=6, num_minibatches=1)
+    sizes: dict[str, Any] = {"num_envs": 16, "episodes": 2, "horizon": TRIAL // 2, "hidden_size": 8, "ppo": ppo}
+    return make_trainer(make_family(family), **sizes | network | options)
+
+
+def learned(trainer: Trainer) -> torch.Tensor:
+    return torch.nn.utils.parameters_to_vector(trainer.policy.parameters()).detach()
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+@pytest.mark.parametrize("overlap", [False, True])
+def test_what_is_played_is_what_is_learnt_from(network: dict[str, Any], overlap: bool) -> None:
+    """Read at once, the trials give the features and the probabilities that playing them step by step gave."""
+    trainer = trainer_of(network, overlap=overlap)
+    played = copy.deepcopy(trainer.policy)
+    storage = trainer.experience.take()
+    trainer.experience.refresh(storage)
+    with torch.no_grad():
+        features, _ = played.unroll(storage.obs, ())
+    torch.testing.assert_close(storage.features, features)
+    torch.testing.assert_close(storage.value, played.values(features))
+    own = played.actions(features[:-1]).log_prob(storage.action)
+    torch.testing.assert_close(storage.log_prob, own)
+    torch.testing.assert_close(storage.proximal_log_prob, own)
+
+
+def test_a_transformers_trials_stay_whole_and_nothing_that_it_keeps_is_stored() -> None:
+    for cell, length, parts in (("lstm", 6, 2), ("transformer", TRIAL, 0)):
+        trainer = trainer_of({"cell": cell})
+        storage = trainer.experience.take()
+        assert (storage.sequence_length, len(storage.state)) == (length, parts)
+        assert trainer.policy.spec.context == (TRIAL if cell == "transformer" else 0)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+def test_an_iteration_goes_on_from_a_state(network: dict[str, Any]) -> None:
+    straight, first, second = (trainer_of(network, overlap=True) for _ in range(3))
+    for number in range(3):
+        straight.iterate(number / 3)
+    for number in range(2):
+        first.iterate(number / 3)
+    before = learned(first)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    second.iterate(2 / 3)
+    assert torch.equal(learned(second), learned(straight))
+    assert not torch.equal(learned(second), before)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+def test_threads_learn_what_one_learns(network: dict[str, Any]) -> None:
+    one, two = (trainer_of(network, num_threads=threads) for threads in (1, 2))
+    for trainer in (one, two):
+        for number in range(2):
+            trainer.iterate(number / 2)
+    torch.testing.assert_close(learned(one), learned(two), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+@pytest.mark.parametrize("options", [{"memory": False}, {"observe_task": True}, {"engine": Engine("warp")}], ids=str)
+def test_all_ways_to_train_are_sound(network: dict[str, Any], options: dict[str, Any]) -> None:
+    trainer = trainer_of(network, "InvertedPendulumBody", **options)
+    start = learned(trainer)
+    for number in range(2):
+        iteration = trainer.iterate(number / 2)
+    assert iteration.skipped == 0
+    assert all(torch.isfinite(torch.tensor(list(iteration.losses.values()))))
+    assert (learned(trainer) - start).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+def test_each_network_imitates_and_is_imitated(network: dict[str, Any]) -> None:
+    """The teacher's window, where it has one, ends in the midst of the student's trials."""
+    teacher = trainer_of(network, observe_task=True, horizon=2)
+    student = trainer_of(network, learner=partial(Distiller, teacher=teacher.policy))
+    imitation = [student.iterate(0.0).losses.get("policy") for _ in range(3)]
+    assert imitation[0] is None
+    assert 0 < (imitation[2] or 0) < (imitation[1] or 0)
