@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from limbshift.agents import RecurrentCell
+from limbshift.agents import TRANSFORMER_WIDTHS, ActionHead, RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.physics import EngineName
@@ -29,7 +29,7 @@ DEFAULT_MINUTES = 10.0
 Device = Literal["auto", "cpu", "cuda"]
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 """`auto` is what WANDB_MODE or the user's W&B settings say; else online where a key is configured, else offline."""
-Algorithm = Literal["lstm", "gru", "no-memory"]
+Algorithm = Literal["lstm", "gru", "hyper", "transformer", "no-memory"]
 FamilyArgument = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
 NumTasks = Annotated[Count, tyro.conf.arg(name="tasks")]
@@ -119,9 +119,13 @@ class TrainConfig(Checked):
     initial_log_std: LogStd | None = None
     """Log standard deviation of an untrained policy's actions; by default the family's."""
     hidden_size: Width = 128
-    """Width of the encoder and of the recurrent cell."""
+    """Width of the encoder and of the recurrent cell; for a transformer a multiple of 8."""
     cell: RecurrentCell = "lstm"
-    """Recurrent cell: an LSTM, or a GRU, which is smaller."""
+    """What remembers: an LSTM; a GRU, which is smaller; or a transformer, which attends to all steps of a trial, and
+    learns from whole trials."""
+    head: ActionHead = "linear"
+    """What reads actions: linear, from what is remembered beside the encoding; or hyper, a hypernetwork by which what
+    is remembered makes the weights that read the encoding."""
     eval_minutes: Positive = 2.0
     """Minutes of training between evaluations on validation tasks, by which the best checkpoint is chosen."""
     video_minutes: Positive = 10.0
@@ -134,6 +138,9 @@ class TrainConfig(Checked):
             require_family(
                 self.family, self.family_file, "one that `limbshift families` lists, --robot or --family-file"
             )
+        if self.cell == "transformer" and self.hidden_size % TRANSFORMER_WIDTHS:
+            expected = f"a multiple of {TRANSFORMER_WIDTHS} for a transformer"
+            raise InputError(f"hidden_size is {self.hidden_size}, expected {expected}")
 
     @property
     def budget_minutes(self) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 import torch
 from rich.console import Console
 
-from limbshift.agents import RecurrentCell
+from limbshift.agents import ActionHead, RecurrentCell
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
@@ -32,7 +32,7 @@ from limbshift.experiments.runs.directory import TEACHER, make_directory, open_r
 from limbshift.experiments.runs.families import absolute_reference, named_family
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
-from limbshift.experiments.runs.trainers import teacher_of, trainer_of
+from limbshift.experiments.runs.trainers import about_pieces, teacher_of, trainer_of
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.rl2.build import DEFAULT_PPO
 from limbshift.meta.rl2.config import PPOConfig, Precision
@@ -101,6 +101,7 @@ def train(
     initial_log_std: float | None = None,
     hidden_size: int = 128,
     cell: RecurrentCell = "lstm",
+    head: ActionHead = "linear",
     eval_minutes: float = 2.0,
     video_minutes: float = 10.0,
     ppo: PPOConfig = DEFAULT_PPO,
@@ -142,7 +143,8 @@ def train(
         shift_probability: share of trials whose task changes once, unannounced, at a random step.
         gamma, initial_log_std: discount, and logarithm of the standard deviation of an untrained
             policy's actions; by default the family's.
-        hidden_size, cell: width of encoder and recurrent cell; "lstm" or "gru".
+        hidden_size, cell: width of encoder and recurrent cell; "lstm", "gru" or "transformer".
+        head: what reads actions: "linear" or "hyper", a hypernetwork.
         eval_minutes, video_minutes: minutes of training between looks at held-out tasks, and videos.
         ppo: how the policy is improved.
 
@@ -227,7 +229,7 @@ def _run_rank(config: TrainConfig, family: TaskFamily | None, *, rank: Joined, c
             console.print(text, highlight=False, soft_wrap=True)
             session.leader.stop(session.budget_spent)
             return TrainingOutcome(run, finished=True)
-        for line in (*about(family), *about_ranks(rank, config)):
+        for line in (*about(family), *about_ranks(rank, config), *about_pieces(trainer)):
             console.print(line, highlight=False, soft_wrap=True)
         return TrainingOutcome(run, session.train())
 

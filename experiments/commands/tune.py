@@ -5,12 +5,13 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from limbshift.agents import RecurrentCell
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.errors import InputError
@@ -164,7 +165,9 @@ def suggest(trial: "Trial", config: TuneConfig, family: TaskFamily) -> Settings:
 
 def algorithm_settings(algorithm: Algorithm) -> Settings:
     """Returns the options that make an algorithm."""
-    return {"cell": "gru" if algorithm == "gru" else "lstm", "no_memory": algorithm == "no-memory"}
+    cell = algorithm if algorithm in get_args(RecurrentCell) else "lstm"
+    head = {"head": "hyper"} if algorithm == "hyper" else {}
+    return {"cell": cell, **head, "no_memory": algorithm == "no-memory"}
 
 
 def train_options(tried: Settings) -> Settings:
@@ -185,6 +188,7 @@ def trainer_of(tried: Settings, config: TuneConfig, family: TaskFamily) -> Train
         seed=config.seed,
         cell=options["cell"],
         memory=not options["no_memory"],
+        head=options.get("head", "linear"),
         hidden_size=options["hidden_size"],
         gamma=options["gamma"],
         initial_log_std=options["initial_log_std"],

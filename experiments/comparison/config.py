@@ -27,8 +27,8 @@ class CompareConfig(Checked):
     family_file: str | None = None
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     methods: Methods = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo")
-    """Any of limbshift, rl2, no-memory, oracle, ceiling, rma, maml, ppo, sac, recurrent-ppo and finetune. Random
-    actions are always added; scores need oracle."""
+    """Any of limbshift, rl2, hyper, transformer, no-memory, oracle, ceiling, rma, maml, ppo, sac, recurrent-ppo and
+    finetune. Random actions are always added; scores need oracle."""
     variant: str = "default"
     """Variant of the family."""
     minutes: Positive = 2.0
@@ -48,9 +48,9 @@ class CompareConfig(Checked):
     train_tasks: Count | None = None
     """Train on only this many tasks, which shows overfitting; by default on all of the family's."""
     cell: RecurrentCell = "lstm"
-    """Recurrent cell of limbshift, rl2 and the oracles."""
+    """Recurrent cell of limbshift, rl2, hyper and the oracles."""
     hide_reward: Flag = False
-    """Hide the reward from limbshift, rl2 and the oracles."""
+    """Hide the reward from limbshift, rl2, hyper, transformer and the oracles."""
     first_order: Flag = False
     """Use first-order MAML: cheaper, without second derivatives."""
     engine: Engine = "local"
@@ -77,7 +77,8 @@ class TuneConfig(Checked):
     trial_steps: Steps | None = None
     """Train with each of the settings for so many env steps instead."""
     algorithms: Annotated[tuple[Algorithm, ...], ANY_SEQUENCE, MinLen(1)] = ("lstm",)
-    """Any of lstm, gru and no-memory; the search also chooses among them."""
+    """Any of lstm, gru, hyper, transformer and no-memory; the search also chooses among them. Hyper is an LSTM whose
+    state makes the weights that read actions."""
     variant: str = "default"
     """Variant of the family."""
     seed: Seed = 0

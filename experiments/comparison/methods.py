@@ -22,6 +22,8 @@ class Method(NamedTuple):
 METHODS: Mapping[str, Method] = {
     "limbshift": Method("RL² by PPO, with an auxiliary loss while training: its memory must tell the task"),
     "rl2": Method("plain RL² by PPO: limbshift without the auxiliary loss"),
+    "hyper": Method("limbshift whose memory makes the weights of its action head: a hypernetwork"),
+    "transformer": Method("limbshift with a transformer in place of the LSTM"),
     "no-memory": Method("limbshift without LSTM state, previous action and reward"),
     "oracle": Method("limbshift, shown its task", observes_task=True),
     "ceiling": Method("the oracle with three times the budget", observes_task=True, budget=3.0),

@@ -1,5 +1,6 @@
 """The settings of each training of a comparison, with what the family and the package leave to be chosen."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,12 +15,16 @@ LOOKS = 8
 """At a policy while it is being trained."""
 TASK_SEED = 0
 """Which held-out tasks; not the seed of training."""
+NETWORKS: Mapping[str, Mapping[str, Any]] = {"hyper": {"head": "hyper"}, "transformer": {"cell": "transformer"}}
+"""By method, what of its network is not as in all of ours."""
 
 
 def training_settings(method: str, seed: int, config: CompareConfig, *, family: TaskFamily) -> dict[str, Any]:
     """Returns the settings of one training of a comparison, resolved."""
     about, budget = METHODS[method], METHODS[method].budget
-    own = {"maml": asdict(MAMLConfig(first_order=config.first_order))} if method == "maml" else {}
+    own: Mapping[str, Any] = NETWORKS.get(method, {})
+    if method == "maml":
+        own = {"maml": asdict(MAMLConfig(first_order=config.first_order))}
     return {
         "method": method,
         "seed": seed,

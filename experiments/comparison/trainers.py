@@ -11,6 +11,7 @@ from torch import Tensor
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.comparison.settings import NETWORKS
 from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, TimedTraining
 from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.evaluation.trials import Act, random_actor
@@ -65,8 +66,7 @@ def trainer_for(setting: Setting, **options: Any) -> Trainer:
         horizon=setting.horizon,
         seed=setting.seed,
         hidden_size=HIDDEN,
-        cell=setting.cell,
-        **options,
+        **{"cell": setting.cell, **options},
     )
 
 
@@ -77,14 +77,19 @@ def train_ours(
     memory: bool = True,
     observe_task: bool = False,
     auxiliary_loss: bool = True,
+    **network: Any,
 ) -> MakeAct:
-    """Trains as `limbshift train` does; without the auxiliary loss, by which the memory tells the task, plain RL²."""
+    """Trains as `limbshift train` does; without the auxiliary loss, by which the memory tells the task, plain RL².
+
+    network: what of `make_trainer`'s cell and head is the method's own.
+    """
     trainer = trainer_for(
         setting,
         memory=memory,
         observe_task=observe_task,
         sees_reward=not setting.hide_reward,
         ppo=PPOConfig() if auxiliary_loss else PPOConfig(task_coef=0.0),
+        **network,
     )
     make_act = Ours(trainer, guesses=auxiliary_loss and memory and not observe_task)
     timed.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
@@ -154,6 +159,8 @@ def train_sb3(name: str) -> Callable[[Setting, TimedTraining], MakeAct]:
 TRAIN: Mapping[str, Callable[[Setting, TimedTraining], MakeAct]] = {
     "limbshift": train_ours,
     "rl2": partial(train_ours, auxiliary_loss=False),
+    "hyper": partial(train_ours, **NETWORKS["hyper"]),
+    "transformer": partial(train_ours, **NETWORKS["transformer"]),
     "no-memory": partial(train_ours, memory=False),
     "oracle": partial(train_ours, observe_task=True),
     "ceiling": partial(train_ours, observe_task=True),

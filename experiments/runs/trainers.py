@@ -41,6 +41,7 @@ def trainer_of(
         observe_task=config.observe_task,
         hidden_size=config.hidden_size,
         cell=config.cell,
+        head=config.head,
         gamma=config.gamma,
         initial_log_std=config.initial_log_std,
         shift_probability=config.shift_probability,
@@ -64,6 +65,13 @@ def teacher_of(config: TrainConfig, family: TaskFamily) -> Controller | None:
     check_family(teacher, family)
     check_shown(teacher.policy)
     return teacher
+
+
+def about_pieces(trainer: Trainer) -> list[str]:
+    """Returns a line where trials are learnt from whole, whatever length of pieces is set."""
+    if not trainer.policy.spec.whole_trials:
+        return []
+    return ["A transformer learns from whole trials: --ppo.sequence-length is for other cells"]
 
 
 def scaled(config: PPOConfig, num_ranks: int) -> PPOConfig:

@@ -69,7 +69,11 @@ def interrupts_at(call: int) -> Any:
 
 @pytest.mark.parametrize(
     ("family", "options"),
-    [("HalfCheetahLimbsDir", ["--shift-probability", "0.5"]), ("HalfCheetahHardware", ["--train-tasks", "6"])],
+    [
+        ("HalfCheetahLimbsDir", ["--shift-probability", "0.5"]),
+        ("HalfCheetahHardware", ["--train-tasks", "6"]),
+        ("HalfCheetahDir", ["--cell", "transformer", "--head", "hyper"]),
+    ],
 )
 def test_a_run_killed_twice_and_stopped_once_is_the_run_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str, options: list[str]

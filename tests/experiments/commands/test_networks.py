@@ -1,0 +1,74 @@
+"""Commands that are told which network is trained."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from limbshift.experiments.cli import main
+from limbshift.experiments.commands.tune import algorithm_settings
+from limbshift.experiments.comparison.compare import family_of
+from limbshift.experiments.comparison.config import CompareConfig
+from limbshift.experiments.comparison.settings import training_settings
+from limbshift.experiments.configs import Algorithm
+from limbshift.experiments.runs.controllers import load_controller
+
+TINY = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
+WHOLE = "A transformer learns from whole trials: --ppo.sequence-length is for other cells"
+
+
+@pytest.fixture(autouse=True)
+def no_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limbshift.experiments.runs.session.render_policy", lambda *_, **__: False)
+
+
+@pytest.mark.parametrize(("cell", "head"), [("transformer", "linear"), ("gru", "hyper")])
+def test_a_network_is_trained_and_its_controller_plays_longer_trials(
+    cell: str, head: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "out.json"
+    network = ["--cell", cell, "--head", head]
+    assert main(["train", "HalfCheetahDir", "--steps", "80", "--run-dir", str(run), *network, *TINY]) == 0
+    assert capsys.readouterr().out.splitlines().count(WHOLE) == (cell == "transformer")
+    spec = load_controller(run).policy.spec
+    assert (spec.cell, spec.head, spec.context) == (cell, head, 10 if cell == "transformer" else 0)
+    assert main(["evaluate", str(run), "--episodes", "5", "--tasks", "3", "--json", str(out)]) == 0
+    assert np.shape(json.loads(out.read_text())["returns"]) == (3, 5)
+
+
+def test_a_transformer_of_a_width_that_cannot_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    options = ["--cell", "transformer", "--hidden-size", "12", "--run-dir", str(run)]
+    assert main(["train", "HalfCheetahDir", *options]) == 2
+    told = "limbshift: hidden_size is 12, expected a multiple of 8 for a transformer\n"
+    assert capsys.readouterr().err == told
+    assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [
+        ("lstm", {"cell": "lstm", "no_memory": False}),
+        ("gru", {"cell": "gru", "no_memory": False}),
+        ("hyper", {"cell": "lstm", "head": "hyper", "no_memory": False}),
+        ("transformer", {"cell": "transformer", "no_memory": False}),
+        ("no-memory", {"cell": "lstm", "no_memory": True}),
+    ],
+)
+def test_an_algorithm_is_options_of_train(algorithm: Algorithm, options: dict[str, object]) -> None:
+    assert algorithm_settings(algorithm) == options
+
+
+def test_a_training_of_a_comparison_tells_its_network(tmp_path: Path) -> None:
+    """Others tell what they told before there was a choice, so that those that are stored go on."""
+    config = CompareConfig("HalfCheetahDir", out=tmp_path / "out", cell="gru")
+    told = {
+        method: training_settings(method, 0, config, family=family_of(config))
+        for method in ("limbshift", "hyper", "transformer")
+    }
+    assert {method: (each["cell"], each.get("head")) for method, each in told.items()} == {
+        "limbshift": ("gru", None),
+        "hyper": ("gru", "hyper"),
+        "transformer": ("transformer", None),
+    }
