@@ -10,7 +10,7 @@ from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.minibatches import Losses, Minibatch
 
 MIN_PIECES = 8
-"""A thread's share is at least as many: fewer rows are bound by reading the weights."""
+"""Of a recurrent cell a thread's share is at least as many: fewer rows are bound by reading the weights."""
 
 
 class Gradients:
@@ -23,10 +23,14 @@ class Gradients:
     Of several ranks each takes its own share of the minibatch, as large as any other's.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], num_threads: int, ranks: Ranks = ALONE) -> None:
+    def __init__(
+        self, parameters: Sequence[Tensor], num_threads: int, ranks: Ranks = ALONE, *, min_pieces: int = MIN_PIECES
+    ) -> None:
+        """min_pieces: that a thread's share has at least."""
         self.parameters = parameters
         self.num_threads = num_threads
         self.ranks = ranks
+        self.min_pieces = min_pieces
         self._others = ThreadPoolExecutor(max(1, num_threads - 1), "learner", torch.set_num_threads, (1,))
 
     def fill(self, loss: Callable[[Minibatch], Losses], batch: Minibatch) -> Losses:
@@ -39,7 +43,7 @@ class Gradients:
 
     def _own(self, loss: Callable[[Minibatch], Losses], batch: Minibatch) -> tuple[Tensor, Sequence[Tensor]]:
         """Returns the losses, stacked, and the gradients of this rank's share."""
-        count = max(1, min(self.num_threads, batch.num_pieces // MIN_PIECES))
+        count = max(1, min(self.num_threads, batch.num_pieces // self.min_pieces))
         if count == 1:
             losses = loss(batch)
             return torch.stack(losses).detach(), torch.autograd.grad(losses.total, self.parameters)

@@ -12,7 +12,7 @@ from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.experience.storage import RolloutStorage
-from limbshift.meta.rl2.gradients import Gradients
+from limbshift.meta.rl2.gradients import MIN_PIECES, Gradients
 from limbshift.meta.rl2.minibatches import Losses, Minibatch, minibatches
 from limbshift.meta.rl2.task_head import TaskHead
 
@@ -97,7 +97,10 @@ class PPO:
         self.precision = precision
         self.parameters = [*policy.parameters(), *self.task_head.parameters()]
         self.ranks = ranks
-        self.gradients = Gradients(self.parameters, num_threads if device.type == "cpu" else 1, ranks)
+        threads = num_threads if device.type == "cpu" else 1
+        # A transformer computes all steps of a trial at once: one trial has rows enough.
+        least = 1 if policy.spec.whole_trials else MIN_PIECES
+        self.gradients = Gradients(self.parameters, threads, ranks, min_pieces=least)
         # A fused step reads nothing back from a GPU, and can be told to skip; other devices than these two have none.
         self._fused = device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=self._fused)

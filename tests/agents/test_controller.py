@@ -101,6 +101,15 @@ def test_a_file_holds_all_of_it(cell: RecurrentCell, head: ActionHead, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
+@pytest.mark.parametrize("cell", get_args(RecurrentCell))
+def test_files_are_small(cell: RecurrentCell, tmp_path: Path) -> None:
+    """At the width that is usual; what a transformer keeps of a trial is not among it."""
+    spec = PolicySpec(17, 6, cell=cell, context=400 if cell == "transformer" else 0)
+    controller = Controller(RecurrentActorCritic(spec), CARD, -torch.ones(6), action_high=torch.ones(6))
+    controller.save(tmp_path / "a.safetensors")
+    assert (tmp_path / "a.safetensors").stat().st_size < 1.5e6
+
+
 def test_one_that_is_not_finite_replaces_none(tmp_path: Path) -> None:
     path, controller = tmp_path / "kept.safetensors", make_controller()
     controller.save(path)

@@ -1,13 +1,19 @@
 """Learning is checked by learning."""
 
+from typing import Any
+
+import pytest
 import torch
 
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
+from tests.envs.sled import Sledding
+from tests.meta.distillation.test_distiller import heldout_returns
 
 ITERATIONS = 40
 
@@ -40,3 +46,22 @@ def test_the_pendulum_learns_to_stay_up_on_mujoco_warp() -> None:
     falls = [trainer.iterate(0.0).terminations for _ in range(15)]
     # Over ten seeds falls went down to 0.03 to 0.08 of what they were.
     assert sum(falls[-3:]) < 0.2 * sum(falls[:3])
+
+
+@pytest.mark.parametrize("network", [{}, {"head": "hyper"}, {"cell": "transformer"}], ids=str)
+def test_each_network_finds_out_what_pushing_is_worth(network: dict[str, Any]) -> None:
+    """The price of speed, which may be negative, is not shown; a policy without memory pushes one way, for 5."""
+    trainer = make_trainer(
+        Sledding("free"),
+        num_envs=32,
+        episodes=2,
+        horizon=10,
+        hidden_size=16,
+        ppo=PPOConfig(learning_rate=5e-3, num_minibatches=4),
+        engine=Engine(num_threads=1),
+        **network,
+    )
+    for _ in range(40):
+        trainer.iterate(0.0)
+    # Over three seeds each network came to between 12 and 18, and without memory it was 4.9 to 5.3.
+    assert heldout_returns(trainer)[1] > 9

@@ -4,6 +4,7 @@ import copy
 import itertools
 from functools import partial
 from typing import Any, get_args
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from limbshift.envs.physics.engine import Engine
 from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.minibatches import Losses, Minibatch
 from limbshift.meta.rl2.trainer import Trainer
 
 NETWORKS = [
@@ -79,6 +81,23 @@ def test_threads_learn_what_one_learns(network: dict[str, Any]) -> None:
         for number in range(2):
             trainer.iterate(number / 2)
     torch.testing.assert_close(learned(one), learned(two), rtol=1e-3, atol=1e-4)
+
+
+def test_threads_share_few_whole_trials_but_not_few_pieces() -> None:
+    """Of 16 trials in 8 minibatches, each of 2 whole trials or of 4 pieces."""
+    ppo = PPOConfig(sequence_length=6, num_minibatches=8, update_epochs=1)
+    for cell, sizes in (("lstm", {4}), ("transformer", {1})):
+        trainer, shares = trainer_of({"cell": cell}, num_threads=2, ppo=ppo), set[int]()
+        loss = trainer.ppo.loss
+
+        def noted(batch: Minibatch, config: PPOConfig, loss: Any = loss, shares: set[int] = shares) -> Losses:
+            shares.add(batch.num_pieces)
+            return loss(batch, config)  # type: ignore[no-any-return]
+
+        trainer.iterate(0.0)
+        with patch.object(trainer.ppo, "loss", noted):
+            trainer.iterate(0.0)
+        assert shares == sizes
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
