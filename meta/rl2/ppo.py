@@ -16,6 +16,9 @@ from limbshift.meta.rl2.gradients import MIN_PIECES, Gradients
 from limbshift.meta.rl2.minibatches import Losses, Minibatch, minibatches
 from limbshift.meta.rl2.task_head import TaskHead
 
+TRANSFORMER_RATE = 0.4
+"""A transformer's share of the learning rates: eight matrices in a row change what comes out more than an LSTM's do."""
+
 
 class Update(NamedTuple):
     """Means over an update's minibatches, unless said otherwise: scalars on the policy's device."""
@@ -103,7 +106,9 @@ class PPO:
         self.gradients = Gradients(self.parameters, threads, ranks, min_pieces=least)
         # A fused step reads nothing back from a GPU, and can be told to skip; other devices than these two have none.
         self._fused = device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=self._fused)
+        self._rate = TRANSFORMER_RATE if policy.spec.cell == "transformer" else 1.0
+        rate = self._rate * config.learning_rate
+        self.optimizer = torch.optim.Adam(self.parameters, lr=rate, eps=1e-5, fused=self._fused)
 
     @property
     def learning_rate(self) -> float:
@@ -113,7 +118,8 @@ class PPO:
     def update(self, storage: RolloutStorage, spent: float) -> Update:
         """Learns from an iteration's trials, whose advantages are estimated, at the spent share of the budget."""
         config = self.config
-        set_learning_rate(self.optimizer, linear_schedule(config.learning_rate, config.final_learning_rate, spent))
+        rate = linear_schedule(config.learning_rate, config.final_learning_rate, spent)
+        set_learning_rate(self.optimizer, self._rate * rate)
         config = replace(config, task_coef=linear_schedule(config.task_coef, config.final_task_coef, spent))
         loss = partial(self.loss, config=config)
         history, norms = [], []

@@ -83,6 +83,14 @@ def test_threads_learn_what_one_learns(network: dict[str, Any]) -> None:
     torch.testing.assert_close(learned(one), learned(two), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(("cell", "expected"), [("lstm", 1e-3), ("gru", 1e-3), ("transformer", 4e-4)])
+def test_a_transformer_learns_at_a_lower_rate(cell: RecurrentCell, expected: float) -> None:
+    trainer = trainer_of({"cell": cell}, ppo=PPOConfig(learning_rate=1e-3, final_learning_rate=1e-4))
+    trainer.iterate(0.0)
+    assert trainer.iterate(0.0).learning_rate == pytest.approx(expected)
+    assert trainer.iterate(1.0).learning_rate == pytest.approx(expected / 10)
+
+
 def test_threads_share_few_whole_trials_but_not_few_pieces() -> None:
     """Of 16 trials in 8 minibatches, each of 2 whole trials or of 4 pieces."""
     ppo = PPOConfig(sequence_length=6, num_minibatches=8, update_epochs=1)
