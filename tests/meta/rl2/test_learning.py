@@ -48,8 +48,10 @@ def test_the_pendulum_learns_to_stay_up_on_mujoco_warp() -> None:
     assert sum(falls[-3:]) < 0.2 * sum(falls[:3])
 
 
-@pytest.mark.parametrize("network", [{}, {"head": "hyper"}, {"cell": "transformer"}], ids=str)
-def test_each_network_finds_out_what_pushing_is_worth(network: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("network", "learning_rate"), [({}, 5e-3), ({"head": "hyper"}, 5e-3), ({"cell": "transformer"}, 1.25e-2)], ids=str
+)
+def test_each_network_finds_out_what_pushing_is_worth(network: dict[str, Any], learning_rate: float) -> None:
     """The price of speed, which may be negative, is not shown; a policy without memory pushes one way, for 5."""
     trainer = make_trainer(
         Sledding("free"),
@@ -57,11 +59,11 @@ def test_each_network_finds_out_what_pushing_is_worth(network: dict[str, Any]) -
         episodes=2,
         horizon=10,
         hidden_size=16,
-        ppo=PPOConfig(learning_rate=5e-3, num_minibatches=4),
+        ppo=PPOConfig(learning_rate=learning_rate, num_minibatches=4),
         engine=Engine(num_threads=1),
         **network,
     )
     for _ in range(40):
         trainer.iterate(0.0)
-    # Over three seeds each network came to between 12 and 18, and without memory it was 4.9 to 5.3.
+    # Over three seeds each network came to between 12.1 and 18.0, and without memory it was 4.9 to 5.3.
     assert heldout_returns(trainer)[1] > 9
