@@ -29,7 +29,7 @@ DEFAULT_MINUTES = 10.0
 Device = Literal["auto", "cpu", "cuda"]
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 """`auto` is what WANDB_MODE or the user's W&B settings say; else online where a key is configured, else offline."""
-Algorithm = Literal["lstm", "gru", "no-memory"]
+Algorithm = Literal["lstm", "gru", "no-memory", "ppo", "recurrent-ppo"]
 FamilyArgument = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
 NumTasks = Annotated[Count, tyro.conf.arg(name="tasks")]

@@ -1,28 +1,133 @@
-"""The settings of each training of a comparison, with what the family and the package leave to be chosen."""
+"""What each training of a comparison is told, with what the family and the package leave to be chosen."""
 
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from limbshift.agents import RecurrentCell
+from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.schema import make, shortened
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.timed_training import HIDDEN
+from limbshift.experiments.configs import TrainConfig
+from limbshift.experiments.runs.presets import Preset, read_preset
 from limbshift.meta.maml.outer_loop import MAMLConfig
+from limbshift.meta.rl2.build import DEFAULT_PPO
 from limbshift.meta.rl2.config import PPOConfig
 
 LOOKS = 8
 """At a policy while it is being trained."""
 TASK_SEED = 0
 """Which held-out tasks; not the seed of training."""
+HIDDEN = 128
+"""Width of layers and of the recurrent cell, in all methods, unless it was tuned."""
+TUNED = ("cell", "hidden_size", "gamma", "initial_log_std")
+"""What a preset may set beside PPO's options."""
 
 
-def training_settings(method: str, seed: int, config: CompareConfig, *, family: TaskFamily) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Setting:
+    """What a training is told."""
+
+    family: TaskFamily
+    seed: int
+    num_envs: int
+    episodes: int
+    horizon: int
+    gamma: float
+    initial_log_std: float
+    hidden_size: int = HIDDEN
+    cell: RecurrentCell = "lstm"
+    hide_reward: bool = False
+    first_order: bool = False
+    ppo: PPOConfig = DEFAULT_PPO
+
+    def tuned(self, options: Mapping[str, Any]) -> "Setting":
+        """Returns the setting with these options, by the names that `limbshift train` has for them."""
+        ppo = {name.removeprefix("ppo."): value for name, value in options.items() if name.startswith("ppo.")}
+        others = {name: value for name, value in options.items() if not name.startswith("ppo.")}
+        return replace(self, **others, ppo=replace(self.ppo, **ppo))
+
+
+def usual_setting(
+    family: TaskFamily,
+    seed: int,
+    *,
+    num_envs: int,
+    episodes: int | None = None,
+    horizon: int | None = None,
+    **others: Any,
+) -> Setting:
+    """Returns what is told unless something else is chosen: trials and rates are the family's own."""
+    return Setting(
+        family,
+        seed,
+        num_envs,
+        episodes or family.episodes_per_trial,
+        horizon or family.horizon,
+        family.gamma,
+        family.initial_log_std,
+        **others,
+    )
+
+
+def setting_of(seed: int, config: CompareConfig, family: TaskFamily, *, tuned: Mapping[str, Any]) -> Setting:
+    """Returns what a method is told: what was tuned for it, and what is the same for all."""
+    usual = usual_setting(
+        family,
+        seed,
+        num_envs=config.num_envs,
+        episodes=config.episodes,
+        horizon=config.horizon,
+        cell=config.cell,
+        hide_reward=config.hide_reward,
+        first_order=config.first_order,
+    )
+    return usual.tuned(tuned)
+
+
+def presets_by_method(paths: Sequence[Path]) -> dict[str, Preset]:
+    """Reads presets, each for another of the methods that have any."""
+    presets: dict[str, Preset] = {}
+    for path in paths:
+        preset = read_preset(path)
+        expected = sorted({about.tuned_as for about in METHODS.values() if about.tuned_as})
+        if preset.method not in expected:
+            raise InputError(f"method in {path} is {shortened(preset.method)}, expected one of {', '.join(expected)}")
+        if preset.method in presets:
+            raise InputError(f"{path} is for {preset.method}, as is one before it, expected one preset a method")
+        presets[preset.method] = preset._replace(settings=checked(preset.settings, path))
+    return presets
+
+
+def tuned_for(method: str, presets: Mapping[str, Preset]) -> Mapping[str, Any]:
+    """Returns the settings that a method takes from presets."""
+    preset = presets.get(METHODS[method].tuned_as or "")
+    return preset.settings if preset else {}
+
+
+def checked(settings: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Returns a preset's settings as a comparison takes them; InputError where it cannot."""
+    settings = {name: value for name, value in settings.items() if (name, value) != ("no_memory", False)}
+    for name in settings:
+        if name not in TUNED and not name.startswith("ppo."):
+            raise InputError(f"{path} sets {name}, expected {', '.join(TUNED)}, or options of PPO, in a comparison")
+    ppo = {name.removeprefix("ppo."): value for name, value in settings.items() if name.startswith("ppo.")}
+    make(PPOConfig, ppo, f"ppo in {path}")
+    make(TrainConfig, {"family": "any", **{name: settings[name] for name in TUNED if name in settings}}, str(path))
+    return settings
+
+
+def training_settings(method: str, setting: Setting, config: CompareConfig) -> dict[str, Any]:
     """Returns the settings of one training of a comparison, resolved."""
-    about, budget = METHODS[method], METHODS[method].budget
+    about, family = METHODS[method], setting.family
+    budget = about.budget
     own = {"maml": asdict(MAMLConfig(first_order=config.first_order))} if method == "maml" else {}
     return {
         "method": method,
-        "seed": seed,
+        "seed": setting.seed,
         "family": family.name,
         "variant": family.variant,
         "parameters": {
@@ -30,19 +135,19 @@ def training_settings(method: str, seed: int, config: CompareConfig, *, family: 
         },
         "minutes": None if config.steps else budget * config.minutes,
         "steps": config.steps and round(config.steps * budget),
-        "num_envs": config.num_envs,
-        "episodes": config.episodes or family.episodes_per_trial,
-        "horizon": config.horizon or family.horizon,
-        "gamma": family.gamma,
-        "initial_log_std": family.initial_log_std,
+        "num_envs": setting.num_envs,
+        "episodes": setting.episodes,
+        "horizon": setting.horizon,
+        "gamma": setting.gamma,
+        "initial_log_std": setting.initial_log_std,
         "observe_task": about.observes_task,
-        "hidden_size": HIDDEN,
-        "cell": config.cell,
-        "hide_reward": config.hide_reward,
+        "hidden_size": setting.hidden_size,
+        "cell": setting.cell,
+        "hide_reward": setting.hide_reward,
         "train_tasks": config.train_tasks,
         "tasks": config.num_tasks,
         "task_seed": TASK_SEED,
         "looks": LOOKS,
-        "ppo": asdict(PPOConfig()),
+        "ppo": asdict(setting.ppo),
         **own,
     }

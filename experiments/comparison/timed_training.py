@@ -3,13 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 
-from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
-from limbshift.envs.family import TaskFamily
 from limbshift.envs.schema import Checked, Total, Weight, filled_rows
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.trials import Act, play
@@ -20,21 +18,6 @@ MakeAct = Callable[[TrialEnv], Act]
 
 Returns = Annotated[list[list[float]], filled_rows]
 """Trial x episode."""
-HIDDEN = 128
-"""Width of layers and of the recurrent cell, in all methods."""
-
-
-class Setting(NamedTuple):
-    """What all methods have in common."""
-
-    family: TaskFamily
-    seed: int
-    num_envs: int
-    episodes: int
-    horizon: int
-    cell: RecurrentCell = "lstm"
-    hide_reward: bool = False
-    first_order: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """How each method of a comparison is trained."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,12 @@ from torch import Tensor
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, TimedTraining
+from limbshift.experiments.comparison.settings import Setting
+from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining
 from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.evaluation.trials import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
 from limbshift.meta.rl2.build import make_trainer
-from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.task_head import TaskHead
 from limbshift.meta.rl2.trainer import Trainer
 
@@ -64,9 +65,11 @@ def trainer_for(setting: Setting, **options: Any) -> Trainer:
         episodes=setting.episodes,
         horizon=setting.horizon,
         seed=setting.seed,
-        hidden_size=HIDDEN,
+        hidden_size=setting.hidden_size,
         cell=setting.cell,
-        **options,
+        gamma=setting.gamma,
+        initial_log_std=setting.initial_log_std,
+        **{"ppo": setting.ppo, **options},
     )
 
 
@@ -84,11 +87,11 @@ def train_ours(
         memory=memory,
         observe_task=observe_task,
         sees_reward=not setting.hide_reward,
-        ppo=PPOConfig() if auxiliary_loss else PPOConfig(task_coef=0.0),
+        ppo=setting.ppo if auxiliary_loss else replace(setting.ppo, task_coef=0.0),
     )
     make_act = Ours(trainer, guesses=auxiliary_loss and memory and not observe_task)
-    timed.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
-    trainer.env.close()
+    with closing(trainer.env):
+        timed.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
     return make_act
 
 
@@ -117,10 +120,13 @@ def train_maml(setting: Setting, timed: TimedTraining) -> MakeAct:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.seed)
         policy = FeedforwardActorCritic.of_size(
-            env.task_env.obs_dim, env.task_env.action_dim, HIDDEN, initial_log_std=setting.family.initial_log_std
+            env.task_env.obs_dim,
+            env.task_env.action_dim,
+            setting.hidden_size,
+            initial_log_std=setting.initial_log_std,
         )
     config = MAMLConfig(first_order=setting.first_order)
-    maml = MAML(env, policy, config, gamma=setting.family.gamma, seed=setting.seed)
+    maml = MAML(env, policy, config, gamma=setting.gamma, seed=setting.seed)
 
     def make_act(env: TrialEnv) -> Act:
         return maml.actor(env, torch.Generator().manual_seed(setting.seed))
