@@ -146,6 +146,7 @@ class DistillConfig(TrainConfig):
     """Teach a controller with memory what one does that is shown its task, on the same family."""
 
     family: tyro.conf.Suppress[str] = ""
+    variant: tyro.conf.Suppress[str] = "default"
     resume: tyro.conf.Suppress[bool] = False
     observe_task: tyro.conf.Suppress[bool] = False
     teacher: Annotated[tyro.conf.Positional[FilePath | None], tyro.conf.arg(metavar="TEACHER")] = None

@@ -45,7 +45,7 @@ from limbshift.experiments.comparison.training_run import (
 from limbshift.experiments.jobs.engine import check_engine, open_engine
 from limbshift.experiments.jobs.job import Job, in_turn, keep_all
 from limbshift.experiments.machine import cpu_model
-from limbshift.experiments.runs.directory import read_json, write_json
+from limbshift.experiments.runs.directory import locked, read_json, write_json
 from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.statistics import interquartile_mean
@@ -66,7 +66,7 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     check_engine(config.engine)
     check_comparison(config)
     there, files = portable(config)
-    with open_engine(config.engine, in_turn, console=console, files=files) as do:
+    with locked(config.out), open_engine(config.engine, in_turn, console=console, files=files) as do:
         methods = open_comparison(config)
         runs = [(method, seed) for seed in range(config.seeds) for method in methods]
         keep_all(do(job_of(*run, there, console=console) for run in runs if is_missing(*run, config.out)))
@@ -125,6 +125,8 @@ def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:
         if name not in METHODS:
             raise InputError(f"method is {name!r}, expected some of {', '.join(METHODS)}")
         check_installed(name)
+        if name == "rma" and not family.parameters:
+            raise InputError(f"method rma needs tasks that differ, and {family.name} has no parameters")
         if episodes < METHODS[name].min_episodes:
             raise InputError(f"episodes is {episodes}, expected at least {METHODS[name].min_episodes} for {name}")
     return list(dict.fromkeys((*config.methods, "random")))

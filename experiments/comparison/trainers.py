@@ -11,6 +11,7 @@ from torch import Tensor
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
+from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.settings import Setting
 from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining
@@ -111,6 +112,8 @@ def train_rma(setting: Setting, timed: TimedTraining) -> MakeAct:
     timed.run(iterate, lambda: teacher.progress.steps + student.progress.steps, make_act)
     for trainer in (teacher, student):
         trainer.env.close()
+    if not student.progress.steps:
+        raise InputError("the budget of rma ends with its teacher's first iteration, expected one of two at least")
     return make_act
 
 

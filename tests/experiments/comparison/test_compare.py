@@ -24,6 +24,7 @@ from limbshift.experiments.comparison.summary import summarise_methods
 from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, MakeAct, TimedTraining
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.comparison.training_run import TrainingRun, finals_at
+from limbshift.experiments.runs.directory import locked
 from limbshift.meta.evaluation.scores import Lead, Score
 from limbshift.meta.evaluation.trials import random_actor
 from limbshift.meta.threads import torch_threads
@@ -402,3 +403,15 @@ def test_rivals_too_play_on_one_thread_and_learn_on_all(name: str, monkeypatch: 
         assert torch.get_num_threads() == 2
     assert threads == {"playing": {1}, "learning": {2}}
     env.close()
+
+
+def test_a_directory_is_of_one_comparison_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with locked(tmp_path / "out"):
+        assert compare(tmp_path / "out", "--methods", "limbshift") == 2
+    assert "out is in use by another process, expected one that is free" in capsys.readouterr().err
+
+
+def test_a_student_that_was_never_trained_is_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare(tmp_path / "out", "--methods", "rma", "--seeds", "1", "--steps", "1") == 2
+    assert "the budget of rma ends with its teacher's first iteration, expected one of two" in capsys.readouterr().err
+    assert not (tmp_path / "out/cells/rma-0.json").exists()
