@@ -120,6 +120,17 @@ def test_a_signal_after_the_last_iteration_leaves_no_video(
     assert limbshift.load_controller(run).card.steps == TRIAL_STEPS
 
 
+def test_a_budget_that_ends_before_anything_is_learnt_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["train", "HalfCheetahDir", "--run-dir", str(run), "--minutes", "1e-6", *OPTIONS]) == 0
+    assert (
+        "Nothing was learnt: the first iteration, which measures, takes 0 s of the budget's 0: a larger --minutes"
+        in (" ".join(capsys.readouterr().out.split()))
+    )
+
+
 def test_output_that_nobody_reads_ends_the_training_saved(tmp_path: Path) -> None:
     """As in `limbshift train … | head -1`."""
     run = tmp_path / "run"
