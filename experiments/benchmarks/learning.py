@@ -9,8 +9,7 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.measure import Outcome
 from limbshift.experiments.benchmarks.training import WHOLE_TRIALS, trainer_of
-from limbshift.experiments.comparison.settings import usual_setting
-from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining, returns_on
+from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining, returns_on, usual_setting
 from limbshift.meta.evaluation.trials import Act
 from limbshift.meta.rl2.build import DEFAULT_PPO
 from limbshift.meta.rl2.config import PPOConfig

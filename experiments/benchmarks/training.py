@@ -10,8 +10,7 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.measure import Outcome, rates_of
 from limbshift.experiments.benchmarks.shares import shares_of
-from limbshift.experiments.comparison.settings import usual_setting
-from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining
+from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining, usual_setting
 from limbshift.experiments.ranks.cores import available_cores, keeping_to
 from limbshift.experiments.runs.devices import choose_device, choose_engine, choose_threads
 from limbshift.meta.ranks.alone import ALONE, Ranks

@@ -20,8 +20,7 @@ from limbshift.envs.tasks.task_space import VALIDATION
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.config import TuneConfig, portable
 from limbshift.experiments.comparison.methods import METHODS, check_installed
-from limbshift.experiments.comparison.settings import Setting, usual_setting
-from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, usual_setting
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.configs import Algorithm, TrainConfig
 from limbshift.experiments.jobs.engine import check_engine, open_engine

@@ -11,7 +11,7 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.tasks.parameter import TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
 from limbshift.envs.tasks.task_space import EXTRAPOLATION, HELDOUT
-from limbshift.experiments.comparison.settings import TASK_SEED
+from limbshift.experiments.comparison.timed_training import TASK_SEED
 from limbshift.experiments.comparison.training_run import TrainingRun, by_method, final_returns
 from limbshift.meta.evaluation.scores import SeedReturns, scale_of, score
 

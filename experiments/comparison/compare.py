@@ -20,16 +20,21 @@ from limbshift.experiments.comparison.html import write_page
 from limbshift.experiments.comparison.methods import METHODS, check_installed
 from limbshift.experiments.comparison.provenance import check_like, provenance_of
 from limbshift.experiments.comparison.settings import (
-    LOOKS,
-    TASK_SEED,
-    Setting,
     presets_by_method,
     setting_of,
     training_settings,
     tuned_for,
 )
 from limbshift.experiments.comparison.summary import summarise_methods
-from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining, returns_on, rewards_on
+from limbshift.experiments.comparison.timed_training import (
+    LOOKS,
+    TASK_SEED,
+    MakeAct,
+    Setting,
+    TimedTraining,
+    returns_on,
+    rewards_on,
+)
 from limbshift.experiments.comparison.trainers import TRAIN, GuessingActor, Ours
 from limbshift.experiments.comparison.training_run import (
     FORMAT,

@@ -19,8 +19,7 @@ from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.agents.normaliser import InputNormaliser
 from limbshift.envs.adapters.make import make_sb3
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.comparison.settings import Setting
-from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
 from limbshift.meta.evaluation.trials import Act
 from limbshift.meta.maml.inner_loop import AdaptingActor, GradientSteps
 from limbshift.meta.threads import torch_threads

@@ -1,76 +1,23 @@
 """What each training of a comparison is told, with what the family and the package leave to be chosen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.schema import make, shortened
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.methods import METHODS
+from limbshift.experiments.comparison.timed_training import LOOKS, TASK_SEED, Setting, usual_setting
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.presets import Preset, read_preset
 from limbshift.meta.maml.outer_loop import MAMLConfig
-from limbshift.meta.rl2.build import DEFAULT_PPO
 from limbshift.meta.rl2.config import PPOConfig
 
-LOOKS = 8
-"""At a policy while it is being trained."""
-TASK_SEED = 0
-"""Which held-out tasks; not the seed of training."""
-HIDDEN = 128
-"""Width of layers and of the recurrent cell, in all methods, unless it was tuned."""
 TUNED = ("cell", "hidden_size", "gamma", "initial_log_std")
 """What a preset may set beside PPO's options."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a training is told."""
-
-    family: TaskFamily
-    seed: int
-    num_envs: int
-    episodes: int
-    horizon: int
-    gamma: float
-    initial_log_std: float
-    hidden_size: int = HIDDEN
-    cell: RecurrentCell = "lstm"
-    hide_reward: bool = False
-    first_order: bool = False
-    ppo: PPOConfig = DEFAULT_PPO
-
-    def tuned(self, options: Mapping[str, Any]) -> "Setting":
-        """Returns the setting with these options, by the names that `limbshift train` has for them."""
-        ppo = {name.removeprefix("ppo."): value for name, value in options.items() if name.startswith("ppo.")}
-        others = {name: value for name, value in options.items() if not name.startswith("ppo.")}
-        return replace(self, **others, ppo=replace(self.ppo, **ppo))
-
-
-def usual_setting(
-    family: TaskFamily,
-    seed: int,
-    *,
-    num_envs: int,
-    episodes: int | None = None,
-    horizon: int | None = None,
-    **others: Any,
-) -> Setting:
-    """Returns what is told unless something else is chosen: trials and rates are the family's own."""
-    return Setting(
-        family,
-        seed,
-        num_envs,
-        episodes or family.episodes_per_trial,
-        horizon or family.horizon,
-        family.gamma,
-        family.initial_log_std,
-        **others,
-    )
 
 
 def setting_of(seed: int, config: CompareConfig, family: TaskFamily, *, tuned: Mapping[str, Any]) -> Setting:

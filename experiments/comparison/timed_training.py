@@ -1,16 +1,19 @@
-"""Keeps the time of a training that is looked at on the way."""
+"""What a training is told, and the time of it, which is looked at on the way."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
 
 import numpy as np
 
+from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.schema import Checked, Total, Weight, filled_rows
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.trials import Act, play
+from limbshift.meta.rl2.config import PPOConfig
 
 MakeAct = Callable[[TrialEnv], Act]
 """A policy as it is now, ready for new trials of an env."""
@@ -18,6 +21,59 @@ MakeAct = Callable[[TrialEnv], Act]
 
 Returns = Annotated[list[list[float]], filled_rows]
 """Trial x episode."""
+LOOKS = 8
+"""At a policy while it is being trained."""
+TASK_SEED = 0
+"""Which held-out tasks; not the seed of training."""
+OURS = PPOConfig()
+HIDDEN = 128
+"""Width of layers and of the recurrent cell, in all methods, unless it was tuned."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a training is told."""
+
+    family: TaskFamily
+    seed: int
+    num_envs: int
+    episodes: int
+    horizon: int
+    gamma: float
+    initial_log_std: float
+    hidden_size: int = HIDDEN
+    cell: RecurrentCell = "lstm"
+    hide_reward: bool = False
+    first_order: bool = False
+    ppo: PPOConfig = OURS
+
+    def tuned(self, options: Mapping[str, Any]) -> "Setting":
+        """Returns the setting with these options, by the names that `limbshift train` has for them."""
+        ppo = {name.removeprefix("ppo."): value for name, value in options.items() if name.startswith("ppo.")}
+        others = {name: value for name, value in options.items() if not name.startswith("ppo.")}
+        return replace(self, **others, ppo=replace(self.ppo, **ppo))
+
+
+def usual_setting(
+    family: TaskFamily,
+    seed: int,
+    *,
+    num_envs: int,
+    episodes: int | None = None,
+    horizon: int | None = None,
+    **others: Any,
+) -> Setting:
+    """Returns what is told unless something else is chosen: trials and rates are the family's own."""
+    return Setting(
+        family,
+        seed,
+        num_envs,
+        episodes or family.episodes_per_trial,
+        horizon or family.horizon,
+        family.gamma,
+        family.initial_log_std,
+        **others,
+    )
 
 
 @dataclass(frozen=True)

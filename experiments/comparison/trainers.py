@@ -13,8 +13,7 @@ from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.comparison.settings import Setting
-from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
 from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.evaluation.trials import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig

@@ -100,7 +100,7 @@ def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:
     return {**dataclasses.asdict(config), "run_dir": str(run), **paths}
 
 
-def keep_settings(run: Path, config: TrainConfig, family: TaskFamily, teacher: Controller | None) -> dict[str, Any]:
+def keep_settings(run: Path, config: TrainConfig, family: TaskFamily, *, teacher: Controller | None) -> dict[str, Any]:
     """Writes what a run can be resumed with, the settings last: without them nothing was begun. Returns these."""
     if not config.resume:
         if isinstance(family.robot, MjcfRobot):

@@ -88,7 +88,7 @@ class Session:
     def train(self, teacher: Controller | None = None) -> bool:
         """Trains until the budget is spent or the user interrupts; returns whether it is. The run keeps its teacher."""
         with graceful_interrupt() as interrupt:
-            settings = keep_settings(self.run, self.config, self.family, teacher)
+            settings = keep_settings(self.run, self.config, self.family, teacher=teacher)
             resume_at = self.trainer.progress.steps if self.config.resume else None
             self.logger = make_logger(self.run, self.config.wandb, settings, name=self.run.name, resume_at=resume_at)
             with closing(self.logger), TrainingProgress(self.family.name, self.console) as progress:

@@ -14,8 +14,7 @@ from limbshift.experiments.benchmarks.bench import MEASURES
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.shares import shares_of
 from limbshift.experiments.comparison import sb3_baselines
-from limbshift.experiments.comparison.settings import Setting
-from limbshift.experiments.comparison.timed_training import TimedTraining
+from limbshift.experiments.comparison.timed_training import Setting, TimedTraining
 from limbshift.experiments.ranks.cores import keeping_to
 from limbshift.meta.rl2.iteration import Iteration
 from limbshift.meta.rl2.trainer import Trainer

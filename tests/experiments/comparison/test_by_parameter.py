@@ -8,8 +8,7 @@ import pytest
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.by_parameter import by_parameter, tasks_of
-from limbshift.experiments.comparison.settings import TASK_SEED
-from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
+from limbshift.experiments.comparison.timed_training import TASK_SEED, HeldoutCurvePoint
 from limbshift.experiments.comparison.training_run import TrainingRun
 from limbshift.meta.evaluation.trials import first_tasks
 

@@ -19,9 +19,14 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import main
 from limbshift.experiments.comparison.html import told
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.settings import Setting, usual_setting
 from limbshift.experiments.comparison.summary import summarise_methods
-from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, MakeAct, TimedTraining
+from limbshift.experiments.comparison.timed_training import (
+    HeldoutCurvePoint,
+    MakeAct,
+    Setting,
+    TimedTraining,
+    usual_setting,
+)
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.comparison.training_run import TrainingRun, finals_at
 from limbshift.experiments.runs.directory import locked
