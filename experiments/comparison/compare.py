@@ -72,9 +72,15 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     check_comparison(config)
     there, files = portable(config)
     with locked(config.out), open_engine(config.engine, in_turn, console=console, files=files) as do:
-        methods = open_comparison(config)
+        methods, presets = open_comparison(config), presets_by_method(config.presets)
         runs = [(method, seed) for seed in range(config.seeds) for method in methods]
-        keep_all(do(job_of(*run, there, console=console) for run in runs if is_missing(*run, config.out)))
+        keep_all(
+            do(
+                job_of(method, seed, there, console=console, tuned=tuned_for(method, presets))
+                for method, seed in runs
+                if is_missing(method, seed, config.out)
+            )
+        )
     finish_comparison(config.out, family_of(config))
     if "oracle" not in {run.method for run in read_runs(config.out)}:
         console.print(NO_SCORES, highlight=False, soft_wrap=True)
@@ -170,8 +176,10 @@ def check_same(out: Path, about: dict[str, Any]) -> None:
             raise InputError(f"{out} holds a comparison whose {name} is {kept.get(name)}, expected {value} as here")
 
 
-def job_of(method: str, seed: int, config: CompareConfig, *, console: Console) -> Job[TrainingRun]:
-    """Returns the training of a method by a seed, whose file is written when it is over."""
+def job_of(
+    method: str, seed: int, config: CompareConfig, *, console: Console, tuned: Mapping[str, Any]
+) -> Job[TrainingRun]:
+    """Returns the training of a method by a seed, with what was tuned for it; its file is written when it is over."""
     name = f"{config.out.name}: {method}, seed {seed}"
 
     def keep(run: TrainingRun) -> None:
@@ -181,7 +189,6 @@ def job_of(method: str, seed: int, config: CompareConfig, *, console: Console) -
         told = f"{name}: {spent}, IQM of the return in the last episode {final:.1f}"
         console.print(told, highlight=False, soft_wrap=True)
 
-    tuned = tuned_for(method, presets_by_method(config.presets))
     return Job(name, partial(train_method, method, seed, config, tuned=tuned), keep)
 
 

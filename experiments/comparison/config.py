@@ -9,6 +9,7 @@ from annotated_types import MinLen
 from limbshift.agents import RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.schema import ANY_SEQUENCE, Checked, Count, FilePath, Positive, Seed, Steps
+from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.configs import Algorithm, FamilyArgument, Flag, NumTasks, require_family
 from limbshift.experiments.jobs.job import Engine
 from limbshift.experiments.jobs.own_files import Files, files_of_family
@@ -104,7 +105,7 @@ class TuneConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_family(self.family, self.family_file, EXPECTED)
-        rivals = set(self.algorithms) - {"lstm", "gru", "no-memory"}
+        rivals = {name for name in self.algorithms if name in METHODS and METHODS[name].tuned_as == name}
         if rivals and len(self.algorithms) > 1:
             raise InputError(f"algorithms are {', '.join(self.algorithms)}, expected {min(rivals)} to be tuned alone")
 

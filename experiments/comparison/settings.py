@@ -10,7 +10,7 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.schema import make, shortened
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.timed_training import LOOKS, TASK_SEED, Setting, usual_setting
+from limbshift.experiments.comparison.timed_training import LOOKS, TASK_SEED, Setting, split_options, usual_setting
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.presets import Preset, read_preset
 from limbshift.meta.maml.outer_loop import MAMLConfig
@@ -58,12 +58,12 @@ def tuned_for(method: str, presets: Mapping[str, Preset]) -> Mapping[str, Any]:
 def checked(settings: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Returns a preset's settings as a comparison takes them; InputError where it cannot."""
     settings = {name: value for name, value in settings.items() if (name, value) != ("no_memory", False)}
-    for name in settings:
-        if name not in TUNED and not name.startswith("ppo."):
+    ppo, others = split_options(settings)
+    for name in others:
+        if name not in TUNED:
             raise InputError(f"{path} sets {name}, expected {', '.join(TUNED)}, or options of PPO, in a comparison")
-    ppo = {name.removeprefix("ppo."): value for name, value in settings.items() if name.startswith("ppo.")}
     make(PPOConfig, ppo, f"ppo in {path}")
-    make(TrainConfig, {"family": "any", **{name: settings[name] for name in TUNED if name in settings}}, str(path))
+    make(TrainConfig, {"family": "any", **others}, str(path))
     return settings
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.schema import Checked, Total, Weight, filled_rows
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.trials import Act, play
-from limbshift.meta.rl2.config import PPOConfig
+
+if TYPE_CHECKING:
+    from limbshift.meta.rl2.config import PPOConfig
 
 MakeAct = Callable[[TrialEnv], Act]
 """A policy as it is now, ready for new trials of an env."""
@@ -25,9 +27,14 @@ LOOKS = 8
 """At a policy while it is being trained."""
 TASK_SEED = 0
 """Which held-out tasks; not the seed of training."""
-OURS = PPOConfig()
 HIDDEN = 128
 """Width of layers and of the recurrent cell, in all methods, unless it was tuned."""
+
+
+def usual_ppo() -> "PPOConfig":
+    from limbshift.meta.rl2.config import PPOConfig  # of a learner, without which results are read
+
+    return PPOConfig()
 
 
 @dataclass(frozen=True)
@@ -45,13 +52,22 @@ class Setting:
     cell: RecurrentCell = "lstm"
     hide_reward: bool = False
     first_order: bool = False
-    ppo: PPOConfig = OURS
+    ppo: "PPOConfig" = field(default_factory=usual_ppo)
 
     def tuned(self, options: Mapping[str, Any]) -> "Setting":
         """Returns the setting with these options, by the names that `limbshift train` has for them."""
-        ppo = {name.removeprefix("ppo."): value for name, value in options.items() if name.startswith("ppo.")}
-        others = {name: value for name, value in options.items() if not name.startswith("ppo.")}
+        ppo, others = split_options(options)
         return replace(self, **others, ppo=replace(self.ppo, **ppo))
+
+
+def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns PPO's options, by their names in `PPOConfig`, and the others.
+
+    >>> split_options({"gamma": 0.9, "ppo.clip_coef": 0.1})
+    ({'clip_coef': 0.1}, {'gamma': 0.9})
+    """
+    ppo = {name.removeprefix("ppo."): value for name, value in options.items() if name.startswith("ppo.")}
+    return ppo, {name: value for name, value in options.items() if not name.startswith("ppo.")}
 
 
 def usual_setting(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -69,7 +69,8 @@ def trainer_for(setting: Setting, **options: Any) -> Trainer:
         cell=setting.cell,
         gamma=setting.gamma,
         initial_log_std=setting.initial_log_std,
-        **{"ppo": setting.ppo, **options},
+        ppo=setting.ppo,
+        **options,
     )
 
 
@@ -83,11 +84,10 @@ def train_ours(
 ) -> MakeAct:
     """Trains as `limbshift train` does; without the auxiliary loss, by which the memory tells the task, plain RL²."""
     trainer = trainer_for(
-        setting,
+        setting if auxiliary_loss else setting.tuned({"ppo.task_coef": 0.0}),
         memory=memory,
         observe_task=observe_task,
         sees_reward=not setting.hide_reward,
-        ppo=setting.ppo if auxiliary_loss else replace(setting.ppo, task_coef=0.0),
     )
     make_act = Ours(trainer, guesses=auxiliary_loss and memory and not observe_task)
     with closing(trainer.env):

@@ -290,7 +290,7 @@ class Session:
                 trainer.policy, self.family, trainer.env, path=path, seed=self.config.seed, note=progress.note
             )
         except (OSError, KeyboardInterrupt) as error:  # as where the disk is full: the run is worth more than its video
-            progress.note(f"no video: {getattr(error, 'strerror', 'interrupted')}")
+            progress.note(f"no video: {error.strerror if isinstance(error, OSError) else 'interrupted'}")
             return
         if made:
             self.logger.log_video("rollout", path, trainer.progress.steps)

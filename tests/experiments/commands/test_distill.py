@@ -8,6 +8,7 @@ import torch
 import limbshift
 from limbshift.envs.errors import InputError
 from limbshift.experiments.cli import main
+from tests.envs.robots.own_robots import CRAWLER
 
 SMALL = ["--steps", "60", "--num-envs", "4", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
 
@@ -70,28 +71,11 @@ def test_what_is_no_teacher_is_told_in_one_line(
     assert not list(tmp_path.iterdir())
 
 
-OWN = """
-<mujoco>
-  <worldbody>
-    <body name="trunk" pos="0 0 0.4">
-      <freejoint/>
-      <geom type="box" size="0.2 0.1 0.05" mass="2"/>
-      <body name="shin">
-        <joint name="knee" type="hinge" axis="0 1 0" range="-60 90"/>
-        <geom type="capsule" size="0.03" fromto="0 0 0 0 0 -0.3" mass="0.5"/>
-      </body>
-    </body>
-  </worldbody>
-  <actuator><motor joint="knee" gear="20" ctrlrange="-1 1"/></actuator>
-</mujoco>
-"""
-
-
 @pytest.fixture(scope="module")
 def own_oracle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """On a robot of the user's own."""
     folder = tmp_path_factory.mktemp("own")
-    (folder / "mine.xml").write_text(OWN)
+    (folder / "mine.xml").write_text(CRAWLER)
     run = folder / "oracle"
     arguments = ["--robot", str(folder / "mine.xml"), "--observe-task", "--run-dir", str(run), *SMALL]
     assert main(["train", "Ground", *arguments]) == 0
@@ -132,7 +116,7 @@ def test_a_teacher_of_another_body_is_refused(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "other.xml").write_text(OWN.replace("0 1 0", "1 0 0"))
+    (tmp_path / "other.xml").write_text(CRAWLER.replace("0 1 0", "1 0 0"))
     paths = {"own": own_oracle, "gymnasium": oracle, "other": tmp_path / "other.xml"}
     run = tmp_path / "run"
     given = [argument.format(**paths) for argument in arguments]
