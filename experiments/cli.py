@@ -78,7 +78,8 @@ def answer(command: Callable[[], object]) -> int:
 def explained(error: InputError | RunFailure | OSError | KeyboardInterrupt) -> tuple[str, int]:
     """Returns the line and the exit status with which an error ends a command."""
     if isinstance(error, OSError):
-        return f"{shortened(error.filename)}: {error.strerror}", 2 if error.errno in WRONG_PATH else 1
+        what = shortened(error.filename) if error.filename else "output could not be written"
+        return f"{what}: {error.strerror}", 2 if error.errno in WRONG_PATH else 1
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", 1
     return str(error), 2 if isinstance(error, InputError) else 1
@@ -125,8 +126,14 @@ def parse(arguments: Sequence[str]) -> object:
 def given_settings(arguments: Sequence[str], config: TrainConfig) -> dict[str, Any]:
     """Returns by name the settings that a command line of `train` gives, as opposed to those left at their defaults."""
     options = (argument.partition("=")[0] for argument in arguments if argument.startswith("--"))
-    names = [option.removeprefix("--").replace("-", "_") for option in options]
+    names = [_setting(option.removeprefix("--").replace("-", "_"), config) for option in options]
     return {name: attrgetter(name)(config) for name in (*names, *(("family",) if config.family else ()))}
+
+
+def _setting(option: str, config: TrainConfig) -> str:
+    """Returns the setting of an option: --no-overlap is of overlap, and --no-memory of no_memory."""
+    positive = option.removeprefix("no_")
+    return positive if hasattr(config, positive) else option
 
 
 def parse_once(arguments: Sequence[str]) -> object:

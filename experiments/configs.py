@@ -29,7 +29,7 @@ DEFAULT_MINUTES = 10.0
 Device = Literal["auto", "cpu", "cuda"]
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 """`auto` is what WANDB_MODE or the user's W&B settings say; else online where a key is configured, else offline."""
-Algorithm = Literal["lstm", "gru", "hyper", "transformer", "no-memory"]
+Algorithm = Literal["lstm", "gru", "hyper", "transformer", "no-memory", "ppo", "recurrent-ppo"]
 FamilyArgument = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
 NumTasks = Annotated[Count, tyro.conf.arg(name="tasks")]
@@ -153,6 +153,7 @@ class DistillConfig(TrainConfig):
     """Teach a controller with memory what one does that is shown its task, on the same family."""
 
     family: tyro.conf.Suppress[str] = ""
+    variant: tyro.conf.Suppress[str] = "default"
     resume: tyro.conf.Suppress[bool] = False
     observe_task: tyro.conf.Suppress[bool] = False
     teacher: Annotated[tyro.conf.Positional[FilePath | None], tyro.conf.arg(metavar="TEACHER")] = None

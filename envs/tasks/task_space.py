@@ -195,7 +195,7 @@ class TaskSpace:
         [[-1.0, 1.0], [1.0, 0.0]]
         """
         parts = [parameter.encode(values[:, position]) for position, parameter in enumerate(self.parameters)]
-        return torch.cat(parts, dim=-1)
+        return torch.cat(parts, dim=-1) if parts else values
 
     def _check_row(self, row: tuple[float, ...]) -> None:
         if len(row) != len(self.parameters):

@@ -9,7 +9,7 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.measure import Outcome
 from limbshift.experiments.benchmarks.training import WHOLE_TRIALS, trainer_of
-from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on
+from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining, returns_on, usual_setting
 from limbshift.meta.evaluation.trials import Act
 from limbshift.meta.rl2.build import DEFAULT_PPO
 from limbshift.meta.rl2.config import PPOConfig
@@ -107,6 +107,6 @@ def train_recurrent_ppo(family: TaskFamily, config: BenchConfig, watch: TimedTra
     """Trains it on one of PyTorch's threads, as where its speed is measured."""
     from limbshift.experiments.comparison import sb3_baselines  # an optional extra
 
-    setting = Setting(family, 0, config.num_envs, config.episodes, config.horizon)
+    setting = usual_setting(family, 0, num_envs=config.num_envs, episodes=config.episodes, horizon=config.horizon)
     with torch_threads(1):
         sb3_baselines.train_recurrent_ppo(setting, watch)

@@ -10,7 +10,7 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.measure import Outcome, rates_of
 from limbshift.experiments.benchmarks.shares import shares_of
-from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
+from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining, usual_setting
 from limbshift.experiments.ranks.cores import available_cores, keeping_to
 from limbshift.experiments.runs.devices import choose_device, choose_engine, choose_threads
 from limbshift.meta.ranks.alone import ALONE, Ranks
@@ -74,7 +74,7 @@ def ours_beside_recurrent_ppo(family: TaskFamily, config: BenchConfig) -> Outcom
         meanwhile=lambda: ours.append(trainer.iterate(0.0).seconds),
         most=config.rounds + WARM_UP,
     )
-    setting = Setting(family, 0, config.num_envs, config.episodes, config.horizon)
+    setting = usual_setting(family, 0, num_envs=config.num_envs, episodes=config.episodes, horizon=config.horizon)
     with torch_threads(1):
         train_recurrent_ppo(setting, laps)
     for env in (heldout, trainer.env):

@@ -42,11 +42,14 @@ def summary(result: Adaptation, run: Path) -> str:
     """Returns the last screen."""
     off, random = result.controls["memory_off"], result.controls["random"]
     time = result.adaptation_time_s
-    adapted = (
-        "It has not learned to adapt yet."
-        if time is None
-        else f"Within {time:.1f} s of robot time it finds out which way and runs nearly as well as in the last episode."
-    )
+    if time is None:
+        adapted = "It has not learned to adapt yet."
+    elif result.worst10[-1] <= random.iqm[-1]:
+        adapted = "It has not learned to run both ways yet: on one of them it is no better than random actions."
+    else:
+        adapted = (
+            f"Within {time:.1f} s of robot time it finds out which way and runs nearly as well as in the last episode."
+        )
     files = [
         ("video", VIDEO),
         ("plot", "adaptation.png"),

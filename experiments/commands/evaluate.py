@@ -5,6 +5,7 @@ from pathlib import Path
 
 from limbshift.agents.atomic_write import check_writable
 from limbshift.agents.controller import Controller
+from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics import EngineName
 from limbshift.experiments.configs import Device, EvaluateConfig
@@ -63,6 +64,8 @@ def evaluate(
 
 def run_evaluate(config: EvaluateConfig) -> None:
     """Runs the command."""
+    if config.json and config.plot and config.json.absolute() == config.plot.absolute():
+        raise InputError(f"json and plot are both {config.json}, expected two files")
     for path in (config.json, config.plot):
         if path:
             check_writable(path)

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from inspect import signature
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
@@ -28,7 +28,7 @@ from limbshift.experiments.ranks.orders import follow
 from limbshift.experiments.runs.budget import name_spent_budget
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.runs.devices import choose_device
-from limbshift.experiments.runs.directory import TEACHER, make_directory, open_run, robot_file
+from limbshift.experiments.runs.directory import make_directory, open_run, robot_file
 from limbshift.experiments.runs.families import absolute_reference, named_family
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
@@ -217,21 +217,19 @@ def _run_rank(config: TrainConfig, family: TaskFamily | None, *, rank: Joined, c
     config = dataclasses.replace(resolved(config, family, device), ranks=ranks.size)
     check_same(ranks, config, family)
     family = family.with_train_tasks(config.train_tasks)
+    new_trainer = partial(trainer_of, config, family, device, teacher=teacher, ranks=ranks, ranks_beside=place.total)
     if ranks.rank:
-        return TrainingOutcome(*follow(trainer_of(config, family, device, ranks=ranks, ranks_beside=place.total)))
+        return TrainingOutcome(*follow(new_trainer()))
     with open_run(config.run_dir or _new_directory(family), config.resume) as run:
-        if teacher and not config.resume:
-            teacher.save(run / TEACHER)
-        trainer = trainer_of(config, family, device, ranks=ranks, ranks_beside=place.total)
-        session = Session(config, family, trainer, run=run, console=console)
+        session = Session(config, family, new_trainer(), run=run, console=console)
         if session.budget_spent >= 1:
             text = f"Nothing to train in {run}: {name_spent_budget(config, session.trainer.progress)}."
             console.print(text, highlight=False, soft_wrap=True)
             session.leader.stop(session.budget_spent)
             return TrainingOutcome(run, finished=True)
-        for line in (*about(family), *about_ranks(rank, config), *about_pieces(trainer)):
+        for line in (*about(family), *about_ranks(rank, config), *about_pieces(session.trainer)):
             console.print(line, highlight=False, soft_wrap=True)
-        return TrainingOutcome(run, session.train())
+        return TrainingOutcome(run, session.train(teacher))
 
 
 def chosen_family(config: TrainConfig) -> TaskFamily:
@@ -241,7 +239,7 @@ def chosen_family(config: TrainConfig) -> TaskFamily:
             raise InputError(f"robot is {config.robot}, expected none beside family_file, whose class has its own")
         return named_family(config.family, config.family_file, config.variant)
     if config.teacher and not config.family:
-        return load_with_family(config.teacher)[1]
+        return _family_of_teacher(config, config.teacher)
     if not config.robot:
         if config.resume and config.family not in families():
             raise InputError(
@@ -261,6 +259,16 @@ def chosen_family(config: TrainConfig) -> TaskFamily:
     return MjcfFamily(config.family or OWN_DEFAULT, robot)
 
 
+def _family_of_teacher(config: TrainConfig, teacher: Path) -> TaskFamily:
+    """Returns the family that a teacher was trained on, with its robot and its variant."""
+    if config.robot:
+        raise InputError(f"robot is {config.robot}, expected none beside a teacher, whose robot is the student's")
+    family = load_with_family(teacher)[1]
+    if config.variant not in ("default", family.variant):
+        raise InputError(f"variant is {config.variant}, expected {family.variant} as the teacher's")
+    return family
+
+
 def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> TrainConfig:
     """Returns the configuration with what it leaves to the family and to the machine."""
     if config.overlap and config.physics != "mujoco":
@@ -269,6 +277,7 @@ def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> T
         config,
         family=family.name,
         variant=family.variant,
+        robot=config.robot or own_robot(family),
         family_file=absolute_reference(config.family_file) if config.family_file else None,
         device="cuda" if device.type == "cuda" else "cpu",
         precision="bfloat16" if choose_precision(config.precision, device) == torch.bfloat16 else "float32",
@@ -277,3 +286,8 @@ def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> T
         gamma=family.gamma if config.gamma is None else config.gamma,
         initial_log_std=family.initial_log_std if config.initial_log_std is None else config.initial_log_std,
     )
+
+
+def own_robot(family: TaskFamily) -> Path | None:
+    """Returns what names a robot of the user's own that a teacher brought along; the run keeps its files."""
+    return Path(f"{family.robot.name}.xml") if isinstance(family, MjcfFamily) else None

@@ -1,35 +1,34 @@
 """Searches settings of training on a family, and keeps the best as a preset."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from limbshift.agents import RecurrentCell
-from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.tasks.task_space import VALIDATION
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.config import TuneConfig, portable
-from limbshift.experiments.comparison.timed_training import TimedTraining
+from limbshift.experiments.comparison.methods import METHODS, check_installed
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, usual_setting
+from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.configs import Algorithm, TrainConfig
 from limbshift.experiments.jobs.engine import check_engine, open_engine
 from limbshift.experiments.jobs.job import Job, in_turn, keep_all
 from limbshift.experiments.runs.families import named_family
-from limbshift.experiments.runs.presets import save_preset
+from limbshift.experiments.runs.presets import OURS, Preset, save_preset
 from limbshift.experiments.terminal import make_console
-from limbshift.meta.evaluation.trials import Act
-from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
-from limbshift.meta.rl2.trainer import Trainer
 from limbshift.meta.threads import threads_for
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ UNPRUNED = 3
 """Trainings that are never given up, so that later ones have something to be measured by."""
 Settings = dict[str, Any]
 """Options of `limbshift train` by name."""
+CELLS = ("lstm", "gru")
+"""Of limbshift itself; other algorithms are methods of their own."""
 
 
 class Tried(NamedTuple):
@@ -60,6 +61,7 @@ def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
     console = console or make_console()
     if not find_spec("optuna"):
         raise InputError("tune needs optuna: pip install '.[tune]'")
+    check_installed(*(method_of(algorithm) for algorithm in config.algorithms))
     check_engine(config.engine)
     family = named_family(config.family, config.family_file, config.variant)
     check_writable(config.out)
@@ -83,7 +85,12 @@ def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
         keep_all(do(trainings()), failed)
     console.print(settings_table(study))
     which = f"--family-file {config.family_file}" if config.family_file else family.name
-    use = f"limbshift train {which} --preset {config.out}"
+    rival = method_of(config.algorithms[0])
+    use = (
+        f"limbshift train {which} --preset {config.out}"
+        if METHODS[rival].tuned_as == OURS
+        else f"limbshift compare {which} --methods limbshift {rival} --presets {config.out} --out runs/{rival}"
+    )
     console.print(f"preset in {config.out}: {use}", highlight=False, soft_wrap=True)
     return config.out
 
@@ -163,65 +170,61 @@ def suggest(trial: "Trial", config: TuneConfig, family: TaskFamily) -> Settings:
     }
 
 
-def algorithm_settings(algorithm: Algorithm) -> Settings:
-    """Returns the options that make an algorithm."""
-    cell = algorithm if algorithm in get_args(RecurrentCell) else "lstm"
-    head = {"head": "hyper"} if algorithm == "hyper" else {}
-    return {"cell": cell, **head, "no_memory": algorithm == "no-memory"}
+def method_of(algorithm: Algorithm) -> str:
+    """Returns the method of a comparison that trains so."""
+    return OURS if algorithm in CELLS else algorithm
 
 
-def train_options(tried: Settings) -> Settings:
-    """Returns what was tried, as options of `limbshift train`."""
-    rest = {name: value for name, value in tried.items() if name != "algorithm"}
-    return {**algorithm_settings(tried["algorithm"]), **rest}
+def preset_of(tried: Settings, about: dict[str, Any]) -> Preset:
+    """Returns what was tried, for the method that it was tried with."""
+    algorithm, rest = tried["algorithm"], {name: value for name, value in tried.items() if name != "algorithm"}
+    method = METHODS[method_of(algorithm)].tuned_as or OURS
+    if method == OURS:
+        cell = algorithm if algorithm in CELLS else "lstm"
+        rest = {"cell": cell, **METHODS[method_of(algorithm)].network, "no_memory": algorithm == "no-memory", **rest}
+    return Preset(method, rest, about)
 
 
-def trainer_of(tried: Settings, config: TuneConfig, family: TaskFamily) -> Trainer:
-    """Returns a trainer with these settings."""
-    options = train_options(tried)
-    ppo = {name.removeprefix("ppo."): value for name, value in options.items() if name.startswith("ppo.")}
-    return make_trainer(
-        family,
-        num_envs=config.num_envs,
-        episodes=config.episodes,
-        horizon=config.horizon,
-        seed=config.seed,
-        cell=options["cell"],
-        memory=not options["no_memory"],
-        head=options.get("head", "linear"),
-        hidden_size=options["hidden_size"],
-        gamma=options["gamma"],
-        initial_log_std=options["initial_log_std"],
-        ppo=PPOConfig(**ppo),
+def setting_of(tried: Settings, config: TuneConfig, family: TaskFamily) -> Setting:
+    """Returns what a training with these settings is told."""
+    usual = usual_setting(
+        family, config.seed, num_envs=config.num_envs, episodes=config.episodes, horizon=config.horizon
     )
+    settings = dict(preset_of(tried, {}).settings)
+    settings.pop("no_memory", None)  # a method of its own
+    return usual.tuned(settings)
 
 
 def train_once(tried: Settings, config: TuneConfig, family: TaskFamily, *, trial: "Trial") -> float:
     """Returns the mean return of the last episode after training; gives up where others were better by then."""
-    import optuna
-
-    trainer = trainer_of(tried, config, family)
     env = TrialEnv(family, config.num_tasks, config.episodes, horizon=config.horizon, split=VALIDATION, seed=LOOK_SEED)
-    timed = TimedTraining(env, LOOK_SEED, 60 * config.trial_minutes, LOOKS, steps=config.trial_steps)
+    timed = JudgedTraining(env, LOOK_SEED, 60 * config.trial_minutes, LOOKS, steps=config.trial_steps, judge=trial)
+    with closing(env):
+        TRAIN[method_of(tried["algorithm"])](setting_of(tried, config, family), timed)
+    return timed.value
 
-    def make_act(env: TrialEnv) -> Act:
-        return PolicyActor(trainer.policy, env.num_envs)
 
-    timed.begin()
-    goes_on, looks = True, 0
-    try:
-        while goes_on:
-            trainer.iterate(timed.share)
-            goes_on = timed(trainer.progress.steps, make_act)
-            if len(timed.looks) > looks:
-                looks = len(timed.looks)
-                trial.report(value := float(np.mean(timed.looks[-1].returns, axis=0)[-1]), looks)
-                if goes_on and trial.should_prune():
-                    raise optuna.TrialPruned
-    finally:
-        trainer.env.close()
-        env.close()
-    return value
+@dataclass(kw_only=True)
+class JudgedTraining(TimedTraining):
+    """Is given up, by optuna.TrialPruned, after a look that shows less than others had shown by then."""
+
+    judge: "Trial"
+
+    @property
+    def value(self) -> float:
+        """Mean return of the last episode, at the last look."""
+        return float(np.mean(self.looks[-1].returns, axis=0)[-1])
+
+    def __call__(self, steps: int, make_act: MakeAct) -> bool:
+        import optuna
+
+        looked = len(self.looks)
+        goes_on = super().__call__(steps, make_act)
+        if len(self.looks) > looked:
+            self.judge.report(self.value, len(self.looks))
+            if goes_on and self.judge.should_prune():
+                raise optuna.TrialPruned
+        return goes_on
 
 
 def teller(config: TuneConfig, family: str, *, console: Console) -> Callable[["Study", "FrozenTrial"], None]:
@@ -231,10 +234,9 @@ def teller(config: TuneConfig, family: str, *, console: Console) -> Callable[["S
         value = trial.value if trial.value is not None else float("nan")
         outcome = f"mean return {value:.1f}" if trial.state.name == "COMPLETE" else f"given up at {value:.1f}"
         console.print(f"{trial.number + 1}: {outcome}, {in_words(trial.params)}", highlight=False, soft_wrap=True)
-        if study.best_trial.number == trial.number:
-            budget = {"steps": config.trial_steps} if config.trial_steps else {"minutes": config.trial_minutes}
-            about = {"family": family, "variant": config.variant, **budget}
-            save_preset(config.out, train_options(trial.params), {**about, "return": study.best_value})
+        budget = {"steps": config.trial_steps} if config.trial_steps else {"minutes": config.trial_minutes}
+        about = {"family": family, "variant": config.variant, **budget, "trainings": len(study.trials)}
+        save_preset(config.out, preset_of(study.best_params, {**about, "return": study.best_value}))
 
     return tell
 

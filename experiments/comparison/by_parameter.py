@@ -11,7 +11,7 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.tasks.parameter import TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
 from limbshift.envs.tasks.task_space import EXTRAPOLATION, HELDOUT
-from limbshift.experiments.comparison.settings import TASK_SEED
+from limbshift.experiments.comparison.timed_training import TASK_SEED
 from limbshift.experiments.comparison.training_run import TrainingRun, by_method, final_returns
 from limbshift.meta.evaluation.scores import SeedReturns, scale_of, score
 
@@ -32,7 +32,7 @@ class Bin(NamedTuple):
     num_tasks: int
     values: Mapping[str, float | None]
     """By method: score, by what random actions and the oracle return on the same tasks, None where that is no more; or
-    return (IQM), where there is no oracle.
+    return (IQM), where there is no oracle, or one that returns no more than random actions do over all tasks.
     """
 
     @property
@@ -56,13 +56,15 @@ def by_parameter(runs: Sequence[TrainingRun], family: TaskFamily) -> list[Bin]:
         for split in (HELDOUT, EXTRAPOLATION)
         if all(split in run.splits for run in runs)
     }
+    ends = [final_returns(methods[name]) for name in ("random", "oracle") if name in methods]
+    scaled = len(ends) == 2 and scale_of(*ends) is not None
     returns = {split: {name: final_returns(own, split) for name, own in methods.items()} for split in tasks}
     for place, parameter in enumerate(family.parameters):
         for split, drawn in tasks.items():
             for low, high in edges_of(parameter, split):
                 picked = (drawn[:, place] >= low) & (drawn[:, place] <= high)
                 if picked.sum() >= MIN_TASKS:
-                    values = values_on(returns[split], picked)
+                    values = values_on(returns[split], picked, scaled=scaled)
                     bins.append(Bin(parameter.name, low, high, split == HELDOUT, int(picked.sum()), values))
     return bins
 
@@ -84,10 +86,10 @@ def edges_of(parameter: TaskParameter, split: str) -> list[tuple[float, float]]:
     return [(float(low), float(high)) for low, high in pairwise(spread(parameter.low, parameter.high, BINS + 1))]
 
 
-def values_on(returns: Mapping[str, SeedReturns], picked: np.ndarray) -> dict[str, float | None]:
-    """Returns what each method scores on some of the tasks."""
+def values_on(returns: Mapping[str, SeedReturns], picked: np.ndarray, *, scaled: bool) -> dict[str, float | None]:
+    """Returns what each method scores, or returns, on some of the tasks."""
     own = {name: SeedReturns(each.seeds, each.values[:, picked]) for name, each in returns.items()}
-    if "oracle" not in own:
+    if not scaled:
         return {name: score(each).iqm for name, each in own.items()}
     scale = scale_of(own["random"], own["oracle"])
     return {name: None if scale is None else score(each, scale).iqm for name, each in own.items()}

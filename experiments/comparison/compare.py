@@ -1,9 +1,9 @@
 """Compares methods on one family: trains each, and tells what they returned on the same tasks."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,24 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.by_parameter import by_parameter
 from limbshift.experiments.comparison.config import CompareConfig, portable
 from limbshift.experiments.comparison.html import write_page
-from limbshift.experiments.comparison.methods import METHODS
+from limbshift.experiments.comparison.methods import METHODS, check_installed
 from limbshift.experiments.comparison.provenance import check_like, provenance_of
-from limbshift.experiments.comparison.settings import LOOKS, TASK_SEED, training_settings
+from limbshift.experiments.comparison.settings import (
+    presets_by_method,
+    setting_of,
+    training_settings,
+    tuned_for,
+)
 from limbshift.experiments.comparison.summary import summarise_methods
-from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, returns_on, rewards_on
+from limbshift.experiments.comparison.timed_training import (
+    LOOKS,
+    TASK_SEED,
+    MakeAct,
+    Setting,
+    TimedTraining,
+    returns_on,
+    rewards_on,
+)
 from limbshift.experiments.comparison.trainers import TRAIN, GuessingActor, Ours
 from limbshift.experiments.comparison.training_run import (
     FORMAT,
@@ -37,7 +50,7 @@ from limbshift.experiments.comparison.training_run import (
 from limbshift.experiments.jobs.engine import check_engine, open_engine
 from limbshift.experiments.jobs.job import Job, in_turn, keep_all
 from limbshift.experiments.machine import cpu_model
-from limbshift.experiments.runs.directory import read_json, write_json
+from limbshift.experiments.runs.directory import locked, read_json, write_json
 from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.statistics import interquartile_mean
@@ -58,10 +71,16 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     check_engine(config.engine)
     check_comparison(config)
     there, files = portable(config)
-    with open_engine(config.engine, in_turn, console=console, files=files) as do:
-        methods = open_comparison(config)
+    with locked(config.out), open_engine(config.engine, in_turn, console=console, files=files) as do:
+        methods, presets = open_comparison(config), presets_by_method(config.presets)
         runs = [(method, seed) for seed in range(config.seeds) for method in methods]
-        keep_all(do(job_of(*run, there, console=console) for run in runs if is_missing(*run, config.out)))
+        keep_all(
+            do(
+                job_of(method, seed, there, console=console, tuned=tuned_for(method, presets))
+                for method, seed in runs
+                if is_missing(method, seed, config.out)
+            )
+        )
     finish_comparison(config.out, family_of(config))
     if "oracle" not in {run.method for run in read_runs(config.out)}:
         console.print(NO_SCORES, highlight=False, soft_wrap=True)
@@ -73,11 +92,16 @@ def check_comparison(config: CompareConfig) -> tuple[list[str], dict[str, Any]]:
     """Checks what is asked and what the directory holds. Returns the methods, and all that their runs share."""
     family = family_of(config)
     methods = checked_methods(config, family)
+    presets = presets_by_method(config.presets)
+    for name in presets:
+        if not any(METHODS[method].tuned_as == name for method in methods):
+            raise InputError(f"presets has settings of {name}, expected those of methods that are compared")
     check_writable(config.out / RESULTS)
-    about = what_is_compared(config, family)
+    about = what_is_compared(config, family, tuned={name: dict(preset.about) for name, preset in presets.items()})
     check_same(config.out, about)
     for run in read_runs(config.out):
-        expected = training_settings(run.method, run.seed, config, family=family)
+        setting = setting_of(run.method, run.seed, config, family=family, tuned=tuned_for(run.method, presets))
+        expected = training_settings(run.method, setting, config)
         check_like(run.provenance, expected, run_file(config.out, run.method, run.seed))
     return methods, about
 
@@ -111,16 +135,19 @@ def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:
     for name in config.methods:
         if name not in METHODS:
             raise InputError(f"method is {name!r}, expected some of {', '.join(METHODS)}")
-        needed = METHODS[name].needs
-        if needed and not find_spec(needed):
-            raise InputError(f"method {name} needs {needed}: pip install '.[sb3]'")
+        check_installed(name)
+        if name == "rma" and not family.parameters:
+            raise InputError(f"method rma needs tasks that differ, and {family.name} has no parameters")
         if episodes < METHODS[name].min_episodes:
             raise InputError(f"episodes is {episodes}, expected at least {METHODS[name].min_episodes} for {name}")
     return list(dict.fromkeys((*config.methods, "random")))
 
 
-def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any]:
-    """Returns all that must be the same in the runs of a comparison."""
+def what_is_compared(config: CompareConfig, family: TaskFamily, *, tuned: dict[str, Any]) -> dict[str, Any]:
+    """Returns all that must be the same in the runs of a comparison.
+
+    tuned: by method, what its preset says of where it comes from.
+    """
     return {
         "family": family.name,
         "variant": family.variant,
@@ -135,6 +162,7 @@ def what_is_compared(config: CompareConfig, family: TaskFamily) -> dict[str, Any
         "cell": config.cell,
         "hide_reward": config.hide_reward,
         "first_order": config.first_order,
+        "tuned": tuned or None,
     }
 
 
@@ -148,8 +176,10 @@ def check_same(out: Path, about: dict[str, Any]) -> None:
             raise InputError(f"{out} holds a comparison whose {name} is {kept.get(name)}, expected {value} as here")
 
 
-def job_of(method: str, seed: int, config: CompareConfig, *, console: Console) -> Job[TrainingRun]:
-    """Returns the training of a method by a seed, whose file is written when it is over."""
+def job_of(
+    method: str, seed: int, config: CompareConfig, *, console: Console, tuned: Mapping[str, Any]
+) -> Job[TrainingRun]:
+    """Returns the training of a method by a seed, with what was tuned for it; its file is written when it is over."""
     name = f"{config.out.name}: {method}, seed {seed}"
 
     def keep(run: TrainingRun) -> None:
@@ -159,7 +189,7 @@ def job_of(method: str, seed: int, config: CompareConfig, *, console: Console) -
         told = f"{name}: {spent}, IQM of the return in the last episode {final:.1f}"
         console.print(told, highlight=False, soft_wrap=True)
 
-    return Job(name, partial(train_method, method, seed, config), keep)
+    return Job(name, partial(train_method, method, seed, config, tuned=tuned), keep)
 
 
 def is_missing(method: str, seed: int, out: Path) -> bool:
@@ -167,23 +197,22 @@ def is_missing(method: str, seed: int, out: Path) -> bool:
     return not run_file(out, method, seed).is_file() and (method != "random" or seed == 0)
 
 
-def train_method(name: str, seed: int, config: CompareConfig) -> TrainingRun:
-    """Trains, and returns what came of it."""
+def train_method(name: str, seed: int, config: CompareConfig, *, tuned: Mapping[str, Any]) -> TrainingRun:
+    """Trains, with what was tuned for the method, and returns what came of it."""
     with threads_for(config.steps):
-        return trained(name, seed, config)
+        return trained(name, setting_of(name, seed, config, family=family_of(config), tuned=tuned), config)
 
 
-def trained(name: str, seed: int, config: CompareConfig) -> TrainingRun:
+def trained(name: str, setting: Setting, config: CompareConfig) -> TrainingRun:
     """Trains, with looks at held-out tasks on the way, and plays all splits at the end."""
-    family, method = family_of(config), METHODS[name]
-    episodes, horizon = config.episodes or family.episodes_per_trial, config.horizon or family.horizon
+    family, method = setting.family, METHODS[name]
 
-    def trials(split: str, episodes: int = episodes) -> TrialEnv:
+    def trials(split: str, episodes: int = setting.episodes) -> TrialEnv:
         return TrialEnv(
             family,
             config.num_tasks,
             episodes,
-            horizon=horizon,
+            horizon=setting.horizon,
             split=split,
             seed=TASK_SEED,
             observe_task=method.observes_task,
@@ -192,9 +221,6 @@ def trained(name: str, seed: int, config: CompareConfig) -> TrainingRun:
     heldout = trials("heldout")
     steps = config.steps and round(config.steps * method.budget)
     timed = TimedTraining(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS, steps=steps)
-    setting = Setting(
-        family, seed, config.num_envs, episodes, horizon, config.cell, config.hide_reward, config.first_order
-    )
     make_act = TRAIN[name](setting, timed)
     heldout.close()
     splits = [split for split in family.task_space.splits if split != VALIDATION]  # nothing is chosen here
@@ -203,10 +229,10 @@ def trained(name: str, seed: int, config: CompareConfig) -> TrainingRun:
         Consumed(count, [trial[-1] for trial in split_returns(trials("heldout", count + 1), make_act)])
         for count in (CONSUMED if method.by_gradient else ())
     ]
-    longer = split_returns(trials("heldout", max(episodes, LONGER)), make_act)
+    longer = split_returns(trials("heldout", max(setting.episodes, LONGER)), make_act)
     within = how_trials_go(trials("heldout"), make_act, longer)
-    provenance = provenance_of(training_settings(name, seed, config, family=family))
-    return TrainingRun(name, seed, cpu_model(), timed.looks, returns, consumed, provenance, within)
+    provenance = provenance_of(training_settings(name, setting, config))
+    return TrainingRun(name, setting.seed, cpu_model(), timed.looks, returns, consumed, provenance, within)
 
 
 def how_trials_go(env: TrialEnv, make_act: MakeAct, longer: list[list[float]]) -> Trials:

@@ -7,7 +7,9 @@ from typing import Annotated, TypeVar
 from annotated_types import MinLen
 
 from limbshift.agents import RecurrentCell
+from limbshift.envs.errors import InputError
 from limbshift.envs.schema import ANY_SEQUENCE, Checked, Count, FilePath, Positive, Seed, Steps
+from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.configs import Algorithm, FamilyArgument, Flag, NumTasks, require_family
 from limbshift.experiments.jobs.job import Engine
 from limbshift.experiments.jobs.own_files import Files, files_of_family
@@ -53,6 +55,9 @@ class CompareConfig(Checked):
     """Hide the reward from limbshift, rl2, hyper, transformer and the oracles."""
     first_order: Flag = False
     """Use first-order MAML: cheaper, without second derivatives."""
+    presets: Annotated[tuple[FilePath, ...], ANY_SEQUENCE] = ()
+    """Settings that `limbshift tune` found, each for the method that it tuned; ours are for rl2 and the oracles too,
+    and those of ppo for finetune."""
     engine: Engine = "local"
     """Where trainings run: local, one after another; or ray, side by side on the machines of a Ray cluster, each on one
     core (pip install '.[cluster]')."""
@@ -77,8 +82,9 @@ class TuneConfig(Checked):
     trial_steps: Steps | None = None
     """Train with each of the settings for so many env steps instead."""
     algorithms: Annotated[tuple[Algorithm, ...], ANY_SEQUENCE, MinLen(1)] = ("lstm",)
-    """Any of lstm, gru, hyper, transformer and no-memory; the search also chooses among them. Hyper is an LSTM whose
-    state makes the weights that read actions."""
+    """Any of lstm, gru, hyper, transformer and no-memory, among which the search also chooses; or one of the rivals ppo
+    and recurrent-ppo, whose preset `compare --presets` takes. Hyper is an LSTM whose state makes the weights that read
+    actions."""
     variant: str = "default"
     """Variant of the family."""
     seed: Seed = 0
@@ -92,7 +98,7 @@ class TuneConfig(Checked):
     num_tasks: NumTasks = 64
     """Number of validation tasks that settings are judged on; held-out tasks stay unseen."""
     out: FilePath = Path("preset.json")
-    """Preset file; rewritten whenever better settings are found."""
+    """Preset file of the best settings so far; rewritten after each training."""
     engine: Engine = "local"
     """Where trainings run: local, one after another; or ray, side by side on the machines of a Ray cluster, each on one
     core (pip install '.[cluster]')."""
@@ -100,6 +106,9 @@ class TuneConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_family(self.family, self.family_file, EXPECTED)
+        rivals = {name for name in self.algorithms if name in METHODS and METHODS[name].tuned_as == name}
+        if rivals and len(self.algorithms) > 1:
+            raise InputError(f"algorithms are {', '.join(self.algorithms)}, expected {min(rivals)} to be tuned alone")
 
 
 Config = TypeVar("Config", CompareConfig, TuneConfig)

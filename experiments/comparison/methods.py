@@ -1,7 +1,11 @@
 """The methods of a comparison: what is known of each before it is trained."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from limbshift.envs.errors import InputError
 
 
 class Method(NamedTuple):
@@ -17,25 +21,50 @@ class Method(NamedTuple):
     """Whether it adapts by gradient steps after each episode, which go on as long as there are episodes."""
     min_episodes: int = 1
     """In a trial."""
+    tuned_as: str | None = "limbshift"
+    """The method whose presets it takes."""
+    network: Mapping[str, Any] = MappingProxyType({})
+    """What of its network is its own, whatever is tuned or chosen for all."""
 
 
 METHODS: Mapping[str, Method] = {
     "limbshift": Method("RL² by PPO, with an auxiliary loss while training: its memory must tell the task"),
     "rl2": Method("plain RL² by PPO: limbshift without the auxiliary loss"),
-    "hyper": Method("limbshift whose memory makes the weights of its action head: a hypernetwork"),
-    "transformer": Method("limbshift with a transformer in place of the LSTM"),
+    "hyper": Method(
+        "limbshift whose memory makes the weights of its action head: a hypernetwork", network={"head": "hyper"}
+    ),
+    "transformer": Method(
+        "limbshift with a transformer in place of the LSTM", network={"cell": "transformer", "head": "linear"}
+    ),
     "no-memory": Method("limbshift without LSTM state, previous action and reward"),
     "oracle": Method("limbshift, shown its task", observes_task=True),
     "ceiling": Method("the oracle with three times the budget", observes_task=True, budget=3.0),
     "rma": Method("an oracle for half of the budget, then a student with memory that imitates it on its own trials"),
-    "maml": Method("a start from which a few policy gradient steps suit each task", by_gradient=True, min_episodes=2),
-    "ppo": Method("Stable-Baselines3's PPO over the task distribution, no memory", needs="stable_baselines3"),
-    "sac": Method("Stable-Baselines3's SAC over the task distribution, no memory", needs="stable_baselines3"),
-    "recurrent-ppo": Method("sb3-contrib's RecurrentPPO over the same trials", needs="sb3_contrib"),
+    "maml": Method(
+        "a start from which a few policy gradient steps suit each task", by_gradient=True, min_episodes=2, tuned_as=None
+    ),
+    "ppo": Method(
+        "Stable-Baselines3's PPO over the task distribution, no memory", needs="stable_baselines3", tuned_as="ppo"
+    ),
+    "sac": Method(
+        "Stable-Baselines3's SAC over the task distribution, no memory", needs="stable_baselines3", tuned_as=None
+    ),
+    "recurrent-ppo": Method(
+        "sb3-contrib's RecurrentPPO over the same trials", needs="sb3_contrib", tuned_as="recurrent-ppo"
+    ),
     "finetune": Method(
         "Stable-Baselines3's PPO over the task distribution, then steps of Adam on each task",
         needs="stable_baselines3",
         by_gradient=True,
+        tuned_as="ppo",
     ),
-    "random": Method("random actions"),
+    "random": Method("random actions", tuned_as=None),
 }
+
+
+def check_installed(*methods: str) -> None:
+    """Raises InputError where a method's package is not installed."""
+    for name in methods:
+        needed = METHODS[name].needs
+        if needed and not find_spec(needed):
+            raise InputError(f"method {name} needs {needed}: pip install '.[sb3]'")

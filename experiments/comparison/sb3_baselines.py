@@ -1,6 +1,7 @@
 """Stable-Baselines3's algorithms over a family's tasks, with our sizes, rates and normalisation."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,13 @@ from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.agents.normaliser import InputNormaliser
 from limbshift.envs.adapters.make import make_sb3
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, TimedTraining
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
 from limbshift.meta.evaluation.trials import Act
 from limbshift.meta.maml.inner_loop import AdaptingActor, GradientSteps
-from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.threads import torch_threads
 
 UNLIMITED = 10**12
 """Steps that no budget of time reaches."""
-OURS = PPOConfig()
 SAC_GRADIENT_STEPS = 8
 """After each step of all envs; one for each env's step would leave the simulator idle."""
 FINETUNE_RATE, FINETUNE_STEPS = 5e-4, 16
@@ -33,13 +33,17 @@ FINETUNE_RATE, FINETUNE_STEPS = 5e-4, 16
 
 
 class TimedTrainingCallback(BaseCallback):
-    """Asks the clock whenever a rollout begins, which is when the update before it is over."""
+    """Asks the clock whenever a rollout begins, which is when the update before it is over.
+
+    Rollouts are played on one of PyTorch's threads, as ours are: several would take the cores from the simulator's.
+    """
 
     def __init__(self, timed: TimedTraining, make_act: MakeAct) -> None:
         super().__init__()
         self._watch = timed
         self._make_act = make_act
         self._goes_on = True
+        self._threads = torch.get_num_threads()
 
     def _on_training_start(self) -> None:
         self._watch.begin()
@@ -47,6 +51,10 @@ class TimedTrainingCallback(BaseCallback):
     def _on_rollout_start(self) -> None:
         if self.num_timesteps:
             self._goes_on = self._watch(self.num_timesteps, self._make_act)
+        torch.set_num_threads(1)
+
+    def _on_rollout_end(self) -> None:
+        torch.set_num_threads(self._threads)
 
     def _on_step(self) -> bool:
         return self._goes_on
@@ -62,7 +70,7 @@ def normalised_env(setting: Setting, trials: bool) -> VecNormalize:
         horizon=setting.horizon,
         seed=setting.seed,
     )
-    return VecNormalize(env, gamma=setting.family.gamma)
+    return VecNormalize(env, gamma=setting.gamma)
 
 
 def acting(algorithm: BaseAlgorithm, env: VecNormalize, trials: bool) -> MakeAct:
@@ -89,7 +97,7 @@ def finetuning(algorithm: PPO, env: VecNormalize, setting: Setting) -> MakeAct:
     """Returns a way to play trials by each task's own copy of the policy, improved after each of its episodes."""
 
     def make_act(played: TrialEnv) -> Act:
-        steps = GradientSteps(as_ours(algorithm, env), FINETUNE_RATE, FINETUNE_STEPS, clip_coef=OURS.clip_coef)
+        steps = GradientSteps(as_ours(algorithm, env), FINETUNE_RATE, FINETUNE_STEPS, clip_coef=setting.ppo.clip_coef)
         generator = torch.Generator().manual_seed(setting.seed)
         reward_scale = torch.tensor((env.ret_rms.var + env.epsilon) ** -0.5, dtype=torch.float32)
         return AdaptingActor(
@@ -99,7 +107,7 @@ def finetuning(algorithm: PPO, env: VecNormalize, setting: Setting) -> MakeAct:
             generator=generator,
             reward_scale=reward_scale,
             gamma=algorithm.gamma,
-            gae_lambda=OURS.gae_lambda,
+            gae_lambda=setting.ppo.gae_lambda,
         )
 
     return make_act
@@ -121,23 +129,24 @@ def as_ours(algorithm: PPO, env: VecNormalize) -> FeedforwardActorCritic:
 def learn(algorithm: BaseAlgorithm, env: VecNormalize, timed: TimedTraining, *, make_act: MakeAct) -> MakeAct:
     """Trains until the clock says stop."""
     algorithm.set_logger(Logger(None, []))  # its own would leave an empty directory in the system's temporary one
-    algorithm.learn(UNLIMITED, callback=TimedTrainingCallback(timed, make_act))
-    env.close()
+    with closing(env), torch_threads(torch.get_num_threads()):
+        algorithm.learn(UNLIMITED, callback=TimedTrainingCallback(timed, make_act))
     return make_act
 
 
 def ppo_settings(setting: Setting) -> dict[str, Any]:
     """Returns both PPOs' settings: ours, under Stable-Baselines3's names; rollouts are as long as trials."""
+    ours = setting.ppo
     return {
         "n_steps": setting.episodes * setting.horizon,
-        "learning_rate": OURS.learning_rate,
-        "gamma": setting.family.gamma,
-        "gae_lambda": OURS.gae_lambda,
-        "clip_range": OURS.clip_coef,
-        "ent_coef": OURS.ent_coef,
-        "vf_coef": OURS.vf_coef,
-        "max_grad_norm": OURS.max_grad_norm,
-        "n_epochs": OURS.update_epochs,
+        "learning_rate": ours.learning_rate,
+        "gamma": setting.gamma,
+        "gae_lambda": ours.gae_lambda,
+        "clip_range": ours.clip_coef,
+        "ent_coef": ours.ent_coef,
+        "vf_coef": ours.vf_coef,
+        "max_grad_norm": ours.max_grad_norm,
+        "n_epochs": ours.update_epochs,
         "seed": setting.seed,
         "device": "cpu",
     }
@@ -149,8 +158,8 @@ def make_ppo(setting: Setting, env: VecNormalize) -> PPO:
     return PPO(
         "MlpPolicy",
         env,
-        batch_size=setting.num_envs * settings["n_steps"] // OURS.num_minibatches,
-        policy_kwargs={"net_arch": [HIDDEN, HIDDEN], "log_std_init": setting.family.initial_log_std},
+        batch_size=setting.num_envs * settings["n_steps"] // setting.ppo.num_minibatches,
+        policy_kwargs={"net_arch": [setting.hidden_size, setting.hidden_size], "log_std_init": setting.initial_log_std},
         **settings,
     )
 
@@ -175,12 +184,12 @@ def train_sac(setting: Setting, timed: TimedTraining) -> MakeAct:
     algorithm = SAC(
         "MlpPolicy",
         env,
-        gamma=setting.family.gamma,
+        gamma=setting.gamma,
         gradient_steps=SAC_GRADIENT_STEPS,
         learning_starts=10 * setting.num_envs,
         seed=setting.seed,
         device="cpu",
-        policy_kwargs={"net_arch": [HIDDEN, HIDDEN]},
+        policy_kwargs={"net_arch": [setting.hidden_size, setting.hidden_size]},
     )
     return learn(algorithm, env, timed, make_act=acting(algorithm, env, trials=False))
 
@@ -191,13 +200,13 @@ def train_recurrent_ppo(setting: Setting, timed: TimedTraining) -> MakeAct:
     algorithm = RecurrentPPO(
         "MlpLstmPolicy",
         env,
-        batch_size=settings["n_steps"] * max(1, setting.num_envs // OURS.num_minibatches),
+        batch_size=settings["n_steps"] * max(1, setting.num_envs // setting.ppo.num_minibatches),
         policy_kwargs={
-            "net_arch": [HIDDEN],
-            "lstm_hidden_size": HIDDEN,
+            "net_arch": [setting.hidden_size],
+            "lstm_hidden_size": setting.hidden_size,
             "shared_lstm": True,
             "enable_critic_lstm": False,
-            "log_std_init": setting.family.initial_log_std,
+            "log_std_init": setting.initial_log_std,
         },
         **settings,
     )

@@ -1,33 +1,82 @@
-"""The settings of each training of a comparison, with what the family and the package leave to be chosen."""
+"""What each training of a comparison is told, with what the family and the package leave to be chosen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.schema import make, shortened
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.timed_training import HIDDEN
+from limbshift.experiments.comparison.timed_training import LOOKS, TASK_SEED, Setting, split_options, usual_setting
+from limbshift.experiments.configs import TrainConfig
+from limbshift.experiments.runs.presets import Preset, read_preset
 from limbshift.meta.maml.outer_loop import MAMLConfig
 from limbshift.meta.rl2.config import PPOConfig
 
-LOOKS = 8
-"""At a policy while it is being trained."""
-TASK_SEED = 0
-"""Which held-out tasks; not the seed of training."""
-NETWORKS: Mapping[str, Mapping[str, Any]] = {"hyper": {"head": "hyper"}, "transformer": {"cell": "transformer"}}
-"""By method, what of its network is not as in all of ours."""
+TUNED = ("cell", "head", "hidden_size", "gamma", "initial_log_std")
+"""What a preset may set beside PPO's options."""
 
 
-def training_settings(method: str, seed: int, config: CompareConfig, *, family: TaskFamily) -> dict[str, Any]:
+def setting_of(
+    method: str, seed: int, config: CompareConfig, *, family: TaskFamily, tuned: Mapping[str, Any]
+) -> Setting:
+    """Returns what a method is told: what is its own, what was tuned for it, and what is the same for all."""
+    usual = usual_setting(
+        family,
+        seed,
+        num_envs=config.num_envs,
+        episodes=config.episodes,
+        horizon=config.horizon,
+        cell=config.cell,
+        hide_reward=config.hide_reward,
+        first_order=config.first_order,
+    )
+    return usual.tuned(tuned).tuned(METHODS[method].network)
+
+
+def presets_by_method(paths: Sequence[Path]) -> dict[str, Preset]:
+    """Reads presets, each for another of the methods that have any."""
+    presets: dict[str, Preset] = {}
+    for path in paths:
+        preset = read_preset(path)
+        expected = sorted({about.tuned_as for about in METHODS.values() if about.tuned_as})
+        if preset.method not in expected:
+            raise InputError(f"method in {path} is {shortened(preset.method)}, expected one of {', '.join(expected)}")
+        if preset.method in presets:
+            raise InputError(f"{path} is for {preset.method}, as is one before it, expected one preset a method")
+        presets[preset.method] = preset._replace(settings=checked(preset.settings, path))
+    return presets
+
+
+def tuned_for(method: str, presets: Mapping[str, Preset]) -> Mapping[str, Any]:
+    """Returns the settings that a method takes from presets."""
+    preset = presets.get(METHODS[method].tuned_as or "")
+    return preset.settings if preset else {}
+
+
+def checked(settings: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Returns a preset's settings as a comparison takes them; InputError where it cannot."""
+    settings = {name: value for name, value in settings.items() if (name, value) != ("no_memory", False)}
+    ppo, others = split_options(settings)
+    for name in others:
+        if name not in TUNED:
+            raise InputError(f"{path} sets {name}, expected {', '.join(TUNED)}, or options of PPO, in a comparison")
+    make(PPOConfig, ppo, f"ppo in {path}")
+    make(TrainConfig, {"family": "any", **others}, str(path))
+    return settings
+
+
+def training_settings(method: str, setting: Setting, config: CompareConfig) -> dict[str, Any]:
     """Returns the settings of one training of a comparison, resolved."""
-    about, budget = METHODS[method], METHODS[method].budget
-    own: Mapping[str, Any] = NETWORKS.get(method, {})
-    if method == "maml":
-        own = {"maml": asdict(MAMLConfig(first_order=config.first_order))}
+    about, family = METHODS[method], setting.family
+    budget = about.budget
+    own = {"maml": asdict(MAMLConfig(first_order=config.first_order))} if method == "maml" else {}
     return {
         "method": method,
-        "seed": seed,
+        "seed": setting.seed,
         "family": family.name,
         "variant": family.variant,
         "parameters": {
@@ -35,19 +84,20 @@ def training_settings(method: str, seed: int, config: CompareConfig, *, family: 
         },
         "minutes": None if config.steps else budget * config.minutes,
         "steps": config.steps and round(config.steps * budget),
-        "num_envs": config.num_envs,
-        "episodes": config.episodes or family.episodes_per_trial,
-        "horizon": config.horizon or family.horizon,
-        "gamma": family.gamma,
-        "initial_log_std": family.initial_log_std,
+        "num_envs": setting.num_envs,
+        "episodes": setting.episodes,
+        "horizon": setting.horizon,
+        "gamma": setting.gamma,
+        "initial_log_std": setting.initial_log_std,
         "observe_task": about.observes_task,
-        "hidden_size": HIDDEN,
-        "cell": config.cell,
-        "hide_reward": config.hide_reward,
+        "hidden_size": setting.hidden_size,
+        "cell": setting.cell,
+        "head": setting.head,
+        "hide_reward": setting.hide_reward,
         "train_tasks": config.train_tasks,
         "tasks": config.num_tasks,
         "task_seed": TASK_SEED,
         "looks": LOOKS,
-        "ppo": asdict(PPOConfig()),
+        "ppo": asdict(setting.ppo),
         **own,
     }

@@ -1,18 +1,21 @@
-"""Keeps the time of a training that is looked at on the way."""
+"""What a training is told, and the time of it, which is looked at on the way."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from limbshift.agents import RecurrentCell
+from limbshift.agents import ActionHead, RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.schema import Checked, Total, Weight, filled_rows
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.trials import Act, play
+
+if TYPE_CHECKING:
+    from limbshift.meta.rl2.config import PPOConfig
 
 MakeAct = Callable[[TrialEnv], Act]
 """A policy as it is now, ready for new trials of an env."""
@@ -20,21 +23,74 @@ MakeAct = Callable[[TrialEnv], Act]
 
 Returns = Annotated[list[list[float]], filled_rows]
 """Trial x episode."""
+LOOKS = 8
+"""At a policy while it is being trained."""
+TASK_SEED = 0
+"""Which held-out tasks; not the seed of training."""
 HIDDEN = 128
-"""Width of layers and of the recurrent cell, in all methods."""
+"""Width of layers and of the recurrent cell, in all methods, unless it was tuned."""
 
 
-class Setting(NamedTuple):
-    """What all methods have in common."""
+def usual_ppo() -> "PPOConfig":
+    from limbshift.meta.rl2.config import PPOConfig  # of a learner, without which results are read
+
+    return PPOConfig()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a training is told."""
 
     family: TaskFamily
     seed: int
     num_envs: int
     episodes: int
     horizon: int
+    gamma: float
+    initial_log_std: float
+    hidden_size: int = HIDDEN
     cell: RecurrentCell = "lstm"
+    head: ActionHead = "linear"
     hide_reward: bool = False
     first_order: bool = False
+    ppo: "PPOConfig" = field(default_factory=usual_ppo)
+
+    def tuned(self, options: Mapping[str, Any]) -> "Setting":
+        """Returns the setting with these options, by the names that `limbshift train` has for them."""
+        ppo, others = split_options(options)
+        return replace(self, **others, ppo=replace(self.ppo, **ppo))
+
+
+def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns PPO's options, by their names in `PPOConfig`, and the others.
+
+    >>> split_options({"gamma": 0.9, "ppo.clip_coef": 0.1})
+    ({'clip_coef': 0.1}, {'gamma': 0.9})
+    """
+    ppo = {name.removeprefix("ppo."): value for name, value in options.items() if name.startswith("ppo.")}
+    return ppo, {name: value for name, value in options.items() if not name.startswith("ppo.")}
+
+
+def usual_setting(
+    family: TaskFamily,
+    seed: int,
+    *,
+    num_envs: int,
+    episodes: int | None = None,
+    horizon: int | None = None,
+    **others: Any,
+) -> Setting:
+    """Returns what is told unless something else is chosen: trials and rates are the family's own."""
+    return Setting(
+        family,
+        seed,
+        num_envs,
+        episodes or family.episodes_per_trial,
+        horizon or family.horizon,
+        family.gamma,
+        family.initial_log_std,
+        **others,
+    )
 
 
 @dataclass(frozen=True)

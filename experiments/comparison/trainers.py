@@ -1,6 +1,7 @@
 """How each method of a comparison is trained."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -10,14 +11,13 @@ from torch import Tensor
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
+from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.comparison.settings import NETWORKS
-from limbshift.experiments.comparison.timed_training import HIDDEN, MakeAct, Setting, TimedTraining
+from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
 from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.evaluation.trials import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
 from limbshift.meta.rl2.build import make_trainer
-from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.task_head import TaskHead
 from limbshift.meta.rl2.trainer import Trainer
 
@@ -65,8 +65,13 @@ def trainer_for(setting: Setting, **options: Any) -> Trainer:
         episodes=setting.episodes,
         horizon=setting.horizon,
         seed=setting.seed,
-        hidden_size=HIDDEN,
-        **{"cell": setting.cell, **options},
+        hidden_size=setting.hidden_size,
+        cell=setting.cell,
+        head=setting.head,
+        gamma=setting.gamma,
+        initial_log_std=setting.initial_log_std,
+        ppo=setting.ppo,
+        **options,
     )
 
 
@@ -77,23 +82,17 @@ def train_ours(
     memory: bool = True,
     observe_task: bool = False,
     auxiliary_loss: bool = True,
-    **network: Any,
 ) -> MakeAct:
-    """Trains as `limbshift train` does; without the auxiliary loss, by which the memory tells the task, plain RL².
-
-    network: what of `make_trainer`'s cell and head is the method's own.
-    """
+    """Trains as `limbshift train` does; without the auxiliary loss, by which the memory tells the task, plain RL²."""
     trainer = trainer_for(
-        setting,
+        setting if auxiliary_loss else setting.tuned({"ppo.task_coef": 0.0}),
         memory=memory,
         observe_task=observe_task,
         sees_reward=not setting.hide_reward,
-        ppo=PPOConfig() if auxiliary_loss else PPOConfig(task_coef=0.0),
-        **network,
     )
     make_act = Ours(trainer, guesses=auxiliary_loss and memory and not observe_task)
-    timed.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
-    trainer.env.close()
+    with closing(trainer.env):
+        timed.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
     return make_act
 
 
@@ -113,6 +112,8 @@ def train_rma(setting: Setting, timed: TimedTraining) -> MakeAct:
     timed.run(iterate, lambda: teacher.progress.steps + student.progress.steps, make_act)
     for trainer in (teacher, student):
         trainer.env.close()
+    if not student.progress.steps:
+        raise InputError("the budget of rma ends with its teacher's first iteration, expected one of two at least")
     return make_act
 
 
@@ -122,10 +123,13 @@ def train_maml(setting: Setting, timed: TimedTraining) -> MakeAct:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.seed)
         policy = FeedforwardActorCritic.of_size(
-            env.task_env.obs_dim, env.task_env.action_dim, HIDDEN, initial_log_std=setting.family.initial_log_std
+            env.task_env.obs_dim,
+            env.task_env.action_dim,
+            setting.hidden_size,
+            initial_log_std=setting.initial_log_std,
         )
     config = MAMLConfig(first_order=setting.first_order)
-    maml = MAML(env, policy, config, gamma=setting.family.gamma, seed=setting.seed)
+    maml = MAML(env, policy, config, gamma=setting.gamma, seed=setting.seed)
 
     def make_act(env: TrialEnv) -> Act:
         return maml.actor(env, torch.Generator().manual_seed(setting.seed))
@@ -159,8 +163,8 @@ def train_sb3(name: str) -> Callable[[Setting, TimedTraining], MakeAct]:
 TRAIN: Mapping[str, Callable[[Setting, TimedTraining], MakeAct]] = {
     "limbshift": train_ours,
     "rl2": partial(train_ours, auxiliary_loss=False),
-    "hyper": partial(train_ours, **NETWORKS["hyper"]),
-    "transformer": partial(train_ours, **NETWORKS["transformer"]),
+    "hyper": train_ours,
+    "transformer": train_ours,
     "no-memory": partial(train_ours, memory=False),
     "oracle": partial(train_ours, observe_task=True),
     "ceiling": partial(train_ours, observe_task=True),

@@ -95,6 +95,24 @@ def read_run(path: Path) -> TrainingRun:
     return run
 
 
+def check_shapes(run: TrainingRun, *, like: TrainingRun, path: Path) -> None:
+    """Raises RunError where a run's returns are of other numbers of tasks, episodes or steps than another's."""
+    tasks, episodes = np.shape(like.splits["heldout"])
+    shapes: list[tuple[str, object, tuple[int, ...]]] = [
+        *((name, returns, (tasks, episodes)) for name, returns in run.splits.items()),
+        *(("looks", look.returns, (tasks, episodes)) for look in run.looks),
+        *(("consumed", each.returns, (tasks,)) for each in run.consumed),
+    ]
+    if run.trials:
+        other = like.trials or run.trials
+        steps, longer = len(other.mean_reward_per_step[0]), len(other.longer[0])
+        shapes.append(("mean_reward_per_step", run.trials.mean_reward_per_step, (episodes, steps)))
+        shapes.append(("longer", run.trials.longer, (tasks, longer)))
+    for name, returns, expected in shapes:
+        if (found := np.shape(returns)) != expected:  # type: ignore[call-overload]  # lists of floats
+            raise RunError(f"{name} in {path} has shape {found}, expected {expected} as the other runs")
+
+
 def method_in(content: dict[str, Any], path: Path) -> str:
     """Returns the method of a run's file by today's name; RunError for a format of the future."""
     version, name = content.setdefault("format", 1), content.get("method")
@@ -108,7 +126,10 @@ def method_in(content: dict[str, Any], path: Path) -> str:
 
 def read_runs(out: Path) -> list[TrainingRun]:
     """Reads all runs that are complete, of earlier calls too, in the order of method and seed."""
-    runs = [read_run(path) for path in run_paths(out)]
+    paths = run_paths(out)
+    runs = [read_run(path) for path in paths]
+    for run, path in zip(runs, paths, strict=True):
+        check_shapes(run, like=runs[0], path=path)
     order = list(METHODS)
     return sorted(runs, key=lambda run: (order.index(run.method), run.seed))
 

@@ -101,4 +101,4 @@ def plot_errors(errors: Errors, path: Path) -> None:
     panels[0].set_ylabel("squared error / variance")
     panels[0].legend(frameon=False)
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=130)
+        figure.savefig(temporary, format="png", dpi=130)

@@ -25,7 +25,7 @@ def plot_adaptation(result: Adaptation, path: Path) -> None:
     _plot_steps(right, result)
     figure.suptitle(f"{result.family}: {tasks_phrase(result)}", fontsize=12)
     with replacing(path) as temporary:
-        figure.savefig(temporary)
+        figure.savefig(temporary, format="png")
 
 
 def legend_above(axes: Axes) -> None:

@@ -68,7 +68,7 @@ class Comparison(NamedTuple):
         open_comparison(config)
         console = console or make_console()
         missing = [run for run in self.runs() if is_missing(*run, config.out)]
-        return [job_of(method, seed, config, console=console) for method, seed in missing]
+        return [job_of(method, seed, config, console=console, tuned={}) for method, seed in missing]
 
 
 class Milestone(NamedTuple):

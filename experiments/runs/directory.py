@@ -59,11 +59,18 @@ def open_run(path: Path, resume: bool) -> Iterator[Path]:
         raise RunError(f"run directory {path} is a file, expected a directory")
     if not resume and path.is_dir() and any(entry.name != _LOCK for entry in path.iterdir()):
         raise RunError(f"run directory {path} is not empty, expected a new one, or --resume to go on with it")
-    with _locked(path):
+    made = not path.exists()
+    with locked(path):
         if resume:
             remove_leftovers(path)
-        with telling_of_the_disk(f"a file in {path}"):
-            yield path
+        try:
+            with telling_of_the_disk(f"a file in {path}"):
+                yield path
+        except InputError:  # what is refused before anything is begun leaves nothing behind
+            if made and [entry.name for entry in path.iterdir()] == [_LOCK]:
+                (path / _LOCK).unlink()
+                path.rmdir()
+            raise
 
 
 def has_checkpoint(path: Path) -> bool:
@@ -83,16 +90,17 @@ def require_run(path: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Holds a directory, which is made if there is none, against other processes."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise RunError(f"run directory {path} cannot be written to: {error.strerror}") from error
+        raise RunError(f"directory {path} cannot be written to: {error.strerror}") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise RunError(f"run directory {path} is in use by another process, expected one that is free") from error
+        raise RunError(f"directory {path} is in use by another process, expected one that is free") from error
     else:
         yield
     finally:

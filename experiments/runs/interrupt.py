@@ -11,6 +11,8 @@ class Interrupt:
     """Tells whether the user has asked to stop."""
 
     requested = False
+    immediate = False
+    """Whether already the first time ends what is being done: since all is saved, it can be left undone."""
 
 
 @contextmanager
@@ -25,9 +27,9 @@ def graceful_interrupt() -> Iterator[Interrupt]:
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if interrupt.requested:
+        again, interrupt.requested = interrupt.requested, True
+        if again or interrupt.immediate:
             raise KeyboardInterrupt
-        interrupt.requested = True
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

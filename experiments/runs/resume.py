@@ -5,11 +5,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from limbshift.agents.atomic_write import replacing
+from limbshift.agents.controller import Controller
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.schema import make
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.ranks.environment import started_ranks
-from limbshift.experiments.runs.directory import CONFIG, RunError, read_json, require_run, robot_file
+from limbshift.experiments.runs.directory import (
+    CONFIG,
+    ROBOT,
+    TEACHER,
+    RunError,
+    read_json,
+    require_run,
+    robot_file,
+    write_json,
+)
 from limbshift.meta.rl2.config import PPOConfig
 
 BUDGET = ("minutes", "steps")
@@ -86,6 +98,19 @@ def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:
     """Returns the configuration as JSON can hold it."""
     paths = {name: str(path) for name in PATHS if (path := getattr(config, name))}
     return {**dataclasses.asdict(config), "run_dir": str(run), **paths}
+
+
+def keep_settings(run: Path, config: TrainConfig, family: TaskFamily, *, teacher: Controller | None) -> dict[str, Any]:
+    """Writes what a run can be resumed with, the settings last: without them nothing was begun. Returns these."""
+    if not config.resume:
+        if isinstance(family.robot, MjcfRobot):
+            with replacing(run / ROBOT) as temporary:
+                family.robot.save(temporary)
+        if teacher:
+            teacher.save(run / TEACHER)
+    settings = as_json(config, run)
+    write_json(run / CONFIG, settings)
+    return settings
 
 
 def lasting_settings(config: TrainConfig) -> dict[str, str]:

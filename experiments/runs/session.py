@@ -11,7 +11,6 @@ import torch
 from rich.console import Console
 
 from limbshift.agents.actor import PolicyActor
-from limbshift.agents.atomic_write import replacing
 from limbshift.agents.controller import Controller, ControllerCard
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.family import TaskFamily
@@ -26,17 +25,15 @@ from limbshift.experiments.runs.directory import (
     CHECKPOINT,
     CONFIG,
     CONTROLLER,
-    ROBOT,
     VIDEO,
     DiskError,
     has_checkpoint,
     telling_of_the_disk,
-    write_json,
 )
-from limbshift.experiments.runs.interrupt import graceful_interrupt
+from limbshift.experiments.runs.interrupt import Interrupt, graceful_interrupt
 from limbshift.experiments.runs.loggers import JsonlLogger, make_logger
 from limbshift.experiments.runs.progress import TrainingProgress, by_episode, metrics_of
-from limbshift.experiments.runs.resume import as_json, lasting_settings
+from limbshift.experiments.runs.resume import keep_settings, lasting_settings
 from limbshift.meta.checkpoint import Checkpoints, save_checkpoint
 from limbshift.meta.diverged_trial import trace_back
 from limbshift.meta.evaluation.trials import play
@@ -88,35 +85,32 @@ class Session:
         if config.resume and has_checkpoint(run):
             self._load(self.checkpoints.load(self._check, self._tell))
 
-    def train(self) -> bool:
-        """Trains until the budget is spent or the user interrupts; returns whether the budget is spent."""
-        settings = as_json(self.config, self.run)
-        if not self.config.resume and isinstance(self.family.robot, MjcfRobot):
-            with replacing(self.run / ROBOT) as temporary:
-                self.family.robot.save(temporary)
-        write_json(self.run / CONFIG, settings)  # with which a run can be resumed
-        resume_at = self.trainer.progress.steps if self.config.resume else None
-        self.logger = make_logger(self.run, self.config.wandb, settings, name=self.run.name, resume_at=resume_at)
-        with (
-            closing(self.logger),
-            graceful_interrupt() as interrupt,
-            TrainingProgress(self.family.name, self.console) as progress,
-        ):
-            progress.note(self._about())
-            while not (interrupt.requested or self.leader.asked_to_stop or progress.closed or self.budget_spent >= 1):
-                self._iterate(progress)
-            if interrupt.requested or self.leader.asked_to_stop:
-                progress.note("Interrupted: saving.")
-            if self.saved_at != self.trainer.progress.steps:
-                self._save()
-            self.leader.stop(self.budget_spent)
-            if self.budget_spent >= 1:
-                self._film(progress)
-            else:
-                progress.note(f"To go on: limbshift train --resume --run-dir {shlex.quote(str(self.run))}")
-            if not isinstance(self.logger, JsonlLogger):
-                progress.note("Finishing the Weights & Biases run")
+    def train(self, teacher: Controller | None = None) -> bool:
+        """Trains until the budget is spent or the user interrupts; returns whether it is. The run keeps its teacher."""
+        with graceful_interrupt() as interrupt:
+            settings = keep_settings(self.run, self.config, self.family, teacher=teacher)
+            resume_at = self.trainer.progress.steps if self.config.resume else None
+            self.logger = make_logger(self.run, self.config.wandb, settings, name=self.run.name, resume_at=resume_at)
+            with closing(self.logger), TrainingProgress(self.family.name, self.console) as progress:
+                self._train(progress, interrupt)
         return self.budget_spent >= 1
+
+    def _train(self, progress: TrainingProgress, interrupt: Interrupt) -> None:
+        progress.note(self._about())
+        while not (interrupt.requested or self.leader.asked_to_stop or progress.closed or self.budget_spent >= 1):
+            self._iterate(progress)
+        if interrupt.requested or self.leader.asked_to_stop:
+            progress.note("Interrupted: saving.")
+        if self.saved_at != self.trainer.progress.steps:
+            self._save()
+        self.leader.stop(self.budget_spent)
+        interrupt.immediate = True
+        if self.budget_spent < 1:
+            progress.note(f"To go on: limbshift train --resume --run-dir {shlex.quote(str(self.run))}")
+        elif not interrupt.requested:
+            self._film(progress)
+        if not isinstance(self.logger, JsonlLogger):
+            progress.note("Finishing the Weights & Biases run")
 
     def _about(self) -> str:
         """Returns what is trained, where, and from where it goes on."""
@@ -146,13 +140,18 @@ class Session:
             self._film(progress)
 
     def _warn_of_long_iterations(self, iteration: Iteration, progress: TrainingProgress) -> None:
-        """Says so, once, where few iterations fit into the budget: it is overshot by up to one of them."""
+        """Says so, once, where few iterations fit into the budget: it is overshot by up to one of them.
+
+        The first one only measures, which is all that is done where it spends the budget.
+        """
         budget = 60 * (self.config.budget_minutes or math.inf)
-        if self._warned or iteration.seconds <= LONG * budget or not iteration.losses:
+        measured = not iteration.losses
+        if self._warned or iteration.seconds <= LONG * budget or (measured and self.budget_spent < 1):
             return
         self._warned = True
+        done = "Nothing was learnt: the first iteration, which measures," if measured else "An iteration"
         progress.note(
-            f"An iteration takes {iteration.seconds:.0f} s of the budget's {budget:.0f}: a larger --minutes, or fewer"
+            f"{done} takes {iteration.seconds:.0f} s of the budget's {budget:.0f}: a larger --minutes, or fewer"
             " --num-envs, would leave time to learn"
         )
 
@@ -290,8 +289,8 @@ class Session:
             made = render_policy(
                 trainer.policy, self.family, trainer.env, path=path, seed=self.config.seed, note=progress.note
             )
-        except OSError as error:  # as where the disk is full: the run is worth more than its video
-            progress.note(f"no video: {error.strerror}")
+        except (OSError, KeyboardInterrupt) as error:  # as where the disk is full: the run is worth more than its video
+            progress.note(f"no video: {error.strerror if isinstance(error, OSError) else 'interrupted'}")
             return
         if made:
             self.logger.log_video("rollout", path, trainer.progress.steps)

@@ -7,11 +7,13 @@ from functools import partial
 import torch
 
 from limbshift.agents.controller import Controller
+from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.experiments.configs import TrainConfig
-from limbshift.experiments.runs.controllers import check_family, load_controller
+from limbshift.experiments.runs.controllers import check_family, find_controller, load_controller
 from limbshift.experiments.runs.devices import choose_engine, choose_threads
-from limbshift.experiments.runs.directory import TEACHER
+from limbshift.experiments.runs.directory import TEACHER, robot_file
 from limbshift.meta.distillation.distiller import Distiller, check_shown
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.build import make_trainer
@@ -21,15 +23,21 @@ from limbshift.meta.rl2.trainer import Trainer
 
 
 def trainer_of(
-    config: TrainConfig, family: TaskFamily, device: torch.device, *, ranks: Ranks = ALONE, ranks_beside: int = 1
+    config: TrainConfig,
+    family: TaskFamily,
+    device: torch.device,
+    *,
+    teacher: Controller | None = None,
+    ranks: Ranks = ALONE,
+    ranks_beside: int = 1,
 ) -> Trainer:
     """Returns the trainer that the configuration describes.
 
-    ranks_beside: how many ranks, this one among them, share the configuration's threads.
+    teacher: that is to be imitated. ranks_beside: how many ranks, this one among them, share the configuration's
+    threads.
     """
     own_threads = max(1, config.threads // ranks_beside) if config.threads else None
     threads = choose_threads(own_threads, overlap=config.overlap)
-    teacher = teacher_of(config, family)
     return make_trainer(
         family,
         num_envs=config.num_envs,
@@ -64,6 +72,13 @@ def teacher_of(config: TrainConfig, family: TaskFamily) -> Controller | None:
     teacher = load_controller(kept)
     check_family(teacher, family)
     check_shown(teacher.policy)
+    card = teacher.card
+    if card.variant != family.variant:
+        raise InputError(f"teacher was trained on variant {card.variant}, expected {family.variant} as the student's")
+    if isinstance(family.robot, MjcfRobot) and card.robot:
+        own = robot_file(find_controller(kept).parent)
+        if own.is_file() and not family.robot.same_as(MjcfRobot.load(own, card.robot)):
+            raise InputError(f"teacher moves the robot in {own}, expected the student's {family.robot.name}")
     return teacher
 
 

@@ -20,7 +20,7 @@ from limbshift.experiments.cli import parse
 from limbshift.experiments.comparison.training_run import read_run
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.directory import CONFIG
-from limbshift.experiments.runs.presets import preset_arguments, save_preset
+from limbshift.experiments.runs.presets import OURS, Preset, preset_arguments, save_preset
 from limbshift.experiments.runs.resume import as_json, read_config
 from limbshift.meta.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from limbshift.meta.diverged_trial import DivergedTrial
@@ -115,7 +115,8 @@ def wholes() -> Mapping[str, bytes]:
     """Returns for each target bytes that it takes, from which others are made."""
     Controller(POLICY, CARD, -torch.ones(1), action_high=torch.ones(1)).save(FOLDER / "whole.safetensors")
     save_checkpoint(FOLDER / "whole.pt", {"weights": torch.ones(2), "steps": 3})
-    save_preset(FOLDER / "whole.json", {"ppo.learning_rate": 1e-3, "cell": "gru", "no_memory": True}, {"return": 1.0})
+    settings = {"ppo.learning_rate": 1e-3, "cell": "gru", "no_memory": True}
+    save_preset(FOLDER / "whole.json", Preset(OURS, settings, {"return": 1.0}))
     trial = DivergedTrial(CARD, 3, None, 0.0, {"x": 1.0}, torch.zeros(2, 1), {"qpos": torch.zeros(2)}, {})
     trial.save(FOLDER / "dump.safetensors")
     MjcfSource({MAIN: b"<mujoco><worldbody/></mujoco>"}).write(FOLDER / "whole.zip")

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 import limbshift
+from limbshift.envs.errors import InputError
 from limbshift.experiments.cli import main
+from tests.envs.robots.own_robots import CRAWLER
 
 SMALL = ["--steps", "60", "--num-envs", "4", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
 
@@ -67,3 +69,62 @@ def test_what_is_no_teacher_is_told_in_one_line(
     assert main([*arguments, *SMALL]) == 2
     assert capsys.readouterr().err == f"limbshift: {message}\n"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def own_oracle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """On a robot of the user's own."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "mine.xml").write_text(CRAWLER)
+    run = folder / "oracle"
+    arguments = ["--robot", str(folder / "mine.xml"), "--observe-task", "--run-dir", str(run), *SMALL]
+    assert main(["train", "Ground", *arguments]) == 0
+    return run
+
+
+def test_a_student_on_a_robot_of_ones_own_goes_on(own_oracle: Path, tmp_path: Path) -> None:
+    student = tmp_path / "student"
+    assert main(["distill", str(own_oracle), "--run-dir", str(student), *SMALL]) == 0
+    assert main(["train", "--resume", "--run-dir", str(student), "--steps", "120"]) == 0
+    card = limbshift.load_controller(student).card
+    assert (card.robot, card.family, card.steps) == ("mine", "Ground", 120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["distill", "{own}", "--robot", "{other}"],
+            "robot is {other}, expected none beside a teacher",
+        ),
+        (["distill", "{gymnasium}", "--variant", "default"], "unknown option --variant"),
+        (
+            ["train", "HalfCheetahDir", "--teacher", "{gymnasium}"],
+            "teacher was trained on variant gymnasium, expected default as the student's",
+        ),
+        (
+            ["train", "Ground", "--robot", "{other}", "--teacher", "{own}"],
+            "teacher moves the robot in {own}/robot.zip, expected the student's other",
+        ),
+    ],
+)
+def test_a_teacher_of_another_body_is_refused(
+    arguments: list[str],
+    message: str,
+    oracle: Path,
+    own_oracle: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "other.xml").write_text(CRAWLER.replace("0 1 0", "1 0 0"))
+    paths = {"own": own_oracle, "gymnasium": oracle, "other": tmp_path / "other.xml"}
+    run = tmp_path / "run"
+    given = [argument.format(**paths) for argument in arguments]
+    assert main([*given, "--run-dir", str(run), *SMALL]) == 2
+    assert capsys.readouterr().err.startswith(f"limbshift: {message.format(**paths)}")
+    assert not run.exists()
+
+
+def test_a_teachers_variant_is_the_students_in_python_too(oracle: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="variant is zzz, expected gymnasium as the teacher's"):
+        limbshift.train(teacher=oracle, variant="zzz", run_dir=tmp_path / "run")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from limbshift.experiments.cli import main
-from limbshift.experiments.commands.tune import algorithm_settings
+from limbshift.experiments.commands.tune import preset_of
 from limbshift.experiments.comparison.compare import family_of
 from limbshift.experiments.comparison.config import CompareConfig
-from limbshift.experiments.comparison.settings import training_settings
+from limbshift.experiments.comparison.settings import setting_of, training_settings
 from limbshift.experiments.configs import Algorithm
 from limbshift.experiments.runs.controllers import load_controller
 
@@ -52,23 +52,32 @@ def test_a_transformer_of_a_width_that_cannot_be_is_refused(tmp_path: Path, caps
         ("lstm", {"cell": "lstm", "no_memory": False}),
         ("gru", {"cell": "gru", "no_memory": False}),
         ("hyper", {"cell": "lstm", "head": "hyper", "no_memory": False}),
-        ("transformer", {"cell": "transformer", "no_memory": False}),
+        ("transformer", {"cell": "transformer", "head": "linear", "no_memory": False}),
         ("no-memory", {"cell": "lstm", "no_memory": True}),
     ],
 )
 def test_an_algorithm_is_options_of_train(algorithm: Algorithm, options: dict[str, object]) -> None:
-    assert algorithm_settings(algorithm) == options
+    preset = preset_of({"algorithm": algorithm, "gamma": 0.9}, {})
+    assert (preset.method, preset.settings) == ("limbshift", {**options, "gamma": 0.9})
 
 
-def test_a_training_of_a_comparison_tells_its_network(tmp_path: Path) -> None:
-    """Others tell what they told before there was a choice, so that those that are stored go on."""
+@pytest.mark.parametrize(
+    ("method", "network"),
+    [
+        ("limbshift", ("gru", "linear")),
+        ("hyper", ("gru", "hyper")),
+        ("transformer", ("transformer", "linear")),
+    ],
+)
+def test_a_training_of_a_comparison_tells_its_network(method: str, network: tuple[str, str], tmp_path: Path) -> None:
     config = CompareConfig("HalfCheetahDir", out=tmp_path / "out", cell="gru")
-    told = {
-        method: training_settings(method, 0, config, family=family_of(config))
-        for method in ("limbshift", "hyper", "transformer")
-    }
-    assert {method: (each["cell"], each.get("head")) for method, each in told.items()} == {
-        "limbshift": ("gru", None),
-        "hyper": ("gru", "hyper"),
-        "transformer": ("transformer", None),
-    }
+    setting = setting_of(method, 0, config, family=family_of(config), tuned={})
+    told = training_settings(method, setting, config)
+    assert (told["cell"], told["head"]) == network
+
+
+def test_what_is_tuned_for_ours_leaves_other_networks_theirs(tmp_path: Path) -> None:
+    config = CompareConfig("HalfCheetahDir", out=tmp_path / "out")
+    tuned = {"cell": "gru", "head": "hyper", "hidden_size": 64}
+    setting = setting_of("transformer", 0, config, family=family_of(config), tuned=tuned)
+    assert (setting.cell, setting.head, setting.hidden_size) == ("transformer", "linear", 64)

@@ -13,9 +13,8 @@ import pytest
 
 from limbshift.envs.catalogue import make_family
 from limbshift.experiments.cli import main, parse
-from limbshift.experiments.commands.tune import default_settings, train_once
+from limbshift.experiments.commands.tune import JudgedTraining, default_settings, train_once
 from limbshift.experiments.comparison.config import TuneConfig
-from limbshift.experiments.comparison.timed_training import TimedTraining
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.presets import FORMAT
 from limbshift.meta.rl2.config import PPOConfig
@@ -28,8 +27,8 @@ def steady_clock() -> Iterator[None]:
     """A tenth of a second between glances at the clock, so that a slow machine trains as long as a fast one."""
     ticks = itertools.count()
     with patch(
-        "limbshift.experiments.commands.tune.TimedTraining",
-        functools.partial(TimedTraining, clock=lambda: next(ticks) / 10),
+        "limbshift.experiments.commands.tune.JudgedTraining",
+        functools.partial(JudgedTraining, clock=lambda: next(ticks) / 10),
     ):
         yield
 
@@ -162,3 +161,24 @@ def test_without_the_extra_the_command_to_install_it_is_told(
     monkeypatch.setattr("limbshift.experiments.commands.tune.find_spec", lambda name: None)
     assert main(["tune", "HalfCheetahDir", "--out", str(tmp_path / "preset.json")]) == 2
     assert capsys.readouterr().err == "limbshift: tune needs optuna: pip install '.[tune]'\n"
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "recurrent-ppo"])
+def test_a_rival_is_tuned_for_a_comparison(algorithm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "preset.json"
+    arguments = ["--minutes", "0.01", "--trial-steps", "200", "--algorithms", algorithm, "--out", str(out), *SHAPE]
+    assert main(["tune", "InvertedPendulumBody", *arguments]) == 0
+    content = json.loads(out.read_text())
+    assert (content["method"], content["steps"]) == (algorithm, 200)
+    assert content["trainings"] >= 1
+    assert "cell" not in content["settings"]
+    assert f"--methods limbshift {algorithm} --presets {out}" in capsys.readouterr().out
+    compare = ["--methods", algorithm, "--seeds", "1", "--steps", "50", "--presets", str(out), *SHAPE]
+    assert main(["compare", "InvertedPendulumBody", "--out", str(tmp_path / "compared"), *compare]) == 0
+    assert main(["train", "InvertedPendulumBody", "--preset", str(out)]) == 2
+    assert f"{out} is for '{algorithm}', expected settings of limbshift's own training" in capsys.readouterr().err
+
+
+def test_a_rival_is_tuned_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", "InvertedPendulumBody", "--algorithms", "lstm", "ppo"]) == 2
+    assert capsys.readouterr().err == "limbshift: algorithms are lstm, ppo, expected ppo to be tuned alone\n"

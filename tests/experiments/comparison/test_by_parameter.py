@@ -1,13 +1,14 @@
 """Scores by task parameter: the right tasks, in the right bins."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.by_parameter import by_parameter, tasks_of
-from limbshift.experiments.comparison.settings import TASK_SEED
-from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
+from limbshift.experiments.comparison.timed_training import TASK_SEED, HeldoutCurvePoint
 from limbshift.experiments.comparison.training_run import TrainingRun
 from limbshift.meta.evaluation.trials import first_tasks
 
@@ -55,7 +56,27 @@ def test_without_an_oracle_it_is_returns() -> None:
 
 
 def test_an_oracle_that_returns_no_more_gives_no_score() -> None:
-    runs = [run("limbshift", 0, 5.0), run("oracle", 0, -1.0), run("random", 0, 0.0)]
-    assert {value for each in by_parameter(runs, make_family("HalfCheetahVel")) for value in each.values.values()} == {
-        None
-    }
+    """Over all tasks: there are returns, as where there is no oracle."""
+    ours, random = run("limbshift", 0, 5.0), run("random", 0, 0.0)
+    bins = [
+        by_parameter(runs, make_family("HalfCheetahVel"))
+        for runs in ([ours, run("oracle", 0, -1.0), random], [ours, random])
+    ]
+    for with_oracle, without in zip(*bins, strict=True):
+        assert with_oracle.values["limbshift"] == without.values["limbshift"]
+
+
+def test_a_bin_in_which_the_oracle_returns_no_more_has_no_score() -> None:
+    oracle = run("oracle", 0, 10.0)
+    speeds = tasks_of(make_family("HalfCheetahVel"), "heldout", COUNT)[:, 0]
+    returns = [[0.0, float(speed if speed > 0.75 else -speed)] for speed in speeds]
+    bins = by_parameter(
+        [
+            run("limbshift", 0, 5.0),
+            replace(oracle, splits={**oracle.splits, "heldout": returns}),
+            run("random", 0, 0.0),
+        ],
+        make_family("HalfCheetahVel"),
+    )
+    assert set(bins[0].values.values()) == {None}
+    assert all(None not in each.values.values() for each in bins[1:])

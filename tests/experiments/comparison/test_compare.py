@@ -4,6 +4,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -11,6 +12,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from stable_baselines3.common.vec_env import VecNormalize
 
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
@@ -18,9 +20,16 @@ from limbshift.experiments.cli import main
 from limbshift.experiments.comparison.html import told
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.summary import summarise_methods
-from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, MakeAct, Setting, TimedTraining
+from limbshift.experiments.comparison.timed_training import (
+    HeldoutCurvePoint,
+    MakeAct,
+    Setting,
+    TimedTraining,
+    usual_setting,
+)
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.comparison.training_run import TrainingRun, finals_at
+from limbshift.experiments.runs.directory import locked
 from limbshift.meta.evaluation.scores import Lead, Score
 from limbshift.meta.evaluation.trials import random_actor
 from limbshift.meta.threads import torch_threads
@@ -147,7 +156,7 @@ def test_each_of_ours_learns_something_else() -> None:
         observes_task = METHODS[name].observes_task
         env = TrialEnv(family, 4, 2, horizon=5, split="heldout", observe_task=observes_task)
         timed = TimedTraining(env, 0, seconds=40.0, num_looks=1, clock=map(float, itertools.count()).__next__)
-        TRAIN[name](Setting(family, 0, 4, 2, 5), timed)
+        TRAIN[name](usual_setting(family, 0, num_envs=4, episodes=2, horizon=5), timed)
         returns[name] = timed.looks[-1].returns
     assert all(one != other for one, other in itertools.combinations(returns.values(), 2))
 
@@ -166,7 +175,8 @@ def test_all_explore_as_the_family_asks(name: str, monkeypatch: pytest.MonkeyPat
         "limbshift.experiments.comparison.sb3_baselines.learn",
         lambda algorithm, *_, **__: explored.append(algorithm.policy.log_std),
     )
-    TRAIN[name](Setting(family, 0, 4, 2, 5), NoTime(TrialEnv(family, 4, 2, horizon=5, split="heldout"), 0, 1.0, 1))
+    setting = usual_setting(family, 0, num_envs=4, episodes=2, horizon=5)
+    TRAIN[name](setting, NoTime(TrialEnv(family, 4, 2, horizon=5, split="heldout"), 0, 1.0, 1))
     assert explored[0].tolist() == pytest.approx([family.initial_log_std] * 8)
 
 
@@ -312,7 +322,103 @@ def test_a_budget_below_one_iteration_is_refused(tmp_path: Path, capsys: pytest.
 def test_without_the_extra_the_command_to_install_it_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("limbshift.experiments.comparison.compare.find_spec", lambda name: None)
+    monkeypatch.setattr("limbshift.experiments.comparison.methods.find_spec", lambda name: None)
     assert compare(tmp_path / "out", "--methods", "limbshift", "sac") == 2
     assert capsys.readouterr().err == "limbshift: method sac needs stable_baselines3: pip install '.[sb3]'\n"
     assert not (tmp_path / "out").exists()
+
+
+def write_preset(path: Path, method: str | None, **settings: object) -> Path:
+    """A preset's file; without a method it is ours, as those of earlier versions."""
+    about = {"method": method} if method else {}
+    path.write_text(json.dumps({"format": "limbshift-preset-1", **about, "trainings": 8, "settings": settings}))
+    return path
+
+
+def test_presets_are_taken_by_the_methods_that_they_are_for(tmp_path: Path) -> None:
+    """One that was tuned for limbshift is the oracle's too, and one of ppo finetune's; recurrent-ppo has its usual."""
+    ours = write_preset(tmp_path / "ours.json", None, hidden_size=16, cell="gru", no_memory=False)
+    ppo = write_preset(tmp_path / "ppo.json", "ppo", gamma=0.9, **{"ppo.learning_rate": 1e-3})
+    told: dict[str, Setting] = {}
+    usual = usual_setting(make_family("InvertedPendulumBody"), 0, num_envs=4, episodes=2, horizon=5)
+
+    def remember(name: str) -> Any:
+        def train(setting: Setting, timed: TimedTraining) -> MakeAct:
+            told[name] = replace(setting, family=usual.family)
+            return TRAIN["random"](setting, timed)
+
+        return train
+
+    names = ["limbshift", "oracle", "ppo", "finetune", "recurrent-ppo"]
+    with patch.dict("limbshift.experiments.comparison.compare.TRAIN", {name: remember(name) for name in names}):
+        arguments = ["--methods", *names, "--seeds", "1", "--presets", str(ours), str(ppo)]
+        assert compare(tmp_path / "out", *arguments) == 0
+        assert compare(tmp_path / "out", *arguments) == 0, "nothing is left to be trained"
+    assert told["limbshift"] == told["oracle"]
+    assert (told["limbshift"].hidden_size, told["limbshift"].cell, told["limbshift"].ppo) == (16, "gru", usual.ppo)
+    assert told["ppo"] == told["finetune"]
+    assert (told["ppo"].hidden_size, told["ppo"].gamma, told["ppo"].ppo.learning_rate) == (128, 0.9, 1e-3)
+    assert (told["recurrent-ppo"].gamma, told["recurrent-ppo"].ppo) == (usual.gamma, usual.ppo)
+    content = json.loads((tmp_path / "out/results.json").read_text())
+    (of_ppo,) = [cell["provenance"]["settings"] for cell in content["cells"] if cell["method"] == "ppo"]
+    assert (of_ppo["gamma"], of_ppo["ppo"]["learning_rate"]) == (0.9, 1e-3)
+    page = " ".join((tmp_path / "out/index.html").read_text().split())
+    assert "ppo has the settings that were best on validation tasks in a search by 8 trainings." in page
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "message"),
+    [
+        ("sac", {}, "method in {path} is 'sac', expected one of limbshift, ppo, recurrent-ppo"),
+        ("limbshift", {"no_memory": True}, "{path} sets no_memory, expected cell, hidden_size, gamma,"),
+        ("limbshift", {"horizon": 5}, "{path} sets horizon, expected cell, hidden_size, gamma,"),
+        ("limbshift", {"gamma": 2.0}, "{path}: gamma is 2.0, expected a number from 0 to 1"),
+        ("limbshift", {"ppo.learning_rate": "fast"}, "ppo in {path}: learning_rate is 'fast', expected a number"),
+        ("recurrent-ppo", {}, "presets has settings of recurrent-ppo, expected those of methods that are compared"),
+    ],
+)
+def test_a_preset_that_cannot_be_taken_is_one_line(
+    method: str, settings: dict[str, object], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_preset(tmp_path / "preset.json", method, **settings)
+    assert compare(tmp_path / "out", "--methods", "limbshift", "ppo", "--presets", str(path)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"limbshift: {message.format(path=path)}"), error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["ppo", "recurrent-ppo"])
+def test_rivals_too_play_on_one_thread_and_learn_on_all(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: dict[str, set[int]] = {"playing": set(), "learning": set()}
+    env = TrialEnv(make_family("HalfCheetahDir"), 4, 2, horizon=5, split="heldout")
+    timed = TimedTraining(env, 0, seconds=4.0, num_looks=1, clock=map(float, itertools.count()).__next__)
+    step, zero_grad = VecNormalize.step, torch.optim.Adam.zero_grad
+
+    def stepping(self: Any, *given: Any) -> Any:
+        threads["playing"].add(torch.get_num_threads())
+        return step(self, *given)
+
+    def learning(self: Any, *given: Any) -> None:
+        threads["learning"].add(torch.get_num_threads())
+        zero_grad(self, *given)
+
+    monkeypatch.setattr(VecNormalize, "step", stepping)
+    monkeypatch.setattr(torch.optim.Adam, "zero_grad", learning)
+    with torch_threads(2):
+        TRAIN[name](usual_setting(make_family("HalfCheetahDir"), 0, num_envs=4, episodes=2, horizon=5), timed)
+        assert torch.get_num_threads() == 2
+    assert threads == {"playing": {1}, "learning": {2}}
+    env.close()
+
+
+def test_a_directory_is_of_one_comparison_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with locked(tmp_path / "out"):
+        assert compare(tmp_path / "out", "--methods", "limbshift") == 2
+    assert "out is in use by another process, expected one that is free" in capsys.readouterr().err
+
+
+def test_a_student_that_was_never_trained_is_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare(tmp_path / "out", "--methods", "rma", "--seeds", "1", "--steps", "1") == 2
+    assert "the budget of rma ends with its teacher's first iteration, expected one of two" in capsys.readouterr().err
+    assert not (tmp_path / "out/cells/rma-0.json").exists()

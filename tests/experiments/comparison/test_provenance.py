@@ -12,7 +12,7 @@ from limbshift.experiments import machine
 from limbshift.experiments.comparison.compare import check_comparison, family_of, open_comparison
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.provenance import Provenance, code_of, hash_of, provenance_of
-from limbshift.experiments.comparison.settings import training_settings
+from limbshift.experiments.comparison.settings import setting_of, training_settings
 from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
 from limbshift.experiments.comparison.training_run import TrainingRun, read_run, read_runs, run_file, write_run
 from limbshift.experiments.machine import versions
@@ -26,7 +26,8 @@ def stored(out: Path, method: str, **given: Any) -> TrainingRun:
     """Writes a training by these settings, and returns it."""
     own = config(out, **given)
     look = HeldoutCurvePoint(1.5, 10, [[0.125, 1.0]])
-    provenance = provenance_of(training_settings(method, 0, own, family=family_of(own)))
+    setting = setting_of(method, 0, own, family=family_of(own), tuned={})
+    provenance = provenance_of(training_settings(method, setting, own))
     run = TrainingRun(method, 0, "a CPU", [look], {"heldout": [[1.0, 2.0]]}, provenance=provenance)
     write_run(out, run)
     return run

@@ -1,7 +1,9 @@
 """Runs' files: written, read, and taken over from the format before."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
 from limbshift.experiments.comparison.training_run import (
     Consumed,
     TrainingRun,
+    Trials,
     convert_runs,
     read_runs,
     run_file,
@@ -72,4 +75,27 @@ def test_a_file_of_a_later_format_is_refused(tmp_path: Path) -> None:
     path = run_file(tmp_path, "maml", 0)
     path.write_text(path.read_text().replace('"format": 3', '"format": 4'))
     with pytest.raises(RunError, match="is of format 4, expected 3 or an older one"):
+        read_runs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"splits": {"heldout": [[1.0, 2.0]] * 2}}, r"heldout in .*rl2-0\.json has shape \(2, 2\), expected \(1, 2\)"),
+        ({"consumed": [Consumed(1, [3.0, 4.0])]}, r"consumed in .* has shape \(2,\), expected \(1,\)"),
+        ({"looks": [HeldoutCurvePoint(1.5, 10, [[0.1]])]}, r"looks in .* has shape \(1, 1\), expected \(1, 2\)"),
+        (
+            {"trials": Trials(0.05, [[1.0] * 3], [[1.0] * 10])},
+            r"mean_reward_per_step in .* has shape \(1, 3\), expected \(2, 3\) as the other runs",
+        ),
+        (
+            {"trials": Trials(0.05, [[1.0] * 3] * 2, [[1.0] * 10] * 2)},
+            r"longer in .* has shape \(2, 10\), expected \(1, 10\) as the other runs",
+        ),
+    ],
+)
+def test_a_run_of_another_shape_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    write_run(tmp_path, run("limbshift"))
+    write_run(tmp_path, replace(run("rl2"), **change))
+    with pytest.raises(RunError, match=message):
         read_runs(tmp_path)

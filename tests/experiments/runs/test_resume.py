@@ -189,6 +189,13 @@ def test_what_agrees_with_the_run_may_be_said_again(run: Path) -> None:
     assert last_step(run) == 3 * TRIAL_STEPS
 
 
+def test_a_switch_that_is_off_agrees_too(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert resume(run, "--no-overlap", "--steps", str(3 * TRIAL_STEPS)) == 0
+    assert last_step(run) == 3 * TRIAL_STEPS
+    assert resume(run, "--overlap", "--steps", str(4 * TRIAL_STEPS)) == 2
+    assert "overlap is True, expected False as the run was begun with" in capsys.readouterr().err
+
+
 def test_how_it_is_watched_and_where_it_runs_may_change(run: Path) -> None:
     changes = ["--device", "cpu", "--wandb", "disabled", "--eval-minutes", "1", "--video-minutes", "2"]
     assert resume(run, "--steps", "90", *changes) == 0

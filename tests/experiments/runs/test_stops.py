@@ -94,6 +94,43 @@ def test_a_signal_while_a_look_is_taken_saves_too(tmp_path: Path, monkeypatch: p
     assert load_checkpoint(run / "checkpoint.pt")["progress"][0] == TRIAL_STEPS
 
 
+@pytest.mark.parametrize("during", ["_look", "_film"])
+def test_a_signal_after_the_last_iteration_leaves_no_video(
+    during: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All is saved by then, and the run is over."""
+
+    def render(*_: object, **__: object) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the signal ends it")
+
+    look, run = Session._look, tmp_path / "run"
+
+    def interrupted(*arguments: Any) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        return look(*arguments)
+
+    if during == "_look":
+        monkeypatch.setattr(Session, "_look", interrupted)
+    monkeypatch.setattr("limbshift.experiments.runs.session.render_policy", render)
+    assert main(["train", "HalfCheetahDir", "--run-dir", str(run), "--steps", "40", *OPTIONS]) == 0
+    printed = capsys.readouterr().out
+    assert ("Interrupted: saving." in printed) == (during == "_look")
+    assert ("no video: interrupted" in printed) == (during == "_film")
+    assert limbshift.load_controller(run).card.steps == TRIAL_STEPS
+
+
+def test_a_budget_that_ends_before_anything_is_learnt_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["train", "HalfCheetahDir", "--run-dir", str(run), "--minutes", "1e-6", *OPTIONS]) == 0
+    assert (
+        "Nothing was learnt: the first iteration, which measures, takes 0 s of the budget's 0: a larger --minutes"
+        in (" ".join(capsys.readouterr().out.split()))
+    )
+
+
 def test_output_that_nobody_reads_ends_the_training_saved(tmp_path: Path) -> None:
     """As in `limbshift train … | head -1`."""
     run = tmp_path / "run"

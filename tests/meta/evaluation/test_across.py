@@ -69,6 +69,15 @@ def test_an_oracle_that_is_no_better_than_random_actions_is_refused() -> None:
         across_families([one._replace(random=SeedReturns((), np.full((1, TASKS), 99.0)))])
 
 
+def test_where_an_oracles_lead_hangs_on_one_task_there_are_no_intervals() -> None:
+    """The middle half of these is 0, 0, 8; without one of those that it leads by 0, 0, as random actions return."""
+    few = SeedReturns((0, 1), np.array([[0.0, 0.0, 0.0, 8.0, 8.0]] * 2))
+    one = FamilyReturns(SeedReturns((), np.zeros((1, 5))), few, {"ours": few, "theirs": few})
+    found = across_families([one, one])
+    assert found.iqm["ours"] == Figure(1.0, None)
+    assert {figure.ci95 for figure in found.optimality_gap.values()} == {None}
+
+
 def world(number: int, means: Mapping[str, tuple[float, ...]]) -> list[FamilyReturns]:
     """Families of known means, all else of which is even about them; the last one has two seeds."""
     rng = np.random.default_rng(number)
