@@ -156,7 +156,8 @@ def test_each_of_ours_learns_something_else() -> None:
         observes_task = METHODS[name].observes_task
         env = TrialEnv(family, 4, 2, horizon=5, split="heldout", observe_task=observes_task)
         timed = TimedTraining(env, 0, seconds=40.0, num_looks=1, clock=map(float, itertools.count()).__next__)
-        TRAIN[name](usual_setting(family, 0, num_envs=4, episodes=2, horizon=5), timed)
+        usual = usual_setting(family, 0, num_envs=4, episodes=2, horizon=5)
+        TRAIN[name](usual.tuned(METHODS[name].network), timed)
         returns[name] = timed.looks[-1].returns
     assert all(one != other for one, other in itertools.combinations(returns.values(), 2))
 
@@ -370,8 +371,8 @@ def test_presets_are_taken_by_the_methods_that_they_are_for(tmp_path: Path) -> N
     ("method", "settings", "message"),
     [
         ("sac", {}, "method in {path} is 'sac', expected one of limbshift, ppo, recurrent-ppo"),
-        ("limbshift", {"no_memory": True}, "{path} sets no_memory, expected cell, hidden_size, gamma,"),
-        ("limbshift", {"horizon": 5}, "{path} sets horizon, expected cell, hidden_size, gamma,"),
+        ("limbshift", {"no_memory": True}, "{path} sets no_memory, expected cell, head, hidden_size,"),
+        ("limbshift", {"horizon": 5}, "{path} sets horizon, expected cell, head, hidden_size,"),
         ("limbshift", {"gamma": 2.0}, "{path}: gamma is 2.0, expected a number from 0 to 1"),
         ("limbshift", {"ppo.learning_rate": "fast"}, "ppo in {path}: learning_rate is 'fast', expected a number"),
         ("recurrent-ppo", {}, "presets has settings of recurrent-ppo, expected those of methods that are compared"),
