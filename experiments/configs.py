@@ -231,6 +231,18 @@ class RenderConfig(Checked):
 
 
 @dataclass(frozen=True)
+class ExportConfig(Checked):
+    """Write one step of a controller as an ONNX file, which runs where there is no PyTorch (pip install '.[onnx]')."""
+
+    controller: tyro.conf.Positional[ControllerArgument]
+    """A run directory, a .safetensors file, or the name of a shipped controller."""
+    out: FilePath = Path("controller.onnx")
+    """The ONNX file."""
+    family_file: str | None = None
+    """The family of your own that the controller was trained on: FILE.py:Class or module:Class. Its code is run."""
+
+
+@dataclass(frozen=True)
 class FamiliesConfig(Checked):
     """List the task families, or describe one."""
 
