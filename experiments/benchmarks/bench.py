@@ -13,6 +13,7 @@ from limbshift.envs.errors import InputError
 from limbshift.experiments.benchmarks import learning, peers, physics, ranks, scale, training
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.gpu.suite import run_gpu_bench
+from limbshift.experiments.benchmarks.latency import run_latency
 from limbshift.experiments.benchmarks.measure import Measure, Taken
 from limbshift.experiments.benchmarks.report import content, line, speed_table
 from limbshift.experiments.machine import machine
@@ -217,6 +218,9 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
         check_writable(config.json)
     if config.gpu:
         run_gpu_bench(config, console=console)
+        return
+    if config.latency:
+        run_latency(config, console)
         return
     names, taken, before = chosen(config), [], machine()
     left_out = {name: reason for name in names if (reason := missing(name))}

@@ -40,9 +40,12 @@ class BenchConfig(Checked):
     """Write all that was measured to this JSON file."""
     gpu: Flag = False
     """Measure instead both simulators by number of parallel trials, beside a network on the GPU, and time to learn."""
+    latency: Flag = False
+    """Measure instead how long one step of a shipped controller takes in PyTorch and as an ONNX file (pip install
+    '.[onnx]'), on one core, beside its control period."""
     worlds: Annotated[tuple[Count, ...], ANY_SEQUENCE, MinLen(1)] = (64, 256, 1024, 4096, 16384)
     """With --gpu: numbers of parallel trials."""
     seconds: Positive = 2.0
-    """With --gpu: seconds for which each speed is measured."""
+    """With --gpu and --latency: seconds for which each speed is measured."""
     goal: float = 1000.0
     """With --gpu: return of an episode, of twice as many steps, that counts as learnt."""

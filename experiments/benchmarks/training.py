@@ -7,9 +7,9 @@ from functools import partial
 
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.benchmarks.clock import shares_of
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.measure import Outcome, rates_of
-from limbshift.experiments.benchmarks.shares import shares_of
 from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining, usual_setting
 from limbshift.experiments.ranks.cores import available_cores, keeping_to
 from limbshift.experiments.runs.devices import choose_device, choose_engine, choose_threads

@@ -10,9 +10,8 @@ import torch
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics import EngineName
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.benchmarks.clock import now, wait_for
+from limbshift.experiments.benchmarks.clock import now, shares_of, wait_for
 from limbshift.experiments.benchmarks.config import BenchConfig
-from limbshift.experiments.benchmarks.shares import shares_of
 from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.trainer import Trainer

@@ -11,8 +11,8 @@ import torch
 from limbshift.envs.catalogue import make_family
 from limbshift.experiments.benchmarks import learning, scale, training
 from limbshift.experiments.benchmarks.bench import MEASURES
+from limbshift.experiments.benchmarks.clock import shares_of
 from limbshift.experiments.benchmarks.config import BenchConfig
-from limbshift.experiments.benchmarks.shares import shares_of
 from limbshift.experiments.comparison import sb3_baselines
 from limbshift.experiments.comparison.timed_training import Setting, TimedTraining
 from limbshift.experiments.ranks.cores import keeping_to

@@ -146,7 +146,7 @@ def test_the_loop_in_cpp_acts_as_in_torch(tmp_path: Path) -> None:
     (tmp_path / "libonnxruntime.so.1").symlink_to(library)
     include = next(each for each in HEADERS if (each / "onnxruntime_c_api.h").is_file())
     loop = tmp_path / "loop"
-    linked = ["-L", tmp_path, "-lonnxruntime", f"-Wl,-rpath,{tmp_path}"]
+    linked = ["-L", str(tmp_path), "-lonnxruntime", f"-Wl,-rpath,{tmp_path}"]
     warned = ["-Wall", "-Wextra", "-Werror"]
     subprocess.run(
         ["g++", "-std=c++17", "-O2", *warned, DEPLOY / "loop.cpp", "-I", include, *linked, "-o", loop], check=True
