@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 
 import limbshift
+from limbshift.agents.controller import Controller, ControllerCard
+from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.errors import InputError
 from limbshift.experiments.cli import main
 from limbshift.experiments.commands import export as command
@@ -89,12 +92,11 @@ def test_from_python(tmp_path: Path) -> None:
 
 
 def test_an_oracle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run, out = tmp_path / "oracle", tmp_path / "oracle.onnx"
-    tiny = ["--num-envs", "4", "--episodes", "1", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
-    limits = ["--steps", "20", "--video-minutes", "1e9", "--observe-task"]
-    assert main(["train", "HalfCheetahDir", "--run-dir", str(run), *tiny, *limits]) == 0
-    capsys.readouterr()
-    assert main(["export", str(run), "--out", str(out)]) == 2
+    path, out = tmp_path / "oracle.safetensors", tmp_path / "oracle.onnx"
+    policy = RecurrentActorCritic(PolicySpec(17, 6, task_dim=1, hidden_size=8))
+    card = ControllerCard("HalfCheetahDir", "default", episodes_per_trial=2, horizon=200)
+    Controller(policy, card, -torch.ones(6), action_high=torch.ones(6)).save(path)
+    assert main(["export", str(path), "--out", str(out)]) == 2
     told = "limbshift: this controller observes its task: it is an oracle to compare with, not to deploy\n"
     assert capsys.readouterr().err == told
     assert not out.exists()
