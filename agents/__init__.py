@@ -8,3 +8,14 @@ ActionHead = Literal["linear", "hyper"]
 """What reads actions from what is remembered and from what is seen."""
 TRANSFORMER_WIDTHS = 8
 """A transformer's width is a multiple of it: four heads share the width, and rotate their numbers in pairs."""
+
+
+def width_fault(cell: RecurrentCell, hidden_size: int) -> str:
+    """Returns what of a width does not fit a cell, in one line; empty where it does.
+
+    >>> width_fault("transformer", 12)
+    'hidden_size is 12, expected a multiple of 8 for a transformer'
+    """
+    if cell == "transformer" and hidden_size % TRANSFORMER_WIDTHS:
+        return f"hidden_size is {hidden_size}, expected a multiple of {TRANSFORMER_WIDTHS} for a transformer"
+    return ""

@@ -26,10 +26,11 @@ class Block(nn.Module):
         self.widen = nn.Linear(size, 2 * size)
         self.narrow = nn.Linear(2 * size, size)
 
-    def project(self, x: Tensor) -> Tensor:
-        """Returns queries, keys and values of (N, T, size): (3, N, heads, T, size / heads)."""
+    def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns queries and keys, rotated, and values of (N, T, size): (N, heads, T, size / heads) each."""
         each: Tensor = self.query_key_value(self.attention_norm(x)).unflatten(-1, (3, HEADS, -1))
-        return each.permute(2, 0, 3, 1, 4)
+        query, key, value = each.permute(2, 0, 3, 1, 4)
+        return rotated(query, cos, sin), rotated(key, cos, sin), value
 
     def add(self, x: Tensor, attended: Tensor) -> Tensor:
         """Adds to (N, T, size) what was attended to, (N, heads, T, size / heads), and what the perceptron makes."""
@@ -80,8 +81,7 @@ class CausalTransformer(nn.Module):
         latest = self._latest(seen, steps)
         after: list[Tensor] = []
         for number, block in enumerate(self._blocks()):
-            query, key, value = block.project(x)
-            query, key = rotated(query, cos, sin), rotated(key, cos, sin)
+            query, key, value = block.project(x, cos, sin)
             if kept:
                 before = [self._by_head(part) for part in kept[2 * number :][:2]]
             else:
@@ -108,8 +108,7 @@ class CausalTransformer(nn.Module):
         read = slice(visible.shape[1])
         x = x.unsqueeze(1)
         for number, block in enumerate(self._blocks()):
-            query, key, value = block.project(x)
-            query, key = rotated(query, cos, sin), rotated(key, cos, sin)
+            query, key, value = block.project(x, cos, sin)
             keys, values = (self._by_head(part) for part in kept[2 * number :][:2])
             keys.scatter_(2, place, key)
             values.scatter_(2, place, value)

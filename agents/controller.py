@@ -78,6 +78,16 @@ class Controller:
         trials = f"trials of {card.episodes_per_trial} x {card.horizon} steps"
         return f"<Controller of {card.family}, variant {card.variant}: {card.steps:,} env steps of training, {trials}>"
 
+    @property
+    def middle_of_range(self) -> Tensor:
+        """The (A,) actions in the middle of the robot's range, which a trial starts from."""
+        return (self.action_high + self.action_low) / 2
+
+    @property
+    def half_range(self) -> Tensor:
+        """By how much, (A,), actions may differ from the middle of the robot's range."""
+        return (self.action_high - self.action_low) / 2
+
     def to(self, device: torch.device | str) -> Self:
         """Moves the network to a device, where it acts from now on; a new trial begins in each robot.
 
@@ -146,11 +156,11 @@ class Controller:
         if lost.any():
             kept = lost.unsqueeze(-1)
             # What is written in place is one step ahead, which the step that comes instead writes over.
-            parts = [(old, new) for old, new in zip(before, self._actor.state, strict=True)]
+            parts = zip(before, self._actor.state, strict=True)
             self._actor.state = tuple(new if old is new else torch.where(kept, old, new) for old, new in parts)
             share = torch.where(kept, self._previous_action, share)
         self._previous_action = share
-        action = (self.action_high + self.action_low) / 2 + (self.action_high - self.action_low) / 2 * share
+        action = self.middle_of_range + self.half_range * share
         return action.to(obs.device) if isinstance(obs, Tensor) else action.cpu().numpy()
 
     def save(self, path: Path) -> None:

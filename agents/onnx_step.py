@@ -136,8 +136,8 @@ def _add_encoding(graph: Graph, controller: Controller) -> str:
     told = sensed(policy.spec)
     if "previous_action" in told:  # which the policy sees as shares of the range
         _, acted = told["previous_action"]
-        shift[acted] -= scale[acted] * middle_of_range(controller) / half_range(controller)
-        scale[acted] /= half_range(controller)
+        shift[acted] -= scale[acted] * controller.middle_of_range / controller.half_range
+        scale[acted] /= controller.half_range
     column = graph.constant("column", [1]) if len(told) > 1 else ""
     parts = [
         name if size else graph.add("Unsqueeze", name, column, out=f"{name}_column") for name, (size, _) in told.items()
@@ -197,8 +197,8 @@ def _add_action(graph: Graph, controller: Controller, *, features: tuple[str, st
     else:
         mean = graph.linear(graph.add("Concat", *features, out="features", axis=1), weight, bias, out="mean")
     share = graph.clip(mean, 1.0, out="share")
-    reach = graph.add("Mul", share, graph.constant("half_range", half_range(controller)), out="reach")
-    graph.add("Add", reach, graph.constant("middle_of_range", middle_of_range(controller)), out="action")
+    reach = graph.add("Mul", share, graph.constant("half_range", controller.half_range), out="reach")
+    graph.add("Add", reach, graph.constant("middle_of_range", controller.middle_of_range), out="action")
 
 
 def _add_hyper_head(graph: Graph, head: HyperHead, features: tuple[str, str], *, weights: tuple[str, str]) -> str:
@@ -213,16 +213,6 @@ def _add_hyper_head(graph: Graph, head: HyperHead, features: tuple[str, str], *,
     last = graph.constant("last", [2])
     read = graph.add("MatMul", rows, graph.add("Unsqueeze", encoding, last, out="encoding_column"), out="read")
     return graph.add("Squeeze", graph.add("Add", read, biases, out="means"), last, out="mean")
-
-
-def middle_of_range(controller: Controller) -> Tensor:
-    """Returns the (A,) actions in the middle of the robot's range, which a trial starts from."""
-    return (controller.action_high + controller.action_low) / 2
-
-
-def half_range(controller: Controller) -> Tensor:
-    """Returns by how much, (A,), actions may differ from the middle of the robot's range."""
-    return (controller.action_high - controller.action_low) / 2
 
 
 def _declared(sizes: Mapping[str, tuple[int, ...]]) -> list[onnx.ValueInfoProto]:

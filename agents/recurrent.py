@@ -8,7 +8,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from limbshift.agents import TRANSFORMER_WIDTHS, ActionHead, RecurrentCell
+from limbshift.agents import ActionHead, RecurrentCell, width_fault
 from limbshift.agents.attention import CausalTransformer, kept_sizes
 from limbshift.agents.gaussian import Gaussian
 from limbshift.agents.heads import HyperHead
@@ -56,9 +56,7 @@ class PolicySpec:
             return f"context is {self.context}, expected 0 for a cell that is {self.cell}" if self.context else ""
         if self.context < 1:
             return f"context is {self.context}, expected at least 1 for a transformer"
-        if self.hidden_size % TRANSFORMER_WIDTHS:
-            return f"hidden_size is {self.hidden_size}, expected a multiple of {TRANSFORMER_WIDTHS} for a transformer"
-        return ""
+        return width_fault(self.cell, self.hidden_size)
 
     @property
     def state_sizes(self) -> tuple[int, ...]:

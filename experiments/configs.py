@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from limbshift.agents import TRANSFORMER_WIDTHS, ActionHead, RecurrentCell
+from limbshift.agents import ActionHead, RecurrentCell, width_fault
 from limbshift.envs.errors import InputError
 from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.physics import EngineName
@@ -138,9 +138,8 @@ class TrainConfig(Checked):
             require_family(
                 self.family, self.family_file, "one that `limbshift families` lists, --robot or --family-file"
             )
-        if self.cell == "transformer" and self.hidden_size % TRANSFORMER_WIDTHS:
-            expected = f"a multiple of {TRANSFORMER_WIDTHS} for a transformer"
-            raise InputError(f"hidden_size is {self.hidden_size}, expected {expected}")
+        if fault := width_fault(self.cell, self.hidden_size):
+            raise InputError(fault)
 
     @property
     def budget_minutes(self) -> float | None:

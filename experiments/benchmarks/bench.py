@@ -220,7 +220,7 @@ def run_bench(config: BenchConfig, console: Console | None = None) -> None:
         run_gpu_bench(config, console=console)
         return
     if config.latency:
-        run_latency(config, console)
+        run_latency(config, console=console)
         return
     names, taken, before = chosen(config), [], machine()
     left_out = {name: reason for name in names if (reason := missing(name))}

@@ -15,7 +15,6 @@ from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.machine import machine
 from limbshift.experiments.runs.controllers import load_with_family, shipped_names
 from limbshift.experiments.runs.directory import write_json
-from limbshift.experiments.terminal import make_console
 from limbshift.meta.threads import torch_threads
 
 FORMAT = 1
@@ -38,9 +37,8 @@ class Latency(NamedTuple):
     onnx: tuple[float, ...]
 
 
-def run_latency(config: BenchConfig, console: Console | None = None) -> None:
+def run_latency(config: BenchConfig, *, console: Console) -> None:
     """Prints a table of all shipped controllers, or of the one of a family; writes the JSON."""
-    console = console or make_console()
     for package in ("onnx", "onnxruntime"):
         if find_spec(package) is None:
             raise InputError(f"bench --latency needs {package}: pip install '.[onnx]'")

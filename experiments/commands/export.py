@@ -15,7 +15,6 @@ from limbshift.agents.atomic_write import check_writable, replacing
 from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.physics.engine import CPU
 from limbshift.envs.task_env import TaskEnv
 from limbshift.experiments.configs import ExportConfig
 from limbshift.experiments.runs.controllers import load_with_family
@@ -92,7 +91,7 @@ def described(controller: Controller, family: TaskFamily) -> dict[str, str]:
         "training_steps": card.steps,
         "obs": observation_entries(family),
         "action": [{"name": name, "low": least, "high": most} for name, least, most in ranges],
-        "initial_action": ((low + high) / 2).tolist(),
+        "initial_action": controller.middle_of_range.tolist(),
     }
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in parts.items()}
 
@@ -117,7 +116,7 @@ def observation_entries(family: TaskFamily) -> list[dict[str, str]]:
     >>> entries[0], entries[8]
     ({'name': 'position of rootz', 'unit': 'm'}, {'name': 'velocity of rootx', 'unit': 'm/s'})
     """
-    env = TaskEnv(family, 1, engine=CPU)
+    env = TaskEnv(family, 1)
     env.begin_episodes(env.all_envs)
     generator = torch.Generator().manual_seed(0)
     known: dict[float, dict[str, str]] = {}
