@@ -74,8 +74,8 @@ class TrainConfig(Checked):
     """Go on with the run in --run-dir, with its settings. --minutes or --steps replaces its budget; --device,
     --threads, --ranks, --precision, --wandb, --eval-minutes, --video-minutes and --family-file may change too; what
     contradicts the run is refused."""
-    num_envs: Count = 64
-    """Number of trials that run in parallel."""
+    num_envs: Count = 32
+    """Number of trials that run in parallel. More are played faster, above all on a GPU, but learnt from less often."""
     episodes: Count | None = None
     """Episodes in a trial; by default the family's."""
     horizon: Count | None = None

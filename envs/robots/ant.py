@@ -44,8 +44,6 @@ ALIVE_WEIGHT = 0.2
 """Pay for each step without a fall; Gymnasium's 1 outweighs running for so long that ants learn to stand still."""
 CONTROL_WEIGHT = 0.01
 """Cost of a squared action; Gymnasium's is 0.5."""
-GYMNASIUM_CONTACT_WEIGHT = 5e-4
-"""Gymnasium's cost of a squared force or torque of a contact on a body."""
 MAX_CONTACT_FORCE = 1.0
 """At which Gymnasium cuts each of these off, N or N m."""
 RESET_NOISE = 0.1
@@ -114,6 +112,13 @@ class GymnasiumAnt(Ant):
         return (height < HEALTHY_HEIGHT[0]) | (height > HEALTHY_HEIGHT[1])
 
 
+class PlacedAnt(Ant):
+    """Ant that senses, before all that an `Ant` does, where it is: x and y, m, as in PEARL's and varibad's AntGoal."""
+
+    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
+        return physics.state("qpos"), physics.state("qvel")
+
+
 class AntFamily(TaskFamily):
     """Ants run along +x; those that are to do otherwise say so."""
 
@@ -126,7 +131,7 @@ class AntFamily(TaskFamily):
             "robot": GymnasiumAnt(),
             "alive_weight": 1.0,
             "control_weight": 0.5,
-            "contact_weight": GYMNASIUM_CONTACT_WEIGHT,
+            "contact_weight": 5e-4,
         },
     }
     alive_weight = ALIVE_WEIGHT
@@ -246,11 +251,10 @@ class AntBodies(AntFamily):
 
     def fitted(self, physics: Physics, qpos: Tensor) -> Tensor:
         """Stands the ants up, 0 to 0.2 m above the ground: from Gymnasium's start long legs would throw them over."""
-        model = self.robot.model
-        feet = [model.geom(name).id for name in ANKLES]
+        feet = [self.robot.model.geom(name).id for name in ANKLES]
         standing, size = qpos.clone(), physics.model_field("geom_size")
         standing[:, 3], standing[:, 4:7] = 1.0, 0.0
-        standing[:, 2] += RESET_NOISE - float(model.qpos0[2])
+        standing[:, 2] += RESET_NOISE - float(self.robot.model.qpos0[2])
         depth = torch.zeros_like(qpos[:, 0])
         for leg, (foot, bent) in enumerate(zip(feet, STANDING, strict=True)):
             ankle = standing[:, 8 + 2 * leg]
@@ -271,6 +275,7 @@ class AntCrippled(AntFamily):
 class AntGoal(AntFamily):
     """Walk to a hidden place up to 3 m away."""
 
+    robot: Robot = PlacedAnt()
     parameters = hidden_place(3.0)
     discs = (("goal_x", "goal_y"),)
     variants = {
@@ -285,8 +290,7 @@ class AntGoal(AntFamily):
         variant "sparse": (1 if distance < 0.5 m else 0) + 0.2 (0 where it falls) - 0.01 * sum(a^2);
         distance is that of the torso from the goal, approach its speed towards the goal
         """
-        goal = torch.stack([task["goal_x"], task["goal_y"]], dim=-1)
-        offset = goal - self.robot.position(motion.physics)
+        offset = torch.stack([task["goal_x"], task["goal_y"]], dim=-1) - self.robot.position(motion.physics)
         distance = offset.norm(dim=-1)
         if self.variant == "sparse":
             return self.paid((distance < NEAR).to(distance.dtype), motion)

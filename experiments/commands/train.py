@@ -80,7 +80,7 @@ def train(
     seed: int = 0,
     run_dir: str | Path | None = None,
     resume: bool = False,
-    num_envs: int = 64,
+    num_envs: int = 32,
     episodes: int | None = None,
     horizon: int | None = None,
     device: Device = "auto",

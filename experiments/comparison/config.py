@@ -39,7 +39,7 @@ class CompareConfig(Checked):
     """Train each method and seed for so many env steps instead, which gives the same on machines of any speed."""
     seeds: Count = 2
     """Number of training seeds for each method; fewer than three give no intervals."""
-    num_envs: Count = 64
+    num_envs: Count = 32
     """Number of trials, or robots, that run in parallel."""
     episodes: Count | None = None
     """Episodes in a trial; by default the family's."""
@@ -89,7 +89,7 @@ class TuneConfig(Checked):
     """Variant of the family."""
     seed: Seed = 0
     """Seed of the search, and of everything in each training."""
-    num_envs: Count = 64
+    num_envs: Count = 32
     """Number of trials that run in parallel."""
     episodes: Count | None = None
     """Episodes in a trial; by default the family's."""

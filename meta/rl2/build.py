@@ -21,7 +21,7 @@ DEFAULT_PPO = PPOConfig()
 def make_trainer(
     family: TaskFamily,
     *,
-    num_envs: int = 64,
+    num_envs: int = 32,
     episodes: int | None = None,
     horizon: int | None = None,
     seed: int = 0,

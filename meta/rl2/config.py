@@ -41,5 +41,5 @@ class PPOConfig:
     """Steps of the pieces that trials are cut into to be learnt from, each from the recurrent state that it was played
     from; gradients do not flow from one into another. Of the trial's divisors the nearest is taken. None for whole
     trials, from which a transformer learns whatever this is."""
-    num_minibatches: Count = 16
+    num_minibatches: Count = 8
     """Minibatches per pass; each holds pieces of several trials, so there are at most as many as pieces."""

@@ -58,7 +58,7 @@ def test_the_same_settings_go_on(tmp_path: Path) -> None:
     [
         ({"minutes": 3.0}, "maml-0.json was trained with minutes 3.0, expected 2.0 as here: remove it"),
         ({"first_order": True}, "maml-0.json was trained with maml {'inner_lr': 0.3, "),
-        ({"num_envs": 8}, "maml-0.json was trained with num_envs 8, expected 64 as here"),
+        ({"num_envs": 8}, "maml-0.json was trained with num_envs 8, expected 32 as here"),
     ],
 )
 def test_a_training_with_other_settings_is_not_mixed_in(tmp_path: Path, changed: dict[str, Any], told: str) -> None:
