@@ -164,6 +164,13 @@ class TaskFamily(ABC):
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns the terms, (N,) each, whose sum is the reward; task holds (N,) values by parameter."""
 
+    def guidance(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor | None:
+        """Returns (N,) what a learner alone is paid beside the reward, less and less; None, the default, for nothing.
+
+        It may read what is hidden from the robot, such as where a goal is: no policy and no evaluation sees it.
+        """
+        return None
+
     def fitted(self, physics: Physics, qpos: Tensor) -> Tensor:
         """Returns (N, nq) initial positions as the bodies that tasks have made need them; by default as they are."""
         return qpos

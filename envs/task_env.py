@@ -83,6 +83,8 @@ class TaskEnv:
             self._hardware = Hardware(
                 family.parameters, self.task, self.all_envs, action_dim=self.action_dim, on_host=self.on_host
             )
+        self.guided = False
+        """Whether steps tell what a learner is paid beside the reward."""
         self._can_fall = True
         self._restart_state: tuple[Tensor, Tensor] | None = None
         self._errs = self._hardware is not None and self._hardware.errs
@@ -226,7 +228,8 @@ class TaskEnv:
         terminated = diverged if fallen is None else fallen | diverged
         motion = Motion(self.physics, self.tensor(velocity), self.tensor(sent), terminated)
         terms = reward_terms(self.family, motion, self.task)
-        return Moved(terms, terminated, diverged, motion.action, diverged is self.physics.nobody)
+        guidance = self.family.guidance(motion, self.task) if self.guided else None
+        return Moved(terms, terminated, diverged, motion.action, diverged is self.physics.nobody, guidance)
 
     def reward_of(self, moved: Moved) -> Array:
         """Returns the (N,) sum of the terms, new; with MuJoCo, RewardError names one that is not finite."""

@@ -28,6 +28,8 @@ class TrialStep(NamedTuple):
     diverged: Tensor
     """(N,) bool: the simulation diverged."""
     trial_over: bool
+    guidance: Tensor | None = None
+    """(N,) what a learner is paid beside the reward, where the env is `guided` and the family has it."""
 
 
 class Layout(NamedTuple):
@@ -89,12 +91,17 @@ class TrialEnv:
         observe_task: bool = False,
         shift_at: int | None = None,
         shift_probability: float = 0.0,
+        guided: bool = False,
         engine: Engine = CPU,
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
-        """rank, num_ranks: of the environments that share the tasks, as `TaskEnv` takes them."""
+        """guided: whether steps tell a learner the family's guidance.
+
+        rank, num_ranks: of the environments that share the tasks, as `TaskEnv` takes them.
+        """
         self.task_env = TaskEnv(family, num_envs, split, seed=seed, engine=engine, rank=rank, num_ranks=num_ranks)
+        self.task_env.guided = guided
         self.num_envs = num_envs
         self.episodes_per_trial = episodes_per_trial or family.episodes_per_trial
         self.horizon = horizon or family.horizon
@@ -146,7 +153,7 @@ class TrialEnv:
         if not trial_over and self.task_env.physics.any(starts):
             self.task_env.begin_episodes(starts, restart=not slot_over)
         obs = self._observe(shares, reward, starts)
-        return TrialStep(obs, self.task_env.tensor(reward), terminated, moved.diverged, trial_over)
+        return TrialStep(obs, self.task_env.tensor(reward), terminated, moved.diverged, trial_over, moved.guidance)
 
     def in_robot_units(self, action: Array) -> Array:
         """Returns (..., A) actions in the robot's own units, native, from shares of its range in [-1, 1]."""

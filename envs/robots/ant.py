@@ -48,10 +48,6 @@ MAX_CONTACT_FORCE = 1.0
 """At which Gymnasium cuts each of these off, N or N m."""
 RESET_NOISE = 0.1
 """Half width of the initial positions (m, rad), standard deviation of the initial velocities."""
-HEALTHY_HEIGHT = (0.2, 1.0)
-"""Heights of the torso, m, at which Gymnasium's has not fallen, were it on its back."""
-INITIAL_LOG_STD = -1.5
-"""Logarithm of the actions' standard deviation: larger noise throws the robot about, which learns to stand first."""
 NEAR = 0.5
 """How close to a goal counts as there, m."""
 WORTHLESS = 4.0
@@ -108,8 +104,8 @@ class GymnasiumAnt(Ant):
     computed_fields = (*Ant.computed_fields, CONTACT_FORCES)
 
     def fallen(self, physics: Physics) -> Tensor:
-        height = physics.state("qpos")[:, 2]
-        return (height < HEALTHY_HEIGHT[0]) | (height > HEALTHY_HEIGHT[1])
+        height = physics.state("qpos")[:, 2]  # it has not fallen on its back
+        return (height < 0.2) | (height > 1.0)
 
 
 class PlacedAnt(Ant):
@@ -124,7 +120,7 @@ class AntFamily(TaskFamily):
 
     robot: Robot = Ant()
     gamma = 0.99
-    initial_log_std = INITIAL_LOG_STD
+    initial_log_std = -1.5  # larger noise throws the robot about, which learns to stand first
     variants = {
         "default": {},
         "gymnasium": {
@@ -290,9 +286,14 @@ class AntGoal(AntFamily):
         variant "sparse": (1 if distance < 0.5 m else 0) + 0.2 (0 where it falls) - 0.01 * sum(a^2);
         distance is that of the torso from the goal, approach its speed towards the goal
         """
-        offset = torch.stack([task["goal_x"], task["goal_y"]], dim=-1) - self.robot.position(motion.physics)
-        distance = offset.norm(dim=-1)
+        approach, distance = self._way(motion, task)
         if self.variant == "sparse":
             return self.paid((distance < NEAR).to(distance.dtype), motion)
-        approach: Tensor = torch.linalg.vecdot(motion.velocity, normalize(offset, dim=-1))
         return {**self.paid(approach, motion), "near": 1 - distance / WORTHLESS}
+
+    def guidance(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor | None:
+        return self._way(motion, task)[0] if self.variant == "sparse" else None
+
+    def _way(self, motion: Motion, task: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        offset = torch.stack([task["goal_x"], task["goal_y"]], dim=-1) - self.robot.position(motion.physics)
+        return torch.linalg.vecdot(motion.velocity, normalize(offset, dim=-1)), offset.norm(dim=-1)

@@ -69,7 +69,7 @@ def play(env: TrialEnv, act: Act) -> TrialRewards:
     reward = torch.zeros(env.steps_per_trial, env.num_envs, dtype=physics.dtype, device=physics.device)
     terminated = torch.zeros_like(reward, dtype=torch.bool)
     for t in range(env.steps_per_trial):
-        obs, reward[t], terminated[t], _, _ = env.step(act(obs))
+        obs, reward[t], terminated[t], *_ = env.step(act(obs))
     physics.check()
     slots = (env.episodes_per_trial, env.horizon, env.num_envs)
     counted = up_to_first_fall(reward.view(slots), terminated.view(slots))

@@ -129,7 +129,7 @@ class MAML:
         rewards, terminations = [], []
         obs = self.env.reset()
         for _ in range(self.env.steps_per_trial):
-            obs, reward, terminated, _, _ = self.env.step(actor(obs))
+            obs, reward, terminated, *_ = self.env.step(actor(obs))
             rewards.append(reward.float())
             terminations.append(terminated)
         actor.end_episode()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from limbshift.envs.trial_env import TrialStep
 
 
-GIVEN = ("obs", "task", "value", "action", "log_prob", "proximal_log_prob", "reward", "terminated")
+GIVEN = ("obs", "task", "value", "action", "log_prob", "proximal_log_prob", "reward", "guidance", "terminated")
 """What of a storage the learner reads, beside what was remembered."""
 
 
@@ -68,6 +68,8 @@ class RolloutStorage:
         """By the policy as it is before learning, about which probability ratios are clipped: the same in turn."""
         self.reward = zeros(num_steps)
         """As the env gave it."""
+        self.guidance = zeros(num_steps)
+        """What the learner is paid beside it."""
         self.terminated = zeros(num_steps).bool()
         self.diverged = torch.zeros_like(self.terminated)
         """Where terminated by a simulation that blew up."""
@@ -76,8 +78,8 @@ class RolloutStorage:
         self.advantage = zeros(num_steps)
         """Of scaled rewards, as are the value targets; see `estimate_advantages`."""
         self.value_target = zeros(num_steps)
-        self._shown, self._reward, self._terminated = (
-            RowWriter(target, env_device) for target in (self.shown, self.reward, self.terminated)
+        self._shown, self._reward, self._guidance, self._terminated = (
+            RowWriter(target, env_device) for target in (self.shown, self.reward, self.guidance, self.terminated)
         )
 
     @property
@@ -109,6 +111,8 @@ class RolloutStorage:
         """Writes what the env's step t gave, and with it the observation of step t + 1."""
         self._shown.write(t + 1, step.obs)
         self._reward.write(t, step.reward)
+        if step.guidance is not None:
+            self._guidance.write(t, step.guidance)
         self._terminated.write(t, step.terminated)
 
     @torch.no_grad()
@@ -145,11 +149,9 @@ class RolloutStorage:
         for own, part in zip(self.state, given["state"], strict=True):
             own.copy_(part)
 
-    def estimate_advantages(self, reward_scale: Tensor, *, gamma: float, gae_lambda: float) -> None:
-        """Fills advantage and value_target from the rewards times a scale, and from the values."""
-        self.advantage = generalised_advantages(
-            self.reward * reward_scale, self.value, self.terminated, gamma=gamma, gae_lambda=gae_lambda
-        )
+    def estimate_advantages(self, reward: Tensor, *, gamma: float, gae_lambda: float) -> None:
+        """Fills advantage and value_target from the learner's (T, N) rewards, and from the values."""
+        self.advantage = generalised_advantages(reward, self.value, self.terminated, gamma=gamma, gae_lambda=gae_lambda)
         self.value_target = self.advantage + self.value[:-1]
 
 

@@ -51,7 +51,7 @@ def test_advantages_loss_and_update_stay_on_their_device(network: dict[str, Any]
     storage = RolloutStorage(policy.spec, num_steps=5, num_envs=4, task=task, device=META, env_device=META)
     scaler = RewardScaler(0.9, META)
     scaler.update(storage.reward, storage.terminated)
-    storage.estimate_advantages(scaler.scale, gamma=0.9, gae_lambda=0.95)
+    storage.estimate_advantages(storage.reward * scaler.scale, gamma=0.9, gae_lambda=0.95)
     losses, grad_norm, skipped = PPO(policy, PPOConfig(), torch.Generator(), task_dim=2).update(storage, 0.5)
     policy.normaliser.update(storage.obs)
     assert {value.device for value in (*losses, grad_norm, skipped)} == {META}

@@ -51,7 +51,7 @@ def test_in_turn_an_iteration_is_the_plain_recipe() -> None:
         trainer.iterate(number / ITERATIONS)
         storage = collector.collect()
         scaler.update(storage.reward, storage.terminated)
-        storage.estimate_advantages(scaler.scale, gamma=plain.gamma, gae_lambda=0.95)
+        storage.estimate_advantages(storage.reward * scaler.scale, gamma=plain.gamma, gae_lambda=0.95)
         if number:
             ppo.update(storage, number / ITERATIONS)
         plain.policy.normaliser.update(storage.obs[:-1])
