@@ -27,6 +27,7 @@ from limbshift.experiments.configs import (
     RenderConfig,
     TrainConfig,
 )
+from limbshift.experiments.sharing.config import ControllersConfig, ShareConfig
 from limbshift.experiments.usage_errors import unknown_command, usage_error
 
 SUBCOMMANDS: Mapping[str, type] = {
@@ -36,6 +37,8 @@ SUBCOMMANDS: Mapping[str, type] = {
     "evaluate": EvaluateConfig,
     "render": RenderConfig,
     "export": ExportConfig,
+    "share": ShareConfig,
+    "controllers": ControllersConfig,
     "families": FamiliesConfig,
     "bench": BenchConfig,
     "compare": CompareConfig,
@@ -49,6 +52,8 @@ COMMANDS: Mapping[type, tuple[str, str]] = {
     EvaluateConfig: ("commands.evaluate", "run_evaluate"),
     RenderConfig: ("commands.render", "run_render"),
     ExportConfig: ("commands.export", "run_export"),
+    ShareConfig: ("sharing.share", "run_share"),
+    ControllersConfig: ("sharing.listing", "run_controllers"),
     FamiliesConfig: ("commands.families", "run_families"),
     BenchConfig: ("benchmarks.bench", "run_bench"),
     CompareConfig: ("comparison.compare", "run_compare"),

@@ -13,6 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 from limbshift.experiments.runs.controllers import shipped_names
+from limbshift.experiments.sharing.record import RECORD
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("envs", "agents", "meta", "experiments")
@@ -93,7 +94,8 @@ def test_a_wheel_holds_limbshift_alone(wheel: Path) -> None:
     assert {name.partition("/")[0] for name in found} == {"limbshift", "limbshift-0.1.0.dist-info"}
     assert {name for name in found if name.startswith("limbshift/")} == files_of(ROOT)
     assert not {name for name in found if "published" in name}
-    assert {f"limbshift/experiments/controllers/{name}.safetensors" for name in shipped_names()} <= found
+    folders = [f"limbshift/experiments/controllers/{name}" for name in shipped_names()]
+    assert {f"{folder}/{file}" for folder in folders for file in ("controller.safetensors", RECORD)} <= found
     assert {
         "limbshift/py.typed",
         "limbshift/envs/assets/quadruped.xml",

@@ -13,11 +13,12 @@ from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, robot_file
 from limbshift.experiments.runs.families import load_family
 
 SHIPPED = Path(__file__).parents[1] / "controllers"
+"""Holds a folder for each, as `limbshift share` makes them."""
 
 
 def shipped_names() -> list[str]:
     """Returns the names of the controllers that come with the package."""
-    return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONTROLLER}"))
 
 
 def find_controller(name: str | Path) -> Path:
@@ -34,8 +35,8 @@ def find_controller(name: str | Path) -> Path:
         return path / CONTROLLER
     if path.exists() or path.suffix == ".safetensors":
         return path
-    if (SHIPPED / f"{name}.safetensors").is_file():
-        return SHIPPED / f"{name}.safetensors"
+    if (SHIPPED / name / CONTROLLER).is_file():
+        return SHIPPED / name / CONTROLLER
     raise ControllerError(what_is_missing(str(name)))
 
 

@@ -42,5 +42,5 @@ def test_what_is_missing_is_told(
 
 
 def test_a_family_without_a_controller_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "AntGoal", "--latency"]) == 2
-    assert capsys.readouterr().err.startswith("limbshift: AntGoal has no shipped controller: train one by")
+    assert main(["bench", "HumanoidDir", "--latency"]) == 2
+    assert capsys.readouterr().err.startswith("limbshift: HumanoidDir has no shipped controller: train one by")

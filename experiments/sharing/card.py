@@ -1,0 +1,133 @@
+"""A controller's model card, in the form that Hugging Face reads: metadata, then Markdown."""
+
+import json
+import textwrap
+from collections.abc import Sequence
+
+from limbshift.experiments.sharing.record import Record, Returns, SplitRecord
+
+WIDTH = 120
+SPLITS = {
+    "train": "trained on",
+    "heldout": "held out",
+    "extrapolation": "outside the training ranges",
+}
+CONTROLS = {
+    "memory_off": "memory off",
+    "memory_wiped_each_episode": "memory wiped each episode",
+    "random": "random actions",
+}
+
+
+def card(record: Record, video: str = "") -> str:
+    """Returns the card; video is the name of a file beside it, if there is one."""
+    title = record.family if record.variant == "default" else f"{record.family}, variant {record.variant}"
+    parts = [metadata(record), f"# {title}", _trained(record), *_heldout(record.heldout)]
+    parts.append(_by_split(record.splits))
+    parts += [_filled(record.words)] if record.words else []
+    parts += [f"[A video of it adapting]({video})"] if video else []
+    return "\n\n".join([*parts, _use(record)]) + "\n"
+
+
+def metadata(record: Record) -> str:
+    """Returns the front matter: YAML, of which JSON is a part."""
+    results = [
+        {
+            "task": {"type": "reinforcement-learning", "name": "meta-reinforcement-learning"},
+            "dataset": {"type": f"limbshift/{record.family}", "name": f"{record.family}, {split.split} tasks"},
+            "metrics": [
+                {"type": "return", "name": "IQM return, last episode", "value": round(split.returns.iqm[-1], 1)},
+                {"type": "falls", "name": "share of episodes with a fall", "value": round(split.falls, 3)},
+            ],
+        }
+        for split in record.splits
+    ]
+    about = {
+        "library_name": "limbshift",
+        "pipeline_tag": "reinforcement-learning",
+        "tags": ["meta-reinforcement-learning", "robotics", "mujoco", record.family],
+        "model-index": [{"name": record.family, "results": results}],
+    }
+    lines = [f"{name}: {json.dumps(value)}" for name, value in about.items()]
+    return "\n".join(["---", *lines, "---"])
+
+
+def number(value: float) -> str:
+    """Writes a return.
+
+    >>> number(1234.5), number(99.96), number(-0.01)
+    ('1,234', '100.0', '-0.0')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
+
+
+def with_interval(returns: Returns, episode: int) -> str:
+    """Writes the return of an episode, and its interval where it has one."""
+    interval = returns.ci95[episode]
+    told = f" ({number(interval[0])} to {number(interval[1])})" if interval else ""
+    return f"{number(returns.iqm[episode])}{told}"
+
+
+def percent(share: float) -> str:
+    """Writes a share.
+
+    >>> percent(0.046)
+    '5 %'
+    """
+    return f"{100 * share:.0f} %"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Returns a Markdown table, the first row of which is its head."""
+    head, *rest = rows
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rest))
+
+
+def _trained(record: Record) -> str:
+    where = f" on {record.where}" if record.where else ""
+    trial = f"in trials of {record.episodes} x {record.horizon} steps"
+    how = f": `{record.how}`" if record.how else ""
+    amount = f"{record.minutes:.0f} minutes" if record.minutes >= 10 else f"{record.minutes:.1f} minutes"
+    return _filled(f"Meta-trained for {amount} ({record.steps / 1e6:.1f} M env steps){where}, {trial}{how}.")
+
+
+def _heldout(split: SplitRecord) -> list[str]:
+    seen = "never trained on" if split.unseen else "the same that it was trained on"
+    intro = f"Return per episode on {split.num_tasks} held-out tasks, {seen}: interquartile mean, with its 95 %"
+    ways = [split.returns, *(split.controls[name] for name in CONTROLS)]
+    rows = [
+        (str(episode + 1), *(with_interval(way, episode) for way in ways)) for episode in range(len(split.returns.iqm))
+    ]
+    time = split.adaptation_time_s
+    adapted = (
+        "Episode 1 does not come within a tenth of the last."
+        if time is None
+        else f"It has adapted {time:.1f} s after the start, picking up speed included."
+    )
+    return [
+        _filled(f"{intro} bootstrap interval."),
+        table([("episode", "controller", *CONTROLS.values()), *rows]),
+        adapted,
+    ]
+
+
+def _by_split(splits: Sequence[SplitRecord]) -> str:
+    rows = [("tasks", "last episode", "its worst tenth of the tasks", "episodes with a fall", "random actions")]
+    for split in splits:
+        returns, random = with_interval(split.returns, -1), with_interval(split.controls["random"], -1)
+        rows.append(
+            (SPLITS.get(split.split, split.split), returns, number(split.worst10), percent(split.falls), random)
+        )
+    return table(rows)
+
+
+def _use(record: Record) -> str:
+    name = "controller.safetensors"
+    return (
+        f"```\nlimbshift evaluate {name}    # with limbshift {record.version} or later\n"
+        f"limbshift render {name} --out adaptation.mp4\n```"
+    )
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)

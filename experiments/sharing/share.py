@@ -1,0 +1,108 @@
+"""Makes a folder to share of a controller."""
+
+import shlex
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from limbshift.agents.atomic_write import check_writable, replacing
+from limbshift.agents.controller import Controller
+from limbshift.envs.errors import InputError
+from limbshift.envs.family import TaskFamily
+from limbshift.experiments.commands.evaluate import measure
+from limbshift.experiments.commands.render import render
+from limbshift.experiments.commands.train import resolved
+from limbshift.experiments.configs import EvaluateConfig, TrainConfig
+from limbshift.experiments.runs.controllers import find_controller, load_with_family
+from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, VIDEO, holds_run, robot_file
+from limbshift.experiments.runs.resume import BUDGET, flattened, read_config
+from limbshift.experiments.sharing.card import card
+from limbshift.experiments.sharing.config import ShareConfig
+from limbshift.experiments.sharing.record import RECORD, Record, SplitRecord
+from limbshift.experiments.terminal import make_console
+
+CARD = "README.md"
+SPLITS = ("train", "heldout", "extrapolation")
+OF_THE_RUN = ("run_dir", "resume", "device", "threads", "ranks", "wandb", "eval_minutes", "video_minutes")
+"""Settings that change nothing of what is learnt."""
+
+
+def run_share(config: ShareConfig, console: Console | None = None) -> Path:
+    """Runs the command and returns the folder."""
+    console = console or make_console()
+    controller, family = load_with_family(config.controller, family_file=config.family_file)
+    check_folder(config.out)
+    record = record_of(controller, family, config)
+    config.out.mkdir(parents=True, exist_ok=True)
+    source = find_controller(config.controller)
+    copies = {CONTROLLER: source, ROBOT: robot_file(source.parent) if controller.card.robot else None}
+    for name, path in copies.items():
+        if path:
+            with replacing(config.out / name) as temporary:
+                shutil.copyfile(path, temporary)
+    video = VIDEO if config.video and film(config, source.parent / VIDEO, family) else ""
+    record.write(config.out / RECORD)
+    with replacing(config.out / CARD) as temporary:
+        temporary.write_text(card(record, video))
+    console.print(f"folder to share in {config.out}", highlight=False, soft_wrap=True)
+    return config.out
+
+
+def check_folder(out: Path) -> None:
+    """Raises InputError for a folder that holds what no `share` has put there."""
+    found = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    others = [name for name in found if name not in (CARD, RECORD, CONTROLLER, ROBOT, VIDEO)]
+    if others or (found and RECORD not in found):
+        raise InputError(f"folder {out} holds {(others or found)[0]}, expected a new one, or one of an earlier share")
+    check_writable(out / CARD)
+
+
+def record_of(controller: Controller, family: TaskFamily, config: ShareConfig) -> Record:
+    """Evaluates a controller on each split of its family, and returns all that is told of it."""
+    about = controller.card
+    splits = [split for split in SPLITS if split in family.task_space.splits]
+    found = [
+        measure(controller, family, EvaluateConfig(config.controller, split, config.num_tasks)) for split in splits
+    ]
+    run = Path(config.controller)
+    return Record(
+        family=about.family,
+        variant=about.variant,
+        robot=about.robot,
+        episodes=about.episodes_per_trial,
+        horizon=about.horizon,
+        minutes=about.minutes,
+        steps=about.steps,
+        where=config.where,
+        how=config.how or (training_command(run, family) if holds_run(run) else ""),
+        words=config.words,
+        version=version("limbshift"),
+        splits=tuple(SplitRecord.of(result) for result in found),
+    )
+
+
+def training_command(run: Path, family: TaskFamily) -> str:
+    """Returns the command that trains as a run did, with what differs from the family's defaults."""
+    config = read_config(run)
+    defaults = flattened(vars(resolved(TrainConfig(family.name, variant=family.variant), family, torch.device("cpu"))))
+    words = ["limbshift", "train", family.name]
+    if family.variant != "default":
+        words += ["--variant", family.variant]
+    for name, value in flattened(vars(config)).items():
+        if name not in OF_THE_RUN and value != (None if name in BUDGET else defaults[name]):
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [shlex.quote(f"{value}")])]
+    return " ".join(words)
+
+
+def film(config: ShareConfig, made: Path, family: TaskFamily) -> bool:
+    """Puts a video into the folder: the run's own, or a new one; returns whether there is one."""
+    out = config.out / VIDEO
+    if made.is_file():
+        with replacing(out) as temporary:
+            shutil.copyfile(made, temporary)
+        return True
+    render(config.controller, out=out, family=family)
+    return out.is_file()
