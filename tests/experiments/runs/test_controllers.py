@@ -20,6 +20,7 @@ RETURNS = {
     "AntDirForwardBack": 600,
     "AntGoal": 216,
     "AntLimbs": 573,
+    "AntLimbsDir": 501,
     "AntWiring": 428,
     "ArmJointFriction": -28,
     "ArmPayload": -12,
