@@ -115,9 +115,7 @@ def _by_split(splits: Sequence[SplitRecord]) -> str:
     rows = [("tasks", "last episode", "its worst tenth of the tasks", "episodes with a fall", "random actions")]
     for split in splits:
         returns, random = with_interval(split.returns, -1), with_interval(split.controls["random"], -1)
-        rows.append(
-            (SPLITS.get(split.split, split.split), returns, number(split.worst10), percent(split.falls), random)
-        )
+        rows.append((SPLITS[split.split], returns, number(split.worst10), percent(split.falls), random))
     return table(rows)
 
 

@@ -19,13 +19,12 @@ from limbshift.experiments.configs import EvaluateConfig, TrainConfig
 from limbshift.experiments.runs.controllers import find_controller, load_with_family
 from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, VIDEO, holds_run, robot_file
 from limbshift.experiments.runs.resume import BUDGET, flattened, read_config
-from limbshift.experiments.sharing.card import card
+from limbshift.experiments.sharing.card import SPLITS, card
 from limbshift.experiments.sharing.config import ShareConfig
 from limbshift.experiments.sharing.record import RECORD, Record, SplitRecord
 from limbshift.experiments.terminal import make_console
 
 CARD = "README.md"
-SPLITS = ("train", "heldout", "extrapolation")
 OF_THE_RUN = ("run_dir", "resume", "device", "threads", "ranks", "wandb", "eval_minutes", "video_minutes")
 """Settings that change nothing of what is learnt."""
 
@@ -38,15 +37,14 @@ def run_share(config: ShareConfig, console: Console | None = None) -> Path:
     record = record_of(controller, family, config)
     config.out.mkdir(parents=True, exist_ok=True)
     source = find_controller(config.controller)
-    copies = {CONTROLLER: source, ROBOT: robot_file(source.parent) if controller.card.robot else None}
-    for name, path in copies.items():
-        if path:
-            with replacing(config.out / name) as temporary:
-                shutil.copyfile(path, temporary)
-    video = VIDEO if config.video and film(config, source.parent / VIDEO, family) else ""
+    copy(source, config.out / CONTROLLER)
+    if controller.card.robot:
+        copy(robot_file(source.parent), config.out / ROBOT)
+    if config.video:
+        film(config, source.parent / VIDEO, family)
     record.write(config.out / RECORD)
     with replacing(config.out / CARD) as temporary:
-        temporary.write_text(card(record, video))
+        temporary.write_text(card(record, VIDEO if config.video else ""))
     console.print(f"folder to share in {config.out}", highlight=False, soft_wrap=True)
     return config.out
 
@@ -97,12 +95,15 @@ def training_command(run: Path, family: TaskFamily) -> str:
     return " ".join(words)
 
 
-def film(config: ShareConfig, made: Path, family: TaskFamily) -> bool:
-    """Puts a video into the folder: the run's own, or a new one; returns whether there is one."""
-    out = config.out / VIDEO
+def film(config: ShareConfig, made: Path, family: TaskFamily) -> None:
+    """Puts a video into the folder: the run's own, or a new one."""
     if made.is_file():
-        with replacing(out) as temporary:
-            shutil.copyfile(made, temporary)
-        return True
-    render(config.controller, out=out, family=family)
-    return out.is_file()
+        copy(made, config.out / VIDEO)
+    else:
+        render(config.controller, out=config.out / VIDEO, family=family)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Replaces a file by a copy of another."""
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
