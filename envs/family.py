@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -31,6 +31,27 @@ class Motion(NamedTuple):
     """(N, A) the action as executed."""
     fallen: Tensor
     """(N,) bool; no simulation's, for a robot that cannot fall."""
+
+
+Look = Callable[[Motion, Mapping[str, Tensor]], Any]
+"""Makes something of a motion on tasks, (N,) values by parameter, right after a control step."""
+
+
+class Measure(NamedTuple):
+    """What a person would measure of a robot at its task."""
+
+    quantity: str
+    unit: str
+    near: float | None = None
+    """How close to what is asked counts as there; None where nothing does."""
+
+
+class Measured(NamedTuple):
+    """A measurement: new tensors, (N,) each."""
+
+    value: Tensor
+    asked: Tensor | None = None
+    """What the task asks for; None where more is better."""
 
 
 class Robot(ABC):
@@ -139,6 +160,8 @@ class TaskFamily(ABC):
     """What alone changes where a task changes in the midst of a trial, as `TaskSpace` has it; empty for all."""
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
     """By name, the attributes that a variant sets."""
+    measure: Measure | None = None
+    """What `measured` gives; None for families of which nothing but the reward is measured."""
     goal_radius: float = 0.0
     """How close to a hidden place counts as there, m."""
     episodes_per_trial: int = 2
@@ -168,6 +191,13 @@ class TaskFamily(ABC):
         """Returns (N,) what a learner alone is paid beside the reward, less and less; None, the default, for nothing.
 
         It may read what is hidden from the robot, such as where a goal is: no policy and no evaluation sees it.
+        """
+        return None
+
+    def measured(self, motion: Motion, task: Mapping[str, Tensor]) -> Measured | None:
+        """Returns what `measure` names, of motions on tasks, (N,) values by parameter; None, the default, for nothing.
+
+        It is told of evaluations and shown in films: no policy and no learner sees it.
         """
         return None
 
@@ -221,3 +251,20 @@ class TaskFamily(ABC):
             if isinstance(parameter.effect, ModelEffect):
                 parameter.effect.apply(physics, values[:, position], mask)
         physics.recompute_constants(mask)
+
+
+class RunningFamily(TaskFamily):
+    """Robots that are to get on, measured by their speed."""
+
+    measure: Measure | None = Measure("speed", "m/s")
+
+    def measured(self, motion: Motion, task: Mapping[str, Tensor]) -> Measured:
+        return Measured(self.progress(motion, task), self.asked(task))
+
+    def progress(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor:
+        """Returns the speed that counts, (N,) in m/s: by default that along x."""
+        return motion.velocity if motion.velocity.dim() == 1 else motion.velocity[:, 0]
+
+    def asked(self, task: Mapping[str, Tensor]) -> Tensor | None:
+        """Returns the speed that is asked for, (N,) in m/s; None where more is better."""
+        return None

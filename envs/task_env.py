@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from limbshift.envs.errors import InputError
-from limbshift.envs.family import Motion, TaskFamily
+from limbshift.envs.family import Look, Motion, TaskFamily
 from limbshift.envs.given import numbers
 from limbshift.envs.hardware import Hardware
 from limbshift.envs.live_robot import joined, live_robot
@@ -83,8 +83,8 @@ class TaskEnv:
             self._hardware = Hardware(
                 family.parameters, self.task, self.all_envs, action_dim=self.action_dim, on_host=self.on_host
             )
-        self.guided = False
-        """Whether steps tell what a learner is paid beside the reward."""
+        self.look: Look | None = None
+        """What else is read of each step's motion, before anything begins anew; not part of a copy."""
         self._can_fall = True
         self._restart_state: tuple[Tensor, Tensor] | None = None
         self._errs = self._hardware is not None and self._hardware.errs
@@ -228,8 +228,8 @@ class TaskEnv:
         terminated = diverged if fallen is None else fallen | diverged
         motion = Motion(self.physics, self.tensor(velocity), self.tensor(sent), terminated)
         terms = reward_terms(self.family, motion, self.task)
-        guidance = self.family.guidance(motion, self.task) if self.guided else None
-        return Moved(terms, terminated, diverged, motion.action, diverged is self.physics.nobody, guidance)
+        seen = self.look(motion, self.task) if self.look else None
+        return Moved(terms, terminated, diverged, motion.action, diverged is self.physics.nobody, seen)
 
     def reward_of(self, moved: Moved) -> Array:
         """Returns the (N,) sum of the terms, new; with MuJoCo, RewardError names one that is not finite."""

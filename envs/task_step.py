@@ -32,8 +32,8 @@ class Moved(NamedTuple):
     action: Tensor
     all_sound: bool
     """Whether it is known, without a look at them, that no simulation diverged."""
-    guidance: Tensor | None = None
-    """(N,) what a learner is paid beside the reward; None where nobody asked, or there is none."""
+    seen: Any = None
+    """What `TaskEnv.look` made of the motion; None where nobody looks."""
 
     def term_arrays(self) -> dict[str, NDArray[Any]]:
         """Returns new arrays: the terms, (N,) each, which are 0 with the reward where a simulation diverged."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from limbshift.envs.errors import InputError
-from limbshift.envs.family import TaskFamily
+from limbshift.envs.family import Look, TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.physics.protocol import Array
 from limbshift.envs.task_env import TaskEnv
@@ -28,8 +28,8 @@ class TrialStep(NamedTuple):
     diverged: Tensor
     """(N,) bool: the simulation diverged."""
     trial_over: bool
-    guidance: Tensor | None = None
-    """(N,) what a learner is paid beside the reward, where the env is `guided` and the family has it."""
+    seen: Any = None
+    """What the env's `look` made of the step's motion."""
 
 
 class Layout(NamedTuple):
@@ -91,17 +91,17 @@ class TrialEnv:
         observe_task: bool = False,
         shift_at: int | None = None,
         shift_probability: float = 0.0,
-        guided: bool = False,
+        look: Look | None = None,
         engine: Engine = CPU,
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
-        """guided: whether steps tell a learner the family's guidance.
+        """look: what is made of each step's motion, such as `TaskFamily.measured`, beside its reward.
 
         rank, num_ranks: of the environments that share the tasks, as `TaskEnv` takes them.
         """
         self.task_env = TaskEnv(family, num_envs, split, seed=seed, engine=engine, rank=rank, num_ranks=num_ranks)
-        self.task_env.guided = guided
+        self.task_env.look = look
         self.num_envs = num_envs
         self.episodes_per_trial = episodes_per_trial or family.episodes_per_trial
         self.horizon = horizon or family.horizon
@@ -153,7 +153,7 @@ class TrialEnv:
         if not trial_over and self.task_env.physics.any(starts):
             self.task_env.begin_episodes(starts, restart=not slot_over)
         obs = self._observe(shares, reward, starts)
-        return TrialStep(obs, self.task_env.tensor(reward), terminated, moved.diverged, trial_over, moved.guidance)
+        return TrialStep(obs, self.task_env.tensor(reward), terminated, moved.diverged, trial_over, moved.seen)
 
     def in_robot_units(self, action: Array) -> Array:
         """Returns (..., A) actions in the robot's own units, native, from shares of its range in [-1, 1]."""

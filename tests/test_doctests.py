@@ -26,7 +26,7 @@ PUBLIC = (
     "limbshift.envs.adapters.gym_trials:TrialVectorEnv",
     "limbshift.envs.adapters.make:make_trials",
     "limbshift.envs.adapters.make:make_sb3",
-    "limbshift.envs.robots.mjcf_robot:MjcfRobot",
+    "limbshift.envs.mjcf.robot:MjcfRobot",
     "limbshift.agents.controller:Controller",
     "limbshift.agents.actor:PolicyActor",
     "limbshift.agents.recurrent:PolicySpec",

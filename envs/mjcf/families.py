@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.errors import FamilyError
-from limbshift.envs.family import Motion, TaskFamily
+from limbshift.envs.family import Measure, Measured, Motion, TaskFamily
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.mjcf.source import RobotError
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.common import dead_motor, factor, friction, mass_factors, motor_sign, slope
 from limbshift.envs.tasks.effects import AddMass
@@ -49,6 +49,7 @@ class MjcfFamily(TaskFamily):
                 f"{kind} can change none of the actuators of robot {robot.name} ({', '.join(self.left_out)}),"
                 f" expected one of {', '.join(other for other in KINDS if other != kind)}"
             )
+        self.measure = Measure("speed", "m/s") if robot.travels else Measure("error", "rad")
         super().__init__()
 
     @property
@@ -62,6 +63,12 @@ class MjcfFamily(TaskFamily):
         if self.robot.travels:
             return {"run": motion.velocity, "control": cost}
         return {"pose": -self.robot.pose_error(motion.physics), "control": cost}
+
+    def measured(self, motion: Motion, task: Mapping[str, Tensor]) -> Measured:
+        if self.robot.travels:
+            return Measured(motion.velocity)
+        error = self.robot.pose_error(motion.physics)
+        return Measured(error, torch.zeros_like(error))
 
 
 def limbs(robot: MjcfRobot) -> tuple[TaskParameter, ...]:

@@ -1,19 +1,17 @@
-"""Ant: a four-legged robot with eight motors, that falls."""
+"""Families of ants: which way they go, and on what bodies."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
-from typing import ClassVar
 
-import mujoco
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from limbshift.envs.family import Motion, Robot, TaskFamily
-from limbshift.envs.physics.models import gymnasium_xml
+from limbshift.envs.family import Measure, Measured, Motion, Robot, RunningFamily
 from limbshift.envs.physics.protocol import CONTACT_FORCES, Physics
+from limbshift.envs.robots.ant_robot import JOINTS, LEGS, RESET_NOISE, Ant, GymnasiumAnt, PlacedAnt
 from limbshift.envs.tasks.body_parameters import SHORT_DELAY, leg_length, lost_leg
 from limbshift.envs.tasks.common import (
     DIRECTION,
@@ -30,92 +28,19 @@ from limbshift.envs.tasks.parameter import Effect, TaskParameter
 from limbshift.envs.tasks.rewards import alive, along, control_cost
 from limbshift.envs.tasks.task_space import drawn_tasks
 
-LEGS = {
-    "front_left": "front_left_leg",
-    "front_right": "front_right_leg",
-    "back_left": "back_leg",
-    "back_right": "right_back_leg",
-}
-"""Legs, and what the XML calls their first body."""
-JOINTS = tuple(f"{joint}_{number}" for number in (1, 2, 3, 4) for joint in ("hip", "ankle"))
-"""In the legs' order."""
-
 ALIVE_WEIGHT = 0.2
 """Pay for each step without a fall; Gymnasium's 1 outweighs running for so long that ants learn to stand still."""
 CONTROL_WEIGHT = 0.01
 """Cost of a squared action; Gymnasium's is 0.5."""
 MAX_CONTACT_FORCE = 1.0
 """At which Gymnasium cuts each of these off, N or N m."""
-RESET_NOISE = 0.1
-"""Half width of the initial positions (m, rad), standard deviation of the initial velocities."""
 NEAR = 0.5
 """How close to a goal counts as there, m."""
 WORTHLESS = 4.0
 """Distance to a goal that pays nothing, m: no goal is so far that an ant would gain by falling."""
 
 
-class Ant(Robot):
-    """Gymnasium's Ant-v5 without contact forces in its observation: its model and initial state.
-
-    | Observation | what | unit |
-    |---|---|---|
-    | 0 | torso height | m |
-    | 1-4 | torso orientation, a quaternion | |
-    | 5-12 | joints: hip and ankle of the front left, front right, back left and back right leg | rad |
-    | 13-15 | torso velocity | m/s |
-    | 16-18 | torso angular velocity | rad/s |
-    | 19-26 | joint velocities, in the joints' order | rad/s |
-
-    | Action | what | bounds |
-    |---|---|---|
-    | 0-7 | torque on hip and ankle of the back right, front left, front right, back left leg: x 150 N m | [-1, 1] |
-
-    It has fallen where it is turned over, its torso tilted by more than 90 degrees (variant "gymnasium": where its
-    torso is outside 0.2 to 1 m). A control step is 0.05 s, five substeps, by MuJoCo's `implicitfast` integrator
-    (variant "gymnasium": RK4, three times slower).
-    """
-
-    name = "Ant"
-    xml = gymnasium_xml("ant.xml")
-    frame_skip = 5
-    integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    camera = {"distance": 4.0, "azimuth": 90.0, "elevation": -25.0}
-    computed_fields: ClassVar[tuple[str, ...]] = ("xpos",)
-
-    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
-        return physics.state("qpos")[:, 2:], physics.state("qvel")
-
-    def position(self, physics: Physics) -> Tensor:
-        return physics.computed_field("xpos")[:, self.model.body("torso").id, :2]
-
-    def initial_state(self, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        qpos, qvel = uniform.split([self.model.nq, self.model.nv], dim=-1)
-        return self.start.like(qpos) + RESET_NOISE * (2 * qpos - 1), RESET_NOISE * torch.special.ndtri(qvel)
-
-    def fallen(self, physics: Physics) -> Tensor:
-        x, y = physics.state("qpos")[:, 4:6].unbind(dim=-1)
-        return x.square() + y.square() > 0.5  # 1 - 2 (x^2 + y^2) is the cosine of the tilt
-
-
-class GymnasiumAnt(Ant):
-    """Ant with Gymnasium's integrator and fall, and with the forces of its contacts at hand."""
-
-    integrator = None
-    computed_fields = (*Ant.computed_fields, CONTACT_FORCES)
-
-    def fallen(self, physics: Physics) -> Tensor:
-        height = physics.state("qpos")[:, 2]  # it has not fallen on its back
-        return (height < 0.2) | (height > 1.0)
-
-
-class PlacedAnt(Ant):
-    """Ant that senses, before all that an `Ant` does, where it is: x and y, m, as in PEARL's and varibad's AntGoal."""
-
-    def observe(self, physics: Physics) -> tuple[Tensor, ...]:
-        return physics.state("qpos"), physics.state("qvel")
-
-
-class AntFamily(TaskFamily):
+class AntFamily(RunningFamily):
     """Ants run along +x; those that are to do otherwise say so."""
 
     robot: Robot = Ant()
@@ -139,7 +64,7 @@ class AntFamily(TaskFamily):
         variant "gymnasium": v_x + 1 (0 where it falls) - 0.5 * sum(a^2) - 0.0005 * sum(clip(f, -1, 1)^2);
         f are the forces (N) and torques (N m) of contacts on the bodies
         """
-        return self.paid(motion.velocity[:, 0], motion)
+        return self.paid(self.progress(motion, task), motion)
 
     def paid(self, progress: Tensor, motion: Motion) -> dict[str, Tensor]:
         """Progress, staying upright, and the costs of the motors' work and, where they are paid for, of contacts."""
@@ -188,7 +113,10 @@ class AntDir(AntFamily):
         - 0.0005 * sum(clip(f, -1, 1)^2);
         f are the forces (N) and torques (N m) of contacts on the bodies
         """
-        return self.paid(along(motion.velocity, task["heading"]), motion)
+        return super().reward(motion, task)
+
+    def progress(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor:
+        return along(motion.velocity, task["heading"])
 
 
 class RunEitherWay(AntFamily):
@@ -200,7 +128,10 @@ class RunEitherWay(AntFamily):
         - 0.0005 * sum(clip(f, -1, 1)^2);
         f are the forces (N) and torques (N m) of contacts on the bodies
         """
-        return self.paid(task["direction"] * motion.velocity[:, 0], motion)
+        return super().reward(motion, task)
+
+    def progress(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor:
+        return task["direction"] * motion.velocity[:, 0]
 
 
 class AntDirForwardBack(RunEitherWay):
@@ -243,7 +174,7 @@ class AntBodies(AntFamily):
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """v_x + 0.2 (0 where it falls) - 0.01 * sum(a^2)"""
-        return self.paid(motion.velocity[:, 0], motion)
+        return super().reward(motion, task)
 
     def fitted(self, physics: Physics, qpos: Tensor) -> Tensor:
         """Stands the ants up, 0 to 0.2 m above the ground: from Gymnasium's start long legs would throw them over."""
@@ -280,6 +211,7 @@ class AntGoal(AntFamily):
         "pearl": {"listed_tasks": drawn_tasks(parameters, train=150, heldout=30, discs=discs)},
     }
     goal_radius = NEAR
+    measure = Measure("distance", "m", near=NEAR)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """approach + 1 - distance / 4 m + 0.2 (0 where it falls) - 0.01 * sum(a^2);
@@ -290,6 +222,10 @@ class AntGoal(AntFamily):
         if self.variant == "sparse":
             return self.paid((distance < NEAR).to(distance.dtype), motion)
         return {**self.paid(approach, motion), "near": 1 - distance / WORTHLESS}
+
+    def measured(self, motion: Motion, task: Mapping[str, Tensor]) -> Measured:
+        _, distance = self._way(motion, task)
+        return Measured(distance, torch.zeros_like(distance))
 
     def guidance(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor | None:
         return self._way(motion, task)[0] if self.variant == "sparse" else None

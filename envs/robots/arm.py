@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.family import Measure, Measured, Motion, Robot, TaskFamily
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import factor, payload
@@ -71,14 +72,22 @@ class ArmFamily(TaskFamily):
 
     robot = Arm()
     gamma = 0.97
+    measure = Measure("error", "rad")
+
+    def measured(self, motion: Motion, task: Mapping[str, Tensor]) -> Measured:
+        error = self.error(motion)
+        return Measured(error, torch.zeros_like(error))
+
+    def error(self, motion: Motion) -> Tensor:
+        """Returns how far the joints are from their references, (N,) means in rad."""
+        joints, _, reference, _ = self.robot.observe(motion.physics)
+        return (joints - reference).abs().mean(dim=-1)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """-mean(|q - q_reference|) / 0.1 rad - 0.01 * sum(a^2);
         q are the joints and q_reference their references
         """
-        joints, _, reference, _ = self.robot.observe(motion.physics)
-        error = (joints - reference).abs().mean(dim=-1)
-        return {"track": -error / WORTH_ONE, "control": control_cost(motion.action, CONTROL_WEIGHT)}
+        return {"track": -self.error(motion) / WORTH_ONE, "control": control_cost(motion.action, CONTROL_WEIGHT)}
 
 
 class ArmPayload(ArmFamily):

@@ -7,7 +7,7 @@ from itertools import combinations, product
 import torch
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.family import Motion, Robot, RunningFamily
 from limbshift.envs.hardware import ACTION_DELAY, HARDWARE
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
@@ -91,7 +91,7 @@ def crippled(dead: tuple[str, ...]) -> tuple[float, ...]:
     return tuple(float(motor not in dead) for motor in MOTORS)
 
 
-class HalfCheetahFamily(TaskFamily):
+class HalfCheetahFamily(RunningFamily):
     """Half-cheetahs run forward; those that are to do otherwise say so."""
 
     robot = ROBOT
@@ -100,7 +100,10 @@ class HalfCheetahFamily(TaskFamily):
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """v_x - 0.05 * sum(a^2); variant "gymnasium": v_x - 0.1 * sum(a^2)"""
-        return {"run": motion.velocity, "control": control_cost(motion.action, self.control_weight)}
+        return {
+            "run": self.progress(motion, task),
+            "control": control_cost(motion.action, self.control_weight),
+        }
 
 
 class RunEitherWay(HalfCheetahFamily):
@@ -108,7 +111,10 @@ class RunEitherWay(HalfCheetahFamily):
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """direction * v_x - 0.05 * sum(a^2); variant "gymnasium": direction * v_x - 0.1 * sum(a^2)"""
-        return {"run": task["direction"] * motion.velocity, "control": control_cost(motion.action, self.control_weight)}
+        return super().reward(motion, task)
+
+    def progress(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor:
+        return task["direction"] * motion.velocity
 
 
 class HalfCheetahDir(RunEitherWay):
@@ -131,6 +137,9 @@ class HalfCheetahVel(HalfCheetahFamily):
         """-|v_x - target_velocity| - 0.05 * sum(a^2); variant "gymnasium": -|v_x - target_velocity| - 0.1 * sum(a^2)"""
         error = (motion.velocity - task["target_velocity"]).abs()
         return {"speed": -error, "control": control_cost(motion.action, self.control_weight)}
+
+    def asked(self, task: Mapping[str, Tensor]) -> Tensor:
+        return task["target_velocity"].clone()
 
 
 class HalfCheetahLimbs(HalfCheetahFamily):

@@ -6,7 +6,7 @@ from typing import ClassVar
 import mujoco
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.family import Motion, Robot, RunningFamily
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import CONTACT_FORCES, Physics
 from limbshift.envs.tasks.common import HEADING
@@ -80,7 +80,7 @@ class GymnasiumHumanoid(Humanoid):
     computed_fields = (*Humanoid.computed_fields, CONTACT_FORCES)
 
 
-class HumanoidDir(TaskFamily):
+class HumanoidDir(RunningFamily):
     """Run in a direction, any of the circle, that is hidden."""
 
     robot: Robot = Humanoid()
@@ -95,7 +95,7 @@ class HumanoidDir(TaskFamily):
         f are the forces (N) and torques (N m) of contacts on the bodies
         """
         terms = {
-            "run": RUN_WEIGHT * along(motion.velocity, task["heading"]),
+            "run": RUN_WEIGHT * self.progress(motion, task),
             "alive": ALIVE_WEIGHT * alive(motion.fallen),
             "control": control_cost(motion.action, CONTROL_WEIGHT),
         }
@@ -103,3 +103,6 @@ class HumanoidDir(TaskFamily):
             squares = motion.physics.computed_field(CONTACT_FORCES).square().sum(dim=(1, 2))
             terms["contact"] = -(CONTACT_WEIGHT * squares).clamp(max=MAX_CONTACT_COST)
         return terms
+
+    def progress(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor:
+        return along(motion.velocity, task["heading"])

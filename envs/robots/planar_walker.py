@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import mujoco
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.family import Motion, Robot, RunningFamily
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import factor
 from limbshift.envs.tasks.effects import ScaleElement
@@ -86,7 +86,7 @@ def element_factor(name: str, base: float, effect: Effect, *, caption: Caption |
     return factor(name, base**-3, base**3, description=f"factor on the {what}", effect=effect, caption=caption)
 
 
-class PlanarWalkerFamily(TaskFamily):
+class PlanarWalkerFamily(RunningFamily):
     """Walkers go forward; those that are to do otherwise say so."""
 
     gamma = 0.995

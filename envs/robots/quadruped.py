@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.family import Motion, Robot, RunningFamily
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.body_parameters import SHORT_DELAY, leg_length, lost_leg
@@ -136,7 +136,7 @@ def down(quaternion: Tensor) -> Tensor:
     return torch.stack([2 * (w * y - x * z), -2 * (w * x + y * z), 2 * (x * x + y * y) - 1], dim=-1)
 
 
-class QuadrupedFamily(TaskFamily):
+class QuadrupedFamily(RunningFamily):
     """Quadrupeds walk ahead at 1 m/s; those that are to do otherwise say so."""
 
     robot = Quadruped()
@@ -147,7 +147,13 @@ class QuadrupedFamily(TaskFamily):
         - 0.0001 * sum(joint_velocity^2) - 0.005 * sum(a^2);
         v and w are velocity and angular velocity, g is where down is, all in the trunk's frame
         """
-        return self.paid(torch.full_like(motion.velocity, SPEED), motion)
+        return self.paid(self.asked(task), motion)
+
+    def progress(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor:
+        return self.robot.observe(motion.physics)[1][:, 0].clone()
+
+    def asked(self, task: Mapping[str, Tensor]) -> Tensor:
+        return torch.full_like(next(iter(task.values())), SPEED)
 
     def paid(self, speed: Tensor, motion: Motion) -> dict[str, Tensor]:
         """Returns the pay for going straight ahead at (N,) speeds; v, w and g (down) are in the trunk's frame."""
@@ -261,4 +267,7 @@ class QuadrupedVel(QuadrupedFamily):
         - 0.0001 * sum(joint_velocity^2) - 0.005 * sum(a^2);
         v and w are velocity and angular velocity, g is where down is, all in the trunk's frame
         """
-        return self.paid(task["target_velocity"], motion)
+        return super().reward(motion, task)
+
+    def asked(self, task: Mapping[str, Tensor]) -> Tensor:
+        return task["target_velocity"].clone()

@@ -7,7 +7,7 @@ import mujoco
 import torch
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.family import Measure, Measured, Motion, Robot, TaskFamily
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import factor, hidden_place, mass_factor
@@ -106,6 +106,16 @@ class ReacherFamily(TaskFamily):
 
     episodes_per_trial = 4
     horizon = 50
+    measure = Measure("distance", "m")
+
+    def measured(self, motion: Motion, task: Mapping[str, Tensor]) -> Measured:
+        distance = self.distance(motion, task)
+        return Measured(distance, torch.zeros_like(distance))
+
+    def distance(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor:
+        """Returns how far the fingertip is from the target that is in sight, (N,) in m."""
+        distance: Tensor = (self.robot.position(motion.physics) - motion.physics.state("qpos")[:, 2:]).norm(dim=-1)
+        return distance
 
 
 def gymnasiums_reward(distance: Tensor, action: Tensor) -> dict[str, Tensor]:
@@ -121,20 +131,24 @@ class ReacherGoal(ReacherFamily):
     discs = (("goal_x", "goal_y"),)
     variants = {"default": {}, "dense": {}, "gymnasium": {"robot": REACHER.as_written()}}
     goal_radius = GOAL_RADIUS
+    measure = Measure("distance", "m", near=GOAL_RADIUS)
     gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """1 if distance < 5 cm else 0; variant "dense": -distance; variant "gymnasium": -distance - sum(a^2);
         distance is that of the fingertip from the target
         """
-        fingertip = self.robot.position(motion.physics)
-        goal = torch.stack([task["goal_x"], task["goal_y"]], dim=-1)
-        distance = (fingertip - goal).norm(dim=-1)
+        distance = self.distance(motion, task)
         if self.variant == "gymnasium":
             return gymnasiums_reward(distance, motion.action)
         if self.variant == "dense":
             return {"distance": -distance}
         return {"found": (distance < GOAL_RADIUS).to(distance.dtype)}
+
+    def distance(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor:
+        goal = torch.stack([task["goal_x"], task["goal_y"]], dim=-1)
+        distance: Tensor = (self.robot.position(motion.physics) - goal).norm(dim=-1)
+        return distance
 
 
 LINKS = {"upper": "body0", "lower": "body1"}
@@ -168,7 +182,7 @@ class ReacherLimbs(ReacherFamily):
         """exp(-distance / 2 cm) - 0.01 * sum(a^2); variant "gymnasium": -distance - sum(a^2);
         distance is that of the fingertip from the target
         """
-        distance = (self.robot.position(motion.physics) - motion.physics.state("qpos")[:, 2:]).norm(dim=-1)
+        distance = self.distance(motion, task)
         if self.variant == "gymnasium":
             return gymnasiums_reward(distance, motion.action)
         return {"near": torch.exp(-distance / PRECISION), "control": control_cost(motion.action, 0.01)}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import mujoco
 from torch import Tensor
 
-from limbshift.envs.family import Motion, Robot, TaskFamily
+from limbshift.envs.family import Motion, Robot, RunningFamily
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.common import factor
@@ -56,7 +56,7 @@ class Swimmer(Robot):
 ROBOT = Swimmer()
 
 
-class SwimmerViscosity(TaskFamily):
+class SwimmerViscosity(RunningFamily):
     """Swim along +x in a fluid that is up to 5 times thicker or thinner."""
 
     robot = ROBOT
@@ -75,4 +75,4 @@ class SwimmerViscosity(TaskFamily):
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """v_x - 0.0001 * sum(a^2)"""
-        return {"run": motion.velocity[:, 0], "control": control_cost(motion.action, CONTROL_WEIGHT)}
+        return {"run": self.progress(motion, task), "control": control_cost(motion.action, CONTROL_WEIGHT)}

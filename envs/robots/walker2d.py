@@ -63,3 +63,6 @@ class Walker2dVel(Walker2dFamily):
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """-|v_x - target_velocity| + 1 (0 where it falls) - 0.001 * sum(a^2)"""
         return self.paid(-(motion.velocity - task["target_velocity"]).abs(), motion)
+
+    def asked(self, task: Mapping[str, Tensor]) -> Tensor:
+        return task["target_velocity"].clone()

@@ -17,7 +17,7 @@ from torch import Tensor
 from limbshift.envs.family import Robot, TaskFamily
 from limbshift.envs.physics.models import MESSAGES
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.robots.ant import Ant
+from limbshift.envs.robots.ant_robot import Ant
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.measure import Outcome, rates_in_turn

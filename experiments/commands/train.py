@@ -17,8 +17,8 @@ from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.mjcf.families import MjcfFamily, about, check_stands
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.physics import EngineName
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.experiments.configs import Device, TrainConfig, WandbMode
 from limbshift.experiments.ranks.cores import device_of
 from limbshift.experiments.ranks.environment import started_ranks

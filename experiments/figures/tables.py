@@ -1,10 +1,11 @@
 """An evaluation as a table on the terminal."""
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from limbshift.experiments.terminal import make_console
-from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve, Shift
+from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve, Measurement, Shift
 
 CAPTION = (
     "Interquartile mean over tasks with its 95 % bootstrap interval. Worst tenth: mean of the worst tenth of the "
@@ -42,12 +43,35 @@ def print_adaptation(result: Adaptation, console: Console | None = None) -> None
     table.add_row("worst tenth", *(f"{figures.worst10[-1]:.1f}" for figures in ways))
     table.add_row("adapted", *(_time(figures.adaptation_time_s) for figures in ways))
     console.print(table)
+    if result.measured:
+        console.print(measured_sentence(result.measured), highlight=False)
     if result.shift:
         console.print(shift_sentence(result.shift), highlight=False)
     falls = [count for trial in result.falls for count in trial]
     if any(falls):
         mean = sum(falls) / len(falls)
         console.print(f"The robot fell {mean:.2f} times an episode; what followed a first fall is not counted.")
+
+
+def measured_sentence(measured: Measurement) -> str:
+    """Says what was measured, by episode.
+
+    >>> speeds = [[1.0, 2.0], [2.0, 3.0]]
+    >>> measured_sentence(Measurement("speed", "m/s", speeds, None, speeds, None))
+    'Mean speed by episode: 1.5, 2.5 m/s.'
+    """
+    words = f"Mean {measured.quantity} by episode: {_means(measured.mean)} {measured.unit}"
+    if measured.near is not None:
+        there = 100 * np.mean(np.abs(measured.at_end)[:, -1] <= measured.near)
+        return f"{words}; at the end of the last within {measured.near:g} {measured.unit} on {there:.0f} % of tasks."
+    if measured.miss and measured.miss != measured.mean:
+        return f"{words}; {_means(measured.miss)} {measured.unit} from what is asked."
+    return f"{words}."
+
+
+def _means(values: list[list[float]]) -> str:
+    """Writes means over trials of (trial, episode) values."""
+    return ", ".join(f"{mean:.3g}" for mean in np.mean(values, axis=0))
 
 
 def shift_sentence(shift: Shift) -> str:

@@ -8,7 +8,7 @@ from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.errors import ControllerError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.mjcf.families import KINDS, MjcfFamily
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, robot_file
 from limbshift.experiments.runs.families import load_family
 

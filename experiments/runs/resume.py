@@ -8,7 +8,7 @@ from typing import Any
 from limbshift.agents.atomic_write import replacing
 from limbshift.agents.controller import Controller
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.schema import make
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.ranks.environment import started_ranks

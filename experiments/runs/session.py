@@ -14,7 +14,7 @@ from limbshift.agents.actor import PolicyActor
 from limbshift.agents.controller import Controller, ControllerCard
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.tasks.task_space import VALIDATION
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import TrainConfig

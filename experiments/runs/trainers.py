@@ -9,7 +9,7 @@ import torch
 from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.controllers import check_family, find_controller, load_controller
 from limbshift.experiments.runs.devices import choose_engine, choose_threads

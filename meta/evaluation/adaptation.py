@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from limbshift.agents.recurrent import RecurrentActorCritic
-from limbshift.envs.family import TaskFamily
+from limbshift.envs.family import Measure, TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.statistics import Summary, summarise
@@ -32,6 +32,30 @@ ADAPTATION_TIME = (
 """What `adaptation_time_s` means; results in JSON say it too."""
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What a person would measure: of each trial's episodes, over the steps up to a fall."""
+
+    quantity: str
+    """Such as speed, or distance from a place."""
+    unit: str
+    mean: list[list[float]]
+    """Trial x episode."""
+    miss: list[list[float]] | None
+    """Trial x episode: mean distance from what the task asks for; None where more is better."""
+    at_end: list[list[float]]
+    """Trial x episode: at the last step that counts."""
+    near: float | None
+    """What counts as there, at most so far from what is asked."""
+
+    @classmethod
+    def of(cls, measure: Measure, measured: np.ndarray) -> "Measurement":
+        """Takes (N, K, 3), as `TrialSums` has it."""
+        mean, miss, at_end = (part.tolist() for part in np.moveaxis(measured, -1, 0))
+        asked = not np.isnan(measured[..., 1]).any()
+        return cls(measure.quantity, measure.unit, mean, miss if asked else None, at_end, measure.near)
+
+
 @dataclass(frozen=True, repr=False)
 class AdaptationCurve:
     """Adaptation of one way to act, per episode."""
@@ -48,6 +72,8 @@ class AdaptationCurve:
     """Robot time until episode 1 is nearly as good as the last, as `ADAPTATION_TIME` defines it."""
     mean_reward_per_step: list[list[float]]
     """Episode x step, over all trials."""
+    measured: Measurement | None
+    """None for families of which nothing but the reward is measured."""
 
     def __repr__(self) -> str:
         return f"<AdaptationCurve: {self.in_words()}>"
@@ -160,9 +186,18 @@ def shift_result(played: Played, random: Played, at_step: int, *, control_timest
 
 
 def adaptation_curve(
-    played: TrialSums, *, random: TrialSums, memory_off: TrialSums, control_timestep: float, seed: int
+    played: TrialSums,
+    *,
+    random: TrialSums,
+    memory_off: TrialSums,
+    control_timestep: float,
+    seed: int,
+    measure: Measure | None = None,
 ) -> AdaptationCurve:
-    """Returns what is reported of trials, beside those of random actions and of the controller without memory."""
+    """Returns what is reported of trials, beside those of random actions and of the controller without memory.
+
+    measure: what was measured; None for nothing.
+    """
     returns = played.returns
     summaries = summarise(returns, seed)
     floors = [summarise(other.returns[:, -1:], seed)[0] for other in (random, memory_off)]
@@ -177,17 +212,23 @@ def adaptation_curve(
         ci95=[summary.ci95 for summary in summaries],
         adaptation_time_s=None if steps is None else steps * control_timestep,
         mean_reward_per_step=played.curve.tolist(),
+        measured=None if measure is None or played.measured is None else Measurement.of(measure, played.measured),
     )
 
 
 def adaptation_curves(
-    played: Mapping[str, TrialSums], *, control_timestep: float, seed: int
+    played: Mapping[str, TrialSums], *, control_timestep: float, seed: int, measure: Measure | None = None
 ) -> dict[str, AdaptationCurve]:
     """Returns what is reported of each way to act, as `play_each_way` names them."""
     random, memory_off = played["random"], played["memory_off"]
     return {
         way: adaptation_curve(
-            trials, random=random, memory_off=memory_off, control_timestep=control_timestep, seed=seed
+            trials,
+            random=random,
+            memory_off=memory_off,
+            control_timestep=control_timestep,
+            seed=seed,
+            measure=measure,
         )
         for way, trials in played.items()
     }
@@ -227,13 +268,14 @@ def evaluate_adaptation(
         seed=seed,
         observe_task=policy.spec.task_dim > 0,
         shift_at=shift_at,
+        look=family.measured,
         engine=engine,
     )
     tasks = first_tasks(env, num_tasks, seed)
     played = play_each_way(policy, env, num_tasks=num_tasks, seed=seed, sample=sample)
     sums = {way: each.sums for way, each in played.items()}
     timestep = family.robot.control_timestep
-    curves = adaptation_curves(sums, control_timestep=timestep, seed=seed)
+    curves = adaptation_curves(sums, control_timestep=timestep, seed=seed, measure=family.measure)
     env.close()
     shift = None
     if shift_at is not None:

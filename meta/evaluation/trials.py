@@ -1,5 +1,6 @@
 """Plays trials, and counts what they return."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from limbshift.agents.actor import MemoryWipe, PolicyActor, part_of
 from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.envs.family import Measured
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.returns import up_to_first_fall
 
@@ -25,6 +27,14 @@ class TrialRewards(NamedTuple):
     """(N, K, horizon): 0 after the first fall of a slot, whose restarts do not count."""
     falls: np.ndarray
     """(N, K): how often the robot fell, or its simulation diverged."""
+    measured: np.ndarray | None = None
+    """(N, K, 3): means of what `TaskFamily.measured` gives and of how far that is from what is asked, over the steps
+    that count, and the last of the first; None for families of which nothing is measured."""
+
+    def first(self, count: int) -> "TrialRewards":
+        """Returns the first so many trials."""
+        measured = None if self.measured is None else self.measured[:count]
+        return TrialRewards(self.reward[:count], self.falls[:count], measured)
 
 
 class TrialSums(NamedTuple):
@@ -36,6 +46,8 @@ class TrialSums(NamedTuple):
     """(N, K)"""
     curve: np.ndarray
     """(K, horizon): mean rewards over all trials."""
+    measured: np.ndarray | None = None
+    """(N, K, 3), as in `TrialRewards`."""
 
 
 def summed(trials: TrialRewards) -> TrialSums:
@@ -44,19 +56,20 @@ def summed(trials: TrialRewards) -> TrialSums:
     >>> summed(TrialRewards(np.ones((5, 2, 3)), np.zeros((5, 2)))).returns.tolist()[0]
     [3.0, 3.0]
     """
-    return TrialSums(trials.reward.sum(axis=-1), trials.falls, trials.reward.mean(axis=0))
+    return TrialSums(trials.reward.sum(axis=-1), trials.falls, trials.reward.mean(axis=0), trials.measured)
 
 
 def joined(parts: Sequence[TrialSums]) -> TrialSums:
     """Returns what is reported of all trials of the parts."""
-    returns, falls, curves = zip(*parts, strict=True)
+    returns, falls, curves, measured = zip(*parts, strict=True)
     weights = [len(part) for part in returns]
     curve = np.average(curves, axis=0, weights=weights) if len(parts) > 1 else curves[0]
-    return TrialSums(np.concatenate(returns), np.concatenate(falls), curve)
+    known = None if measured[0] is None else np.concatenate(measured)
+    return TrialSums(np.concatenate(returns), np.concatenate(falls), curve, known)
 
 
 def play(env: TrialEnv, act: Act) -> TrialRewards:
-    """Plays one trial in each of the env's simulations.
+    """Plays one trial in each of the env's simulations; what is measured is what the env's `look` gives.
 
     >>> from limbshift.envs.catalogue import make_family
     >>> env = TrialEnv(make_family("ReacherGoal"), 3, 2, horizon=5)
@@ -68,13 +81,35 @@ def play(env: TrialEnv, act: Act) -> TrialRewards:
     physics = env.task_env.physics
     reward = torch.zeros(env.steps_per_trial, env.num_envs, dtype=physics.dtype, device=physics.device)
     terminated = torch.zeros_like(reward, dtype=torch.bool)
+    seen = list[Measured]()
     for t in range(env.steps_per_trial):
-        obs, reward[t], terminated[t], *_ = env.step(act(obs))
+        obs, reward[t], terminated[t], *_, measured = env.step(act(obs))
+        if measured is not None:
+            seen.append(measured)
     physics.check()
     slots = (env.episodes_per_trial, env.horizon, env.num_envs)
-    counted = up_to_first_fall(reward.view(slots), terminated.view(slots))
-    falls = terminated.view(slots).sum(dim=1)
-    return TrialRewards(counted.permute(2, 0, 1).cpu().numpy(), falls.T.cpu().numpy())
+    fell = terminated.view(slots)
+    counted = up_to_first_fall(reward.view(slots), fell).permute(2, 0, 1).cpu().numpy()
+    known = means_of(seen, fell).cpu().numpy() if seen else None
+    return TrialRewards(counted, fell.sum(dim=1).T.cpu().numpy(), known)
+
+
+def means_of(seen: Sequence[Measured], fell: Tensor) -> Tensor:
+    """Returns (N, K, 3) what is told of measurements at each step, as `TrialRewards` has it.
+
+    fell: (K, horizon, N) bool. NaN for how far they are from what is asked, where nothing is.
+
+    >>> speeds = [Measured(torch.tensor([value]), torch.tensor([2.0])) for value in (1.0, 2.0, 9.0)]
+    >>> means_of(speeds, torch.tensor([False, True, False]).view(1, 3, 1)).tolist()
+    [[[1.5, 0.5, 2.0]]]
+    """
+    value = torch.stack([each.value for each in seen]).view(fell.shape)
+    asked = [value.new_full(each.value.shape, math.nan) if each.asked is None else each.asked for each in seen]
+    miss = (value - torch.stack(asked).view(fell.shape)).abs()
+    counts = up_to_first_fall(torch.ones_like(value), fell).sum(dim=1)
+    last = value.gather(1, (counts.long() - 1).unsqueeze(1)).squeeze(1)
+    means = [up_to_first_fall(each, fell).sum(dim=1) / counts for each in (value, miss)]
+    return torch.stack([*means, last], dim=-1).transpose(0, 1)
 
 
 def random_actor(env: TrialEnv, seed: int, rows: tuple[int, int] | None = None) -> Act:
@@ -118,7 +153,7 @@ def play_all(env: TrialEnv, make_act: Callable[[tuple[int, int]], Act], *, num_t
     for first in range(0, num_tasks, env.num_envs):
         trials = play(env, make_act((first, num_tasks)))
         count = min(env.num_envs, num_tasks - first)
-        parts.append(summed(TrialRewards(trials.reward[:count], trials.falls[:count])))
+        parts.append(summed(trials.first(count)))
         tasks += tasks_of(env)[:count]
     return Played(joined(parts), tasks)
 

@@ -6,9 +6,9 @@ import torch
 from numpy.typing import NDArray
 
 from limbshift.envs.mjcf.families import MjcfFamily
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.rendering import TaskRenderer
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 
 WIDTH, HEIGHT = 160, 120

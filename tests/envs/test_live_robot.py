@@ -13,10 +13,10 @@ from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import Motion, TaskFamily
 from limbshift.envs.live_robot import LiveArrays, LiveRobot
 from limbshift.envs.mjcf.families import MjcfFamily
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.mujoco_batch import MujocoPhysics
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.task_step import TaskStep
 from limbshift.envs.trial_env import TrialEnv

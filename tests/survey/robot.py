@@ -12,7 +12,7 @@ import torch
 
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.mjcf.families import KINDS, MjcfFamily, check_stands
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.meta.rl2.build import make_trainer
 from tests.envs.film import HEIGHT, WIDTH, Film

@@ -111,8 +111,8 @@ class RolloutStorage:
         """Writes what the env's step t gave, and with it the observation of step t + 1."""
         self._shown.write(t + 1, step.obs)
         self._reward.write(t, step.reward)
-        if step.guidance is not None:
-            self._guidance.write(t, step.guidance)
+        if step.seen is not None:
+            self._guidance.write(t, step.seen)
         self._terminated.write(t, step.terminated)
 
     @torch.no_grad()

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.mjcf.families import MjcfFamily
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.physics.engine import CPU
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.tasks.parameter import Task
 from tests.envs.robots.own_robots import written
 

@@ -6,8 +6,8 @@ import mujoco
 import pytest
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.mjcf.source import MjcfSource
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from tests.envs.robots.own_robots import written
 
 ROBOT = """

@@ -10,7 +10,7 @@ import torch
 from limbshift.envs.errors import InputError
 from limbshift.envs.mjcf.fall_rule import FallLimit, FallRule
 from limbshift.envs.mjcf.families import MjcfFamily, about, check_stands
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.experiments.cli import main
 from limbshift.experiments.commands.train import train
 from limbshift.experiments.runs.controllers import load_with_family

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.rendering import NEUTRAL
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from tests.envs.film import HEIGHT, WIDTH, Film
 from tests.envs.robots.own_robots import suite_xml, written
 from tests.gl import needs_gl

@@ -7,7 +7,7 @@ import torch
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.mjcf.families import MjcfFamily
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from tests.envs.robots.own_robots import begun, written
 

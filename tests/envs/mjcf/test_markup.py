@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.mjcf.source import MAX_MODELS
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from tests.envs.robots.own_robots import CRAWLER, written
 
 HARM = '<size nuserdata="2000000000"/>'

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
+from limbshift.envs.mjcf.robot import MjcfRobot
 from tests.envs.robots.own_robots import CRAWLER
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.mjcf.families import MjcfFamily
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.physics.models import gymnasium_xml
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 
 CRAWLER = """

@@ -9,7 +9,7 @@ import torch
 
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.models import MESSAGES
-from limbshift.envs.robots.ant import JOINTS, LEGS
+from limbshift.envs.robots.ant_robot import JOINTS, LEGS
 from limbshift.envs.task_env import TaskEnv
 from tests.envs.robots.suite import sample
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from limbshift.envs.family import Motion, TaskFamily
 from limbshift.envs.mjcf.families import MjcfFamily
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from tests.envs.robots.equation import Equation, equation_of
 from tests.envs.robots.own_robots import FIXED, TRAVELLERS

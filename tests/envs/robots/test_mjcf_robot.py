@@ -10,7 +10,7 @@ import torch
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.mjcf.families import KINDS, MjcfFamily
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.experiments.cli import main
 from limbshift.experiments.commands.evaluate import evaluate

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.mjcf.source import MjcfSource, same_models
-from limbshift.envs.robots.mjcf_robot import MjcfRobot
 from limbshift.experiments.cli import main
 from limbshift.experiments.runs.directory import robot_file
 from tests.envs.robots.own_robots import CRAWLER, FIXED, TRAVELLERS, begun

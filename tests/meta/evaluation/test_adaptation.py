@@ -1,5 +1,6 @@
 """Statistics and the measurement of adaptation, by hand."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
+from limbshift.envs.family import Measured
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.adaptation import (
     ADAPTATION_TIME,
@@ -17,7 +19,7 @@ from limbshift.meta.evaluation.adaptation import (
     shift_costs,
 )
 from limbshift.meta.evaluation.statistics import bootstrap_interval, interquartile_mean, summarise, worst_decile
-from limbshift.meta.evaluation.trials import TrialRewards, TrialSums, play, summed
+from limbshift.meta.evaluation.trials import TrialRewards, TrialSums, means_of, play, summed
 from tests.envs.sled import Sledding
 
 
@@ -227,3 +229,39 @@ def test_an_evaluation_with_a_change_holds_both_tasks() -> None:
     assert [{"direction": -task["direction"]} for task in result.shift.tasks] == result.tasks
     assert [returns[0] for returns in result.returns] == [returns[0] for returns in plain.returns]
     assert [returns[1] for returns in result.returns] != [returns[1] for returns in plain.returns]
+
+
+@pytest.mark.parametrize(
+    ("asked", "fell_at", "expected"),
+    [
+        # Two slots of three steps. Means of 1, 2, 3 and 4, 4, 4; from 2 they are off by 1, 0, 1 and by 2 each.
+        (2.0, None, [[2.0, 2 / 3, 3.0], [4.0, 2.0, 4.0]]),
+        (2.0, 1, [[1.5, 0.5, 2.0], [4.0, 2.0, 4.0]]),  # the step that ends in the fall counts, what follows does not
+        (None, None, [[2.0, math.nan, 3.0], [4.0, math.nan, 4.0]]),
+    ],
+)
+def test_measurements_by_hand(asked: float | None, fell_at: int | None, expected: list[list[float]]) -> None:
+    speeds = [1.0, 2.0, 3.0, 4.0, 4.0, 4.0]
+    seen = [Measured(torch.tensor([speed]), None if asked is None else torch.tensor([asked])) for speed in speeds]
+    fell = torch.zeros(6, dtype=torch.bool)
+    if fell_at is not None:
+        fell[fell_at] = True
+    np.testing.assert_allclose(means_of(seen, fell.view(2, 3, 1)), [expected], rtol=1e-6)
+
+
+def test_what_is_measured_is_told_for_each_way_to_act() -> None:
+    """A cheetah that holds its speed: its reward of -|v - asked| - 0.05 sum(a^2) is that distance and its motors' work.
+
+    Untrained ones act by 0 but for a hundredth: what is measured is what is paid, to within that work.
+    """
+    torch.manual_seed(0)
+    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8))
+    result = evaluate_adaptation(
+        policy, make_family("HalfCheetahVel"), "heldout", num_tasks=5, episodes=2, horizon=10, seed=0
+    )
+    assert result.measured is not None
+    assert result.measured.miss is not None
+    assert (result.measured.quantity, result.measured.unit) == ("speed", "m/s")
+    np.testing.assert_allclose(-np.array(result.returns) / 10, result.measured.miss, atol=0.01)
+    assert np.shape(result.measured.at_end) == (5, 2)
+    assert all(curve.measured for curve in result.controls.values())
