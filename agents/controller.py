@@ -1,51 +1,23 @@
-"""A trained policy with what one must know to use it: the file that is shipped and deployed."""
+"""A trained policy with what one must know to use it: what is shipped and deployed."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Self, TypeVar, get_args
 
 import numpy as np
 import torch
-from pydantic_core import from_json
-from safetensors.torch import save
 from torch import Tensor
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import replacing
-from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
+from limbshift.agents.controller_file import ControllerCard, Parts, file_of, parts_of
+from limbshift.agents.heads import TaskHead
+from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.agents.safe_tensors import read_tensors
 from limbshift.envs.errors import ControllerError
 from limbshift.envs.given import choice, numbers
-from limbshift.envs.physics import EngineName
-from limbshift.envs.schema import Checked, Count, Name, Seed, Total, Weight, make, shortened
 
 Array = TypeVar("Array", np.ndarray, Tensor)
 OnNan = Literal["raise", "hold"]
-
-FORMAT = "limbshift-controller-2"
-IN_ROBOT_UNITS = "limbshift-controller-1"
-"""The first format, whose policies acted in the robot's own units; it is read too."""
-
-
-@dataclass(frozen=True)
-class ControllerCard(Checked):
-    """What a controller was trained on."""
-
-    family: Name
-    variant: Name
-    episodes_per_trial: Count
-    horizon: Count
-    """Steps in an episode."""
-    physics: EngineName = "mujoco"
-    seed: Seed = 0
-    steps: Total = 0
-    """Env steps of training."""
-    minutes: Weight = 0.0
-    """Of training."""
-    robot: Name = ""
-    """Name of the user's own robot, which lies beside the controller; empty for the families' own."""
 
 
 class Controller:
@@ -64,10 +36,20 @@ class Controller:
     """
 
     def __init__(
-        self, policy: RecurrentActorCritic, card: ControllerCard, action_low: Tensor, *, action_high: Tensor
+        self,
+        policy: RecurrentActorCritic,
+        card: ControllerCard,
+        action_low: Tensor,
+        *,
+        action_high: Tensor,
+        task_head: TaskHead | None = None,
     ) -> None:
-        """action_low, action_high: (A,) the ends of the robot's range, in its own units."""
+        """action_low, action_high: (A,) the ends of the robot's range, in its own units.
+
+        task_head: what guesses at the task from the policy's memory, where it was trained to tell it.
+        """
         self.policy = policy.eval().requires_grad_(False)
+        self.task_head = None if task_head is None else task_head.requires_grad_(False)
         self.card = card
         self.action_low = action_low.to(torch.float32)
         self.action_high = action_high.to(torch.float32)
@@ -95,6 +77,8 @@ class Controller:
         """
         try:
             self.policy.to(torch.device(device))
+            if self.task_head is not None:
+                self.task_head.to(torch.device(device))
         except (AssertionError, RuntimeError, TypeError) as error:  # each kind of device fails in its own way
             raise ControllerError(f"device is {device!r}, expected one that this machine's PyTorch has") from error
         self.action_low, self.action_high = self.action_low.to(device), self.action_high.to(device)
@@ -163,32 +147,27 @@ class Controller:
         action = self.middle_of_range + self.half_range * share
         return action.to(obs.device) if isinstance(obs, Tensor) else action.cpu().numpy()
 
+    def guessed_task(self) -> Tensor:
+        """Returns what its memory told of the tasks at the last step: (N, task_dim), as `TaskSpace.encode` tells them.
+
+        Raises ControllerError for a controller whose file holds no head that was trained to tell it.
+        """
+        if self.task_head is None:
+            raise ControllerError("this controller holds no head that tells its task, expected one that was kept")
+        guess: Tensor = self.task_head(self._actor.features)
+        return guess
+
     def save(self, path: Path) -> None:
         """Writes a .safetensors file that holds the policy and its card; ControllerError for weights that are NaN."""
-        about = {"spec": asdict(self.policy.spec), "card": asdict(self.card)}
-        tensors = {name: tensor.contiguous() for name, tensor in self.policy.state_dict().items()}
-        tensors |= {"action_low": self.action_low, "action_high": self.action_high}
-        if unsound := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
-            raise ControllerError(f"{unsound[0]} of the controller is not finite, expected finite weights")
-        content = save(tensors, {"format": FORMAT, "about": json.dumps(about)})
+        content = file_of(Parts(self.policy, self.card, self.action_low, self.action_high, self.task_head))
         with replacing(path) as temporary:
             temporary.write_bytes(content)
 
     @classmethod
     def load(cls, path: Path) -> "Controller":
         """Reads a .safetensors file; ControllerError says what is wrong with it."""
-        tensors, metadata = read_tensors(path)
-        found = metadata.get("format", "a file without a format")
-        if found not in (FORMAT, IN_ROBOT_UNITS):
-            raise ControllerError(f"{path} is {found[:60]}, expected {FORMAT}")
-        spec, card = _about(metadata.get("about", ""), path)
-        low, high = _limits(tensors, spec.action_dim, path)
-        policy = _policy(tensors, spec, path)
-        if found == IN_ROBOT_UNITS:
-            if not torch.equal(low, -high):
-                raise ControllerError(f"{path} is {found} with limits that lie unevenly about 0, expected {FORMAT}")
-            _act_in_shares(policy, high.to(torch.float32))
-        return cls(policy, card, low, action_high=high)
+        policy, card, low, high, task_head = parts_of(*read_tensors(path), path)
+        return cls(policy, card, low, action_high=high, task_head=task_head)
 
     @property
     def _num_robots(self) -> int:
@@ -219,81 +198,3 @@ class Controller:
         if tuple(value.shape) != shape:
             raise ControllerError(f"shape of {name} is {tuple(value.shape)}, expected {shape}")
         return value.detach().to(self._device, torch.float32)
-
-
-def _about(text: str, path: Path) -> tuple[PolicySpec, ControllerCard]:
-    """Returns what a file's JSON says of a controller."""
-    try:
-        about = from_json(text, allow_inf_nan=False)
-    except ValueError as error:
-        raise ControllerError(f"{path} does not say what it holds: {error}, expected a JSON object") from error
-    if not isinstance(about, dict) or not {"spec", "card"} <= about.keys():
-        raise ControllerError(f"{path} says {shortened(about)} of what it holds, expected spec and card")
-    spec = make(PolicySpec, about["spec"], f"spec in {path}")
-    if spec.fault:
-        raise ControllerError(f"spec in {path}: {spec.fault}")
-    return spec, make(ControllerCard, about["card"], f"card in {path}")
-
-
-def _limits(tensors: dict[str, Tensor], action_dim: int, path: Path) -> tuple[Tensor, Tensor]:
-    """Takes the ends of the robot's range from a file's tensors."""
-    for name in ("action_low", "action_high"):
-        limit = tensors.get(name)
-        if limit is None or tuple(limit.shape) != (action_dim,) or not limit.is_floating_point():
-            found = "none" if limit is None else f"{limit.dtype} of shape {tuple(limit.shape)}"
-            raise ControllerError(f"{name} in {path} is {found}, expected ({action_dim},) numbers")
-    low, high = tensors.pop("action_low"), tensors.pop("action_high")
-    if not (low.isfinite().all() and high.isfinite().all() and (low < high).all()):
-        raise ControllerError(f"{path} has actions from {low.tolist()} to {high.tolist()}, expected finite ranges")
-    return low, high
-
-
-def _policy(tensors: Mapping[str, Tensor], spec: PolicySpec, path: Path) -> RecurrentActorCritic:
-    """Returns the policy of a file's tensors, once they are what its sizes ask for, and finite."""
-    # The largest come first: what a file merely says of its sizes takes no memory.
-    for name, shape in _largest(spec).items():
-        if name not in tensors or tuple(tensors[name].shape) != shape:
-            has = f"has shape {tuple(tensors[name].shape)}" if name in tensors else "is none"
-            raise ControllerError(f"{name} in {path} {has}, expected {shape}")
-    policy = RecurrentActorCritic(spec)
-    expected = policy.state_dict()
-    for name in sorted(tensors.keys() ^ expected.keys()):
-        raise ControllerError(f"{path} {'lacks' if name in expected else 'holds an unknown'} {shortened(name)}")
-    for name, tensor in tensors.items():
-        for what, found, wanted in (
-            ("shape", tuple(tensor.shape), tuple(expected[name].shape)),
-            ("dtype", tensor.dtype, expected[name].dtype),
-        ):
-            if found != wanted:
-                raise ControllerError(f"{name} in {path} has {what} {found}, expected {wanted}")
-        if not tensor.isfinite().all():
-            raise ControllerError(f"{name} in {path} holds {tensor[~tensor.isfinite()][0]}, expected finite numbers")
-    for name in ("normaliser.var", "normaliser.count"):
-        if (tensors[name] < 0).any():
-            raise ControllerError(f"{name} in {path} is {tensors[name].min():g}, expected 0 or more")
-    policy.load_state_dict(tensors)
-    return policy
-
-
-def _largest(spec: PolicySpec) -> dict[str, tuple[int, int]]:
-    """Returns the shapes of a policy's largest tensors, by name: none of the others is larger than all of these."""
-    size = spec.hidden_size
-    cell = {
-        "lstm": ("recurrent.weight_hh_l0", 4),
-        "gru": ("recurrent.weight_hh_l0", 3),
-        "transformer": ("recurrent.blocks.0.query_key_value.weight", 3),
-    }
-    name, parts = cell[spec.cell]
-    head = {"action_head.weight": (spec.action_dim * (size + 1), size)} if spec.head == "hyper" else {}
-    return {"encoder.weight": (size, spec.trial_obs_dim), name: (parts * size, size), **head}
-
-
-@torch.no_grad()
-def _act_in_shares(policy: RecurrentActorCritic, reach: Tensor) -> None:
-    """Turns a policy that acts in a robot's units, between -reach and reach, into one that acts in shares of that."""
-    seen = slice(policy.spec.obs_dim, policy.spec.obs_dim + policy.spec.action_dim)
-    policy.encoder.weight[:, seen].mul_(reach)
-    for made in (policy.action_head.weight, policy.action_head.bias):  # rows of one action after rows of another
-        rows = made.unflatten(0, (len(reach), -1))
-        rows.div_(reach.view(-1, *[1] * (rows.dim() - 1)))
-    policy.log_std.sub_(reach.log())

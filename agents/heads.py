@@ -1,4 +1,4 @@
-"""What reads actions from a policy's features, beside a plain linear layer."""
+"""What is read from a policy's features: actions, and a guess at the task."""
 
 import torch
 from torch import Tensor, nn
@@ -49,3 +49,32 @@ class HyperHead(nn.Linear):
         read = nn.functional.pad(encoding, (0, 1), value=1.0)  # the last weight of each action is its bias
         means: Tensor = (made * read.unsqueeze(-2)).sum(dim=-1)
         return means
+
+
+class TaskHead(nn.Module):
+    """Tells the encoded task from the recurrent cell's output.
+
+    The simulator knows the task while training. That what is remembered must tell it teaches the memory what to keep,
+    sooner than returns alone do. The policy never sees the task, and acts without this head.
+
+    Source: Humplik et al., "Meta reinforcement learning as task inference" (2019).
+
+    >>> head = TaskHead(hidden_size=8, task_dim=2)
+    >>> head(torch.randn(5, 4, 16)).shape  # T, N and the policy's features
+    torch.Size([5, 4, 2])
+    """
+
+    def __init__(self, hidden_size: int, task_dim: int) -> None:
+        """Starts from zero guesses; where task_dim is 0 the env shows no task, and there is nothing to tell."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(task_dim, hidden_size))
+        self.bias = nn.Parameter(torch.zeros(task_dim))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Maps (..., feature_dim) to guesses at the task, (..., task_dim), as `TaskSpace.encode` encodes it."""
+        return features[..., : self.weight.shape[1]] @ self.weight.T + self.bias
+
+    def loss(self, features: Tensor, task: Tensor) -> Tensor:
+        """Returns half the squared error of guesses at encoded tasks, (..., task_dim), summed over entries."""
+        error = self.forward(features) - task
+        return 0.5 * error.square().sum(dim=-1).mean()

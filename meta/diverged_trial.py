@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from limbshift.agents.atomic_write import replacing
-from limbshift.agents.controller import ControllerCard
+from limbshift.agents.controller_file import ControllerCard
 from limbshift.agents.safe_tensors import read_tensors
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily

@@ -259,6 +259,25 @@ class TaskParameter:
             return (values.unsqueeze(-1) == self._choices.like(values)).to(values.dtype)
         return self.to_unit(values).unsqueeze(-1)
 
+    def decode(self, encoded: Tensor) -> Tensor:
+        """Returns the (N,) values that (N, encoding_dim) guesses at what `encode` gives come nearest to.
+
+        >>> leg = TaskParameter("leg", 0.0, 2.0, "which leg is lame", choices=(0.0, 1.0, 2.0), kind="category")
+        >>> leg.decode(torch.tensor([[0.9, 0.2, 0.0], [0.1, 0.3, 0.2]])).tolist()
+        [0.0, 1.0]
+        """
+        if self.kind == "angle":
+            return torch.atan2(encoded[:, 1], encoded[:, 0]).rad2deg()
+        if self.kind == "category":
+            return self._choices.like(encoded)[encoded.argmax(dim=-1)]
+        low, high = self._to_scale(self.low), self._to_scale(self.high)
+        values = low + (encoded[:, 0] + 1) / 2 * (high - low) if high > low else low + encoded[:, 0]
+        values = values.exp() if self.scale == "log" else values
+        if not self.choices:
+            return values
+        choices = self._choices.like(encoded)
+        return choices[(values.unsqueeze(-1) - choices).abs().argmin(dim=-1)]
+
     def _at_least_mine(self, bounds: Bounds) -> Bounds:
         return Bounds(0.0, bounds.high, strict=True) if self.positive or self.scale == "log" else bounds
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
+from limbshift.agents.heads import TaskHead
 from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
@@ -18,7 +19,6 @@ from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.evaluation.trials import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
 from limbshift.meta.rl2.build import make_trainer
-from limbshift.meta.rl2.task_head import TaskHead
 from limbshift.meta.rl2.trainer import Trainer
 
 

@@ -3,7 +3,8 @@
 import difflib
 from pathlib import Path
 
-from limbshift.agents.controller import Controller, ControllerCard
+from limbshift.agents.controller import Controller
+from limbshift.agents.controller_file import ControllerCard
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.errors import ControllerError
 from limbshift.envs.family import TaskFamily
@@ -107,4 +108,7 @@ def check_family(controller: Controller, family: TaskFamily) -> TaskFamily:
     task_dim = family.task_space.encoding_dim
     if spec.task_dim not in (0, task_dim):  # trained where headings and categories were single numbers
         raise ControllerError(f"controller is shown tasks as {spec.task_dim} numbers, expected {task_dim}")
+    if controller.task_head is not None and len(controller.task_head.bias) != task_dim:
+        found = len(controller.task_head.bias)
+        raise ControllerError(f"controller tells its task by {found} numbers, expected {task_dim}")
     return family

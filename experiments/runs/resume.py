@@ -3,10 +3,9 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limbshift.agents.atomic_write import replacing
-from limbshift.agents.controller import Controller
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.schema import make
@@ -23,6 +22,9 @@ from limbshift.experiments.runs.directory import (
     write_json,
 )
 from limbshift.meta.rl2.config import PPOConfig
+
+if TYPE_CHECKING:
+    from limbshift.agents.controller import Controller
 
 BUDGET = ("minutes", "steps")
 """What is given of these replaces the whole budget."""
@@ -100,7 +102,9 @@ def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:
     return {**dataclasses.asdict(config), "run_dir": str(run), **paths}
 
 
-def keep_settings(run: Path, config: TrainConfig, family: TaskFamily, *, teacher: Controller | None) -> dict[str, Any]:
+def keep_settings(
+    run: Path, config: TrainConfig, family: TaskFamily, *, teacher: "Controller | None"
+) -> dict[str, Any]:
     """Writes what a run can be resumed with, the settings last: without them nothing was begun. Returns these."""
     if not config.resume:
         if isinstance(family.robot, MjcfRobot):

@@ -11,7 +11,8 @@ import torch
 from rich.console import Console
 
 from limbshift.agents.actor import PolicyActor
-from limbshift.agents.controller import Controller, ControllerCard
+from limbshift.agents.controller import Controller
+from limbshift.agents.controller_file import ControllerCard
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.mjcf.robot import MjcfRobot
@@ -211,9 +212,7 @@ class Session:
         try:
             self._check(state)
             self.checkpoints.save(state, self.trainer.progress.steps, best=best)
-            low, high = self.family.robot.action_bounds()
-            controller = Controller(deepcopy(self.trainer.policy).cpu(), self._card(), low, action_high=high)
-            controller.save(self.run / CONTROLLER)
+            self._controller().save(self.run / CONTROLLER)
             self.saved_at = self.trainer.progress.steps
         except InputError as error:
             raise RunFailure(f"training has gone wrong: {error}; {self._last_good()}") from error
@@ -224,9 +223,9 @@ class Session:
         path = self.checkpoints.last_good()
         return f"the last good checkpoint is {path}" if path else "there is no checkpoint yet"
 
-    def _card(self) -> ControllerCard:
-        env = self.trainer.env
-        return ControllerCard(
+    def _controller(self) -> Controller:
+        env, robot = self.trainer.env, self.family.robot
+        card = ControllerCard(
             family=self.family.name,
             variant=self.family.variant,
             episodes_per_trial=env.episodes_per_trial,
@@ -235,15 +234,18 @@ class Session:
             seed=self.config.seed,
             steps=self.trainer.progress.steps,
             minutes=self.trainer.progress.seconds / 60,
-            robot=self.family.robot.name if isinstance(self.family.robot, MjcfRobot) else "",
+            robot=robot.name if isinstance(robot, MjcfRobot) else "",
         )
+        policy, head = deepcopy((self.trainer.policy, self.trainer.ppo.known_task_head))
+        low, high = robot.action_bounds()
+        return Controller(policy, card, low, action_high=high, task_head=head).to("cpu")
 
     def _keep_divergence(self, progress: TrainingProgress) -> None:
         """Writes the first of the last iteration's trials whose simulation blew up."""
         divergence, env = self.trainer.divergence, self.trainer.env
         trial = trace_back(
             self.family,
-            self._card(),
+            self._controller().card,
             divergence["actions"],
             task_index=divergence["task_index"],
             train_tasks=self.config.train_tasks,
@@ -270,14 +272,13 @@ class Session:
             observe_task=self.config.observe_task,
             engine=self.trainer.env.task_env.engine,
         )
-        returns = play(env, PolicyActor(self.trainer.policy, LOOK_TASKS)).reward.sum(axis=-1).mean(axis=0).tolist()
+        returns = play(env, PolicyActor(self.trainer.policy, LOOK_TASKS)).reward.sum(axis=-1).mean(axis=0)
         env.close()
-        self.logger.log(by_episode("validation/return", returns), self.trainer.progress.steps)
-        minutes = self.trainer.progress.seconds / 60
-        curve = ", ".join(f"{value:.1f}" for value in returns)
+        self.logger.log(by_episode("validation/return", returns.tolist()), self.trainer.progress.steps)
+        minutes, curve = self.trainer.progress.seconds / 60, ", ".join(f"{value:.1f}" for value in returns)
         progress.note(f"{minutes:.1f} min: validation return by episode {curve}")
         self.looks.last = self.trainer.progress.seconds
-        mean = sum(returns) / len(returns)
+        mean = float(returns.mean())
         is_best = self.best is None or mean > self.best
         self.best = mean if is_best else self.best
         return is_best

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from limbshift.agents.heads import TaskHead
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.experience.storage import RolloutStorage
 from limbshift.meta.rl2.gradients import MIN_PIECES, Gradients
 from limbshift.meta.rl2.minibatches import Losses, Minibatch, minibatches
-from limbshift.meta.rl2.task_head import TaskHead
 
 TRANSFORMER_RATE = 0.4
 """A transformer's share of the learning rates: eight matrices in a row change what comes out more than an LSTM's do."""
@@ -93,7 +93,7 @@ class PPO:
         """
         device = policy.log_std.device
         self.policy = policy
-        self.task_head = TaskHead(policy.spec, task_dim).to(device)
+        self.task_head = TaskHead(policy.spec.hidden_size, task_dim).to(device)
         self.config = config
         self.generator = generator
         """On the policy's device: the order of pieces."""
@@ -114,6 +114,11 @@ class PPO:
     def learning_rate(self) -> float:
         """Adam's step size in the last update."""
         return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def known_task_head(self) -> TaskHead | None:
+        """The head that tells the task, where it is trained to, and there is one to tell."""
+        return self.task_head if self.config.task_coef > 0 and len(self.task_head.bias) else None
 
     def update(self, storage: RolloutStorage, spent: float) -> Update:
         """Learns from an iteration's trials, whose advantages are estimated, at the spent share of the budget."""

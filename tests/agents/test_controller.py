@@ -12,12 +12,15 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from limbshift.agents import ActionHead, RecurrentCell
 from limbshift.agents.actor import MemoryWipe, PolicyActor
-from limbshift.agents.controller import Controller, ControllerCard
+from limbshift.agents.controller import Controller
+from limbshift.agents.controller_file import ControllerCard
+from limbshift.agents.heads import TaskHead
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
+from limbshift.agents.safe_tensors import read_tensors
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import ControllerError, InputError
 from limbshift.envs.trial_env import TrialEnv
@@ -99,6 +102,56 @@ def test_a_file_holds_all_of_it(cell: RecurrentCell, head: ActionHead, tmp_path:
     for _ in range(3):
         assert torch.equal(loaded.act(obs, None, torch.ones(1)), controller.act(obs, None, torch.ones(1)))
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def with_head() -> Controller:
+    """A controller that tells two numbers of the task: the first thing that it remembers plus 1, and 2."""
+    plain, head = make_controller(), TaskHead(8, 2)
+    with torch.no_grad():
+        head.weight[0, 0] = 1.0
+        head.bias.copy_(torch.tensor([1.0, 2.0]))
+    return Controller(plain.policy, CARD, -torch.ones(6), action_high=torch.ones(6), task_head=head)
+
+
+def test_it_tells_the_task_by_what_it_remembers(tmp_path: Path) -> None:
+    with_head().save(tmp_path / "a.safetensors")
+    loaded, plain = Controller.load(tmp_path / "a.safetensors"), make_controller()
+    loaded.reset(3)
+    plain.reset(3)
+    obs, nothing = torch.randn(3, 17), torch.zeros(3)
+    for _ in range(2):
+        assert torch.equal(loaded.act(obs, nothing, nothing), plain.act(obs, nothing, nothing))
+    remembered = loaded._actor.state[0][:, 0]
+    assert remembered.abs().min() > 0
+    torch.testing.assert_close(loaded.guessed_task(), torch.stack([1 + remembered, torch.full((3,), 2.0)], dim=-1))
+    with pytest.raises(ControllerError, match=r"^this controller holds no head that tells its task, expected one"):
+        plain.guessed_task()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"bias": None}, r"task_head\.bias in .* is none, expected a number for each that tells a task$"),
+        ({"bias": torch.zeros(0)}, r"task_head\.bias in .* is of shape \(0,\), expected a number"),
+        ({"weight": None}, r"lacks 'task_head\.weight'$"),
+        ({"weight": torch.zeros(2, 9)}, r"task_head\.weight in .* has shape \(2, 9\), expected \(2, 8\)$"),
+        ({"weight": torch.full((2, 8), math.nan)}, r"task_head\.weight in .* holds nan, expected finite numbers$"),
+        ({"more": torch.zeros(1)}, r"holds an unknown 'task_head\.more'$"),
+    ],
+)
+def test_a_head_that_does_not_fit_is_refused(
+    changed: dict[str, torch.Tensor | None], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.safetensors"
+    with_head().save(path)
+    tensors, metadata = read_tensors(path)
+    for name, tensor in changed.items():
+        tensors.pop(f"task_head.{name}", None)
+        if tensor is not None:
+            tensors[f"task_head.{name}"] = tensor
+    path.write_bytes(save(tensors, dict(metadata)))
+    with pytest.raises(ControllerError, match=message):
+        Controller.load(path)
 
 
 @pytest.mark.parametrize("cell", get_args(RecurrentCell))

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from limbshift.agents import ActionHead, RecurrentCell
-from limbshift.agents.controller import Controller, ControllerCard
+from limbshift.agents.controller import Controller
+from limbshift.agents.controller_file import ControllerCard
 from limbshift.agents.onnx_step import step_model
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.errors import ControllerError

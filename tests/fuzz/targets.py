@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from pydantic_core import from_json
 
-from limbshift.agents.controller import Controller, ControllerCard
+from limbshift.agents.controller import Controller
+from limbshift.agents.controller_file import ControllerCard
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from limbshift.agents.controller import ControllerCard
+from limbshift.agents.controller_file import ControllerCard
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv

@@ -141,6 +141,36 @@ def test_an_angle_is_encoded_as_its_cosine_and_sine() -> None:
     torch.testing.assert_close(angle(low=-57.3, high=57.3).encode(numbers(90.0)), rows((0.0, 1.0)))
 
 
+@pytest.mark.parametrize(
+    ("parameter", "guess", "value"),
+    [
+        (linear(), (0.25,), 2.25),  # of 1 to 3
+        (linear(), (2.0,), 4.0),  # a guess may lie outside
+        (log(), (0.5,), 2**0.5),  # of 1/2 to 2
+        (choice(), (-0.1,), -1.0),
+        (angle(), (0.3, -0.3), -45.0),  # a guess that is unsure is short
+        (category(0.0, 2.0, 5.0), (0.2, 0.1, 0.3), 5.0),
+        (lost(), (0.1, 0.0, 0.4, 0.0, 0.0), 2.0),  # though training never draws it
+    ],
+)
+def test_what_a_guess_says(parameter: TaskParameter, guess: tuple[float, ...], value: float) -> None:
+    torch.testing.assert_close(parameter.decode(rows(guess)), numbers(value))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "values"),
+    [
+        (linear(), (1.0, 1.5, 3.0)),
+        (log(), (0.5, 1.0, 1.7)),
+        (choice(), (-1.0, 1.0)),
+        (angle(), (0.0, 90.0, -135.0)),
+        (lost(), (0.0, 1.0, 2.0, 3.0, 4.0)),
+    ],
+)
+def test_what_is_encoded_is_decoded(parameter: TaskParameter, values: tuple[float, ...]) -> None:
+    torch.testing.assert_close(parameter.decode(parameter.encode(numbers(*values))), numbers(*values))
+
+
 def test_headings_that_are_close_are_encoded_close_to_each_other() -> None:
     left, right = angle().encode(numbers(179.5, -179.5))
     assert torch.dist(left, right) < 0.02  # a degree, in radians

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 import limbshift
-from limbshift.agents.controller import Controller, ControllerCard
+from limbshift.agents.controller import Controller
+from limbshift.agents.controller_file import ControllerCard
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.errors import InputError
 from limbshift.experiments.cli import main

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import torch
 
+from limbshift.agents.heads import TaskHead
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.trial_env import TrialStep, trial_layout
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.experience.storage import RolloutStorage
 from limbshift.meta.rl2.ppo import PPO
-from limbshift.meta.rl2.task_head import TaskHead
 
 SPEC = PolicySpec(obs_dim=1, action_dim=1, hidden_size=16)
 STEPS, TRIALS = 6, 32
@@ -69,5 +69,5 @@ def test_the_oracle_alone_sees_the_task(sees_task: bool) -> None:
 
 
 def test_where_no_task_is_shown_there_is_nothing_to_tell() -> None:
-    loss = TaskHead(SPEC, 0).loss(torch.randn(3, 2, SPEC.feature_dim), torch.zeros(3, 2, 0))
+    loss = TaskHead(SPEC.hidden_size, 0).loss(torch.randn(3, 2, SPEC.feature_dim), torch.zeros(3, 2, 0))
     assert loss.item() == 0.0
