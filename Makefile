@@ -4,18 +4,19 @@ PYTHON := $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 HAS_EGL := .venv/bin/python -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("EGL") is None)'
 GET_EGL := apt-get -qq update && apt-get -qq install -y --no-install-recommends libegl1 libgl1-mesa-dri
+GET_CHROMIUM := apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium
 LINKS := $(addprefix limbshift/,envs agents meta experiments)
 
 # MuJoCo Warp's kernels, which are compiled once for each robot
 export WARP_CACHE_PATH := $(CURDIR)/.cache/warp
 
-.PHONY: demo test check-slow check-gpu fuzz survey results bench clean gl
+.PHONY: demo test check-slow check-gpu fuzz survey results bench clean gl chromium
 
 demo: .venv/.installed gl
 	.venv/bin/limbshift demo
 
 test: export OMP_NUM_THREADS = 1 # each of the two workers has a core of its own
-test: .venv/.installed gl
+test: .venv/.installed gl chromium
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
@@ -70,3 +71,8 @@ gl: .venv/.installed # Rendering needs EGL; training does not.
 	@$(HAS_EGL) || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 	(export DEBIAN_FRONTEND=noninteractive; $(GET_EGL)) >/dev/null 2>&1 </dev/null && $(HAS_EGL); } || \
 	echo "libEGL is missing: going on without video; for video, install libegl1 and libgl1-mesa-dri"
+
+chromium: # Pages are tested in it.
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { test "$$(id -u)" = 0 && \
+	command -v apt-get >/dev/null && (export DEBIAN_FRONTEND=noninteractive; $(GET_CHROMIUM)) >/dev/null 2>&1 \
+	</dev/null && command -v chromium >/dev/null; } || echo "Chromium is missing: going on without the tests of pages"

@@ -104,7 +104,7 @@ class TaskRenderer:
         marks: dict[Mark, TaskParameter] = {p.mark: p for p in self.family.parameters if p.mark and p.name in task}
         values = {mark: task[parameter.name] for mark, parameter in marks.items()}
         if "arrow" in marks:
-            heading = np.deg2rad(_arrow_angle(marks["arrow"], values["arrow"]))
+            heading = np.deg2rad(arrow_angle(marks["arrow"], values["arrow"]))
             right, back, above = 0.35 * np.cos(heading), 0.35 * np.sin(heading), z + height
             start, end = (x - right, y - back, above), (x + right, y + back, above)
             _connect(scene, mujoco.mjtGeom.mjGEOM_ARROW, width=0.035, start=start, end=end)
@@ -118,7 +118,7 @@ class TaskRenderer:
             _connect(scene, mujoco.mjtGeom.mjGEOM_CYLINDER, width=radius, start=start, end=end, opacity=0.4)
 
 
-def _arrow_angle(parameter: TaskParameter, value: float) -> float:
+def arrow_angle(parameter: TaskParameter, value: float) -> float:
     """Returns where an arrow points, in degrees from +x towards +y."""
     if parameter.kind == "angle":
         return value

@@ -136,7 +136,11 @@ class TaskEnv:
     def shift_tasks(self, mask: Tensor) -> None:
         """Changes the tasks of the simulations that the (N,) mask picks, in the midst of their episodes."""
         drawn = self.family.task_space.shifted(self._values, self.split, self._task_stream, index=self.task_index)
-        self._give_tasks(drawn, mask)
+        self.change_tasks(drawn, mask)
+
+    def change_tasks(self, rows: Tensor, mask: Tensor) -> None:
+        """Changes them, in the midst of their episodes, into these (N, P) values, which `check_tasks` gave."""
+        self._give_tasks(rows, mask)
         self.family.place_goal(self.physics, self.task, mask)
 
     def set_tasks(self, tasks: Sequence[Task], mask: Tensor) -> None:

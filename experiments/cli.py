@@ -29,6 +29,7 @@ from limbshift.experiments.configs import (
 )
 from limbshift.experiments.sharing.config import ControllersConfig, ShareConfig
 from limbshift.experiments.usage_errors import unknown_command, usage_error
+from limbshift.experiments.watching.config import WatchConfig
 
 SUBCOMMANDS: Mapping[str, type] = {
     "demo": DemoConfig,
@@ -36,6 +37,7 @@ SUBCOMMANDS: Mapping[str, type] = {
     "distill": DistillConfig,
     "evaluate": EvaluateConfig,
     "render": RenderConfig,
+    "watch": WatchConfig,
     "export": ExportConfig,
     "share": ShareConfig,
     "controllers": ControllersConfig,
@@ -51,6 +53,7 @@ COMMANDS: Mapping[type, tuple[str, str]] = {
     TrainConfig: ("commands.train", "run_training"),
     EvaluateConfig: ("commands.evaluate", "run_evaluate"),
     RenderConfig: ("commands.render", "run_render"),
+    WatchConfig: ("commands.watch", "run_watch"),
     ExportConfig: ("commands.export", "run_export"),
     ShareConfig: ("sharing.share", "run_share"),
     ControllersConfig: ("sharing.listing", "run_controllers"),

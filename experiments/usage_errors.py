@@ -15,11 +15,18 @@ OPTION = re.compile(r"^[│|]?\s*(--?[a-zA-Z][\w.-]*)", re.MULTILINE)
 """An option at the beginning of a line of help."""
 
 
+FIRST_COMMANDS = 6
+"""That are named where a command is not known."""
+
+
 def unknown_command(name: str, commands: Iterable[str]) -> str:
     """Says that there is no such command, and which was probably meant."""
-    nearest = difflib.get_close_matches(name, list(commands), n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"expected one of {', '.join(commands)}"
-    return f"unknown command {name!r}: {hint}"
+    known = list(commands)
+    if nearest := difflib.get_close_matches(name, known, n=1):
+        return f"unknown command {name!r}: did you mean {nearest[0]}?"
+    first, rest = known[:FIRST_COMMANDS], len(known) - FIRST_COMMANDS
+    others = f" or {rest} others: see limbshift --help" if rest > 0 else ""
+    return f"unknown command {name!r}: expected one of {', '.join(first)}{others}"
 
 
 def usage_error(box: str, command: str, kind: object) -> str:

@@ -1,0 +1,108 @@
+"""The live page, in a browser."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from limbshift.experiments.cli import main
+from limbshift.experiments.runs.controllers import load_with_family
+from limbshift.experiments.watching.guard import Guard
+from limbshift.experiments.watching.live_trial import LiveTrial
+from limbshift.experiments.watching.watch import Show, serving
+from tests.browser import PATIENCE, BrowserPage, browser_page, needs_chromium
+
+STRIP = """(() => {
+    const image = [...document.querySelectorAll('img')].find(each => each.naturalWidth > 200);
+    if (!image) return null;
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    const context = canvas.getContext('2d');
+    context.drawImage(image, 0, 0);
+    return context.getImageData(0, 0, canvas.width, canvas.height).data.every(value => value === 255);
+})()"""
+"""Whether the picture of what is remembered is white all over."""
+
+
+@contextmanager
+def shown(name: str, width: int = 1280) -> Iterator[tuple[Show, BrowserPage]]:
+    """A controller on its page, and the page in a browser whose window is so wide."""
+    guard = Guard("token")
+    live = LiveTrial(*load_with_family(name), seed=0)
+    with closing(live), serving(guard, 0) as server, browser_page() as page:
+        show = Show(server, live)
+        thread = threading.Thread(target=show.run)
+        thread.start()
+        try:
+            page.open(guard.page(server.get_port()), width)
+            page.wait_for("document.body?.innerText?.includes('frames/s')")
+            yield show, page
+        finally:
+            show.ended.set()
+            thread.join()
+
+
+@needs_chromium
+def test_a_person_meddles_with_a_robot(tmp_path: Path) -> None:
+    with shown("HalfCheetahLimbs") as (show, page):
+        live = show.live
+        page.wait_for("document.querySelectorAll('[role=slider]').length >= 8")
+        assert page.faults == []
+        page.wait_for("Math.max(...[...document.querySelectorAll('canvas')].map(each => each.width)) > 600")
+
+        torso, heavy = "torso_mass", 5.06  # 1.5^4
+        page.evaluate("document.querySelectorAll('[role=slider]')[1].focus()")  # the first is the speed's
+        page.press("End")
+        wait_until(lambda: live.task[torso] == pytest.approx(heavy))
+        begun = live.changes[0]
+        wait_until(lambda: live.steps > begun + 40)
+        rewards, untouched = list(live.rewards), LiveTrial(live.controller, live.family, seed=0)
+        for _ in range(len(rewards)):
+            untouched.step()
+        assert rewards[:begun] == list(untouched.rewards)[:begun]
+        assert rewards[begun:] != list(untouched.rewards)[begun:]
+        page.picture(tmp_path / "page.png")
+
+        assert page.wait_for(f"({STRIP}) === false")
+        page.click_on("Pause")
+        wait_until(lambda: show.page.paused)
+        page.click_on("Wipe the memory")
+        wait_until(lambda: bool(live.wipes))
+        assert page.wait_for(f"({STRIP}) === true")
+        stood = live.steps
+        page.click_on("Go on")
+        wait_until(lambda: live.steps > stood)
+        page.click_on("Draw a task")
+        wait_until(lambda: not live.changes)
+        assert page.faults == []
+
+
+@needs_chromium
+def test_a_phone_shows_the_robot_and_the_buttons(tmp_path: Path) -> None:
+    with shown("AntDir", width=390) as (_, page):
+        page.wait_for("document.body?.innerText?.includes('Wipe the memory')")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.picture(tmp_path / "phone.png")
+        assert page.faults == []
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_what_cannot_be_watched_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, line in (
+        (["watch", "NoSuch"], "unknown controller 'NoSuch'"),
+        (["watch", "HalfCheetahDir", "--split", "extrapolation"], "split is 'extrapolation', expected one of"),
+        (["watch", "HalfCheetahDir", "--port", "70000"], "port"),
+    ):
+        assert main(arguments) == 2
+        told = capsys.readouterr().err
+        assert line in told
+        assert told.count("\n") == 1
