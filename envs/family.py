@@ -37,6 +37,21 @@ Look = Callable[[Motion, Mapping[str, Tensor]], Any]
 """Makes something of a motion on tasks, (N,) values by parameter, right after a control step."""
 
 
+class Mirror(NamedTuple):
+    """How a robot that is alike on both sides looks in a mirror between them: entries change places, some their sign.
+
+    >>> turned = Mirror(obs=(1, 0), obs_sign=(1.0, 1.0), action=(0,), action_sign=(-1.0,))
+    >>> turned.obs, turned.action_sign
+    ((1, 0), (-1.0,))
+    """
+
+    obs: tuple[int, ...]
+    """Of the physical observation: the entry that comes in each place."""
+    obs_sign: tuple[float, ...]
+    action: tuple[int, ...]
+    action_sign: tuple[float, ...]
+
+
 class Measure(NamedTuple):
     """What a person would measure of a robot at its task."""
 
@@ -77,6 +92,8 @@ class Robot(ABC):
     """At its start, by their names in MjData: activations, where its mocap bodies are; others are the model's own."""
     computed_fields: ClassVar[tuple[str, ...]] = ()
     """Names of the computed fields that it reads."""
+    mirror: Mirror | None = None
+    """How it looks in a mirror; None for one that is not alike on both sides, or of which nobody said so."""
 
     @cached_property
     def model(self) -> mujoco.MjModel:
@@ -158,6 +175,8 @@ class TaskFamily(ABC):
     discs: tuple[tuple[str, str], ...] = ()
     mid_trial: Mapping[str, tuple[tuple[float, float], ...]] = {}
     """What alone changes where a task changes in the midst of a trial, as `TaskSpace` has it; empty for all."""
+    mirrored: Mapping[str, str] | None = None
+    """Parameters that change places in a mirror, where the family is otherwise the same in it; None where it is not."""
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
     """By name, the attributes that a variant sets."""
     measure: Measure | None = None

@@ -51,6 +51,38 @@ def trial_layout(obs_dim: int, action_dim: int, task_dim: int = 0) -> Layout:
     return Layout(*(slice(start, end) for start, end in itertools.pairwise(ends)))
 
 
+class TrialMirror:
+    """Turns what trials show and are told into what a mirror shows: entries change places, some their sign."""
+
+    def __init__(self, family: TaskFamily, layout: Layout, device: torch.device) -> None:
+        """Raises InputError for a robot or a family of which nobody said how they look in a mirror."""
+        mirror, swapped = family.robot.mirror, family.mirrored
+        if mirror is None or swapped is None:
+            raise InputError(f"{family.name} has no mirror image, expected a family whose robot is alike on both sides")
+        places: dict[str, list[int]] = {}
+        for parameter in family.parameters if layout.task.stop > layout.task.start else ():
+            first = layout.task.start + sum(map(len, places.values()))
+            places[parameter.name] = list(range(first, first + parameter.encoding_dim))
+        told = [place for name in places for place in places[swapped.get(name, name)]]
+        entries = [
+            *mirror.obs,
+            *(layout.previous_action.start + entry for entry in mirror.action),
+            *(layout.previous_reward.start, layout.boundary.start, *told),
+        ]
+        signs = [*mirror.obs_sign, *mirror.action_sign, 1.0, 1.0, *(1.0 for _ in told)]
+        self._obs, self._obs_sign = torch.tensor(entries, device=device), torch.tensor(signs, device=device)
+        self._action = torch.tensor(mirror.action, device=device)
+        self._action_sign = torch.tensor(mirror.action_sign, device=device)
+
+    def obs(self, obs: Tensor, in_mirror: Tensor) -> Tensor:
+        """Returns (N, trial_obs_dim) observations, as the mirror shows them where the (N, 1) mask picks."""
+        return torch.where(in_mirror, obs[:, self._obs] * self._obs_sign, obs)
+
+    def action(self, action: Tensor, in_mirror: Tensor) -> Tensor:
+        """Returns (N, A) actions likewise."""
+        return torch.where(in_mirror, action[:, self._action] * self._action_sign.to(action.dtype), action)
+
+
 class TrialEnv:
     """N trials side by side, each of `episodes_per_trial` slots of `horizon` steps on one task.
 
@@ -91,12 +123,15 @@ class TrialEnv:
         observe_task: bool = False,
         shift_at: int | None = None,
         shift_probability: float = 0.0,
+        mirror: bool = False,
         look: Look | None = None,
         engine: Engine = CPU,
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
-        """look: what is made of each step's motion, such as `TaskFamily.measured`, beside its reward.
+        """mirror: whether half of the trials are seen, moved and told in a mirror, so that each is a trial of the
+        mirrored body; for a family that has a mirror image. look: what is made of each step's motion, such as
+        `TaskFamily.measured`, beside its reward.
 
         rank, num_ranks: of the environments that share the tasks, as `TaskEnv` takes them.
         """
@@ -112,6 +147,11 @@ class TrialEnv:
         self._observe_task = observe_task
         low, high = self.task_env.native(self.task_env.action_low), self.task_env.native(self.task_env.action_high)
         self._middle, self._half_range = (high + low) / 2, (high - low) / 2
+        self._mirror = TrialMirror(family, self.layout, self.task_env.device) if mirror else None
+        self._in_mirror = torch.zeros(num_envs, 1, dtype=torch.bool, device=self.task_env.device)
+        self._mirror_stream = RandomStream(
+            "mirror", family.name, family.variant, split, seed, on_host=self.task_env.on_host
+        )
         self._nobody = torch.zeros_like(self.task_env.all_envs)
         if shift_at is not None and not 0 < shift_at < self.steps_per_trial:
             raise InputError(f"shift is at step {shift_at}, expected a step from 1 to {self.steps_per_trial - 1}")
@@ -133,6 +173,9 @@ class TrialEnv:
         self._steps = 0
         if self._shifts:
             self._shift_step = self._draw_shift_steps()
+        if self._mirror:
+            index = self.task_env.task_index
+            self._in_mirror = self._mirror_stream.uniform(index, torch.zeros_like(index), 1) < 0.5
         self.task_env.begin_episodes(self.task_env.all_envs)
         self._encoded_task = self.task_env.encoded_task()
         none = torch.zeros(self.num_envs, self.task_env.action_dim, device=self.task_env.device)
@@ -143,6 +186,8 @@ class TrialEnv:
         """Executes (N, A) actions in [-1, 1], clipped to that. Clone what it returns to differentiate through it."""
         if self._shifts:
             self._shift_tasks()
+        if self._mirror:
+            action = self._mirror.action(torch.as_tensor(action), self._in_mirror)
         shares = self.task_env.clipped(action, -1, 1)
         moved = self.task_env.move(self.in_robot_units(shares))
         reward, terminated = self.task_env.reward_of(moved), moved.terminated
@@ -188,4 +233,5 @@ class TrialEnv:
         parts = [action, reward, self.task_env.native(boundary)]
         if self._observe_task:
             parts.append(self.task_env.native(self._encoded_task))
-        return self.task_env.tensor(self.task_env.observe_native(*parts))
+        obs = self.task_env.tensor(self.task_env.observe_native(*parts))
+        return self._mirror.obs(obs, self._in_mirror) if self._mirror else obs

@@ -114,6 +114,9 @@ class TrainConfig(Checked):
     """Train on only this many tasks, drawn once; by default on all of the family's, mostly an unlimited number."""
     shift_probability: Share = 0.0
     """Probability that a trial's task changes once, unannounced, at a random step."""
+    mirror: Flag = False
+    """See half of the trials in a mirror, as a robot that is alike on both sides may: what is learnt of one side is
+    known of the other."""
     gamma: Share | None = None
     """Discount factor; by default the family's."""
     initial_log_std: LogStd | None = None

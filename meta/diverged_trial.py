@@ -47,10 +47,13 @@ class DivergedTrial(Checked):
     """qpos, qvel, act and ctrl before the last step, by name."""
     model_fields: dict[str, Tensor]
     """What the task made of the robot, by the name of the model field."""
+    mirror: bool = False
+    """Whether half of the trials were seen in a mirror; this one may have been."""
 
     def env(self, family: TaskFamily, engine: Engine = CPU) -> TrialEnv:
         """Returns an env of one simulation, whose next trial is this one."""
-        env = _env(family.with_train_tasks(self.train_tasks), self.card, self.shift_probability, engine=engine)
+        family = family.with_train_tasks(self.train_tasks)
+        env = _env(family, self.card, self.shift_probability, mirror=self.mirror, engine=engine)
         motors = env.task_env.action_dim
         if self.actions.shape[1] != motors or not 0 < len(self.actions) <= env.steps_per_trial:
             expected = f"(1 to {env.steps_per_trial}, {motors})"
@@ -63,7 +66,9 @@ class DivergedTrial(Checked):
         tensors = {"actions": self.actions}
         tensors |= {f"state.{name}": value for name, value in self.state.items()}
         tensors |= {f"model.{name}": value for name, value in self.model_fields.items()}
-        about = {name: getattr(self, name) for name in ("task_index", "train_tasks", "shift_probability", "task")}
+        about = {
+            name: getattr(self, name) for name in ("task_index", "train_tasks", "shift_probability", "mirror", "task")
+        }
         metadata = {"format": FORMAT, "about": json.dumps({**about, "card": asdict(self.card)})}
         with replacing(path) as temporary:
             temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
@@ -101,13 +106,14 @@ def trace_back(
     task_index: int,
     train_tasks: int | None = None,
     shift_probability: float = 0.0,
+    mirror: bool = False,
     engine: Engine = CPU,
 ) -> DivergedTrial:
     """Returns the trial on a training task in which (t, A) actions led to a divergence, found by playing it again.
 
     family: with the tasks that it is trained on. Nothing needs to be recorded while a training runs.
     """
-    env = _env(family, card, shift_probability, engine=engine)
+    env = _env(family, card, shift_probability, mirror=mirror, engine=engine)
     env.task_env.task_index.fill_(task_index - 1)
     env.reset()
     for action in actions[:-1]:
@@ -122,12 +128,15 @@ def trace_back(
         actions.cpu(),
         {name: physics.state(name)[0].cpu().clone() for name in STATES},
         {name: physics.model_field(name)[0].cpu().clone() for name in family.model_fields},
+        mirror,
     )
     env.close()
     return trial
 
 
-def _env(family: TaskFamily, card: ControllerCard, shift_probability: float, *, engine: Engine) -> TrialEnv:
+def _env(
+    family: TaskFamily, card: ControllerCard, shift_probability: float, *, mirror: bool, engine: Engine
+) -> TrialEnv:
     return TrialEnv(
         family,
         1,
@@ -135,5 +144,6 @@ def _env(family: TaskFamily, card: ControllerCard, shift_probability: float, *, 
         horizon=card.horizon,
         seed=card.seed,
         shift_probability=shift_probability,
+        mirror=mirror,
         engine=engine,
     )

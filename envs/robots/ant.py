@@ -197,6 +197,7 @@ class AntCrippled(AntFamily):
 
     parameters = motor_lives([(leg, JOINTS[2 * number : 2 * number + 2]) for number, leg in enumerate(LEGS)])
     listed_tasks = all_but([tuple(float(leg != dead) for leg in LEGS) for dead in LEGS], [(1.0, 1.0, 1.0, 0.0)])
+    mirrored = dict(zip((f"{leg}_alive" for leg in LEGS), (f"{leg}_alive" for leg in reversed(LEGS)), strict=True))
 
 
 class AntGoal(AntFamily):

@@ -1,12 +1,13 @@
 """The ants: four-legged robots with eight motors, that fall."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import mujoco
 import torch
 from torch import Tensor
 
-from limbshift.envs.family import Robot
+from limbshift.envs.family import Mirror, Robot
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import CONTACT_FORCES, Physics
 
@@ -22,6 +23,31 @@ JOINTS = tuple(f"{joint}_{number}" for number in (1, 2, 3, 4) for joint in ("hip
 
 RESET_NOISE = 0.1
 """Half width of the initial positions (m, rad), standard deviation of the initial velocities."""
+
+
+OPPOSITE = (3, 2, 1, 0)
+"""Legs, in their order, that change places in a mirror between left (+y) and right."""
+JOINT_SIGN = (-1.0, 1.0)
+"""Of hip and ankle in it."""
+
+
+def seen_joints(first: int, legs: Sequence[int]) -> tuple[int, ...]:
+    """Returns entries of the hips and ankles of these legs, where the first leg's begin at a place.
+
+    >>> seen_joints(5, (1, 0))
+    (7, 8, 5, 6)
+    """
+    return tuple(first + 2 * leg + joint for leg in legs for joint in (0, 1))
+
+
+MIRROR = Mirror(
+    # Height; orientation; joints; velocity; angular velocity, which turns the other way round; joint velocities.
+    obs=(*range(5), *seen_joints(5, OPPOSITE), *range(13, 19), *seen_joints(19, OPPOSITE)),
+    obs_sign=(1, 1, -1, 1, -1, *4 * JOINT_SIGN, 1, -1, 1, -1, 1, -1, *4 * JOINT_SIGN),
+    # The motors' order begins with the last leg.
+    action=seen_joints(0, (1, 0, 3, 2)),
+    action_sign=4 * JOINT_SIGN,
+)
 
 
 class Ant(Robot):
@@ -51,6 +77,7 @@ class Ant(Robot):
     integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     camera = {"distance": 4.0, "azimuth": 90.0, "elevation": -25.0}
     computed_fields: ClassVar[tuple[str, ...]] = ("xpos",)
+    mirror: Mirror | None = MIRROR
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         return physics.state("qpos")[:, 2:], physics.state("qvel")
@@ -80,6 +107,8 @@ class GymnasiumAnt(Ant):
 
 class PlacedAnt(Ant):
     """Ant that senses, before all that an `Ant` does, where it is: x and y, m, as in PEARL's and varibad's AntGoal."""
+
+    mirror = None
 
     def observe(self, physics: Physics) -> tuple[Tensor, ...]:
         return physics.state("qpos"), physics.state("qvel")

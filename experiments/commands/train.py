@@ -97,6 +97,7 @@ def train(
     hide_reward: bool = False,
     train_tasks: int | None = None,
     shift_probability: float = 0.0,
+    mirror: bool = False,
     gamma: float | None = None,
     initial_log_std: float | None = None,
     hidden_size: int = 128,
@@ -141,6 +142,7 @@ def train(
         hide_reward: adapt from observations and actions alone.
         train_tasks: train on this many tasks, drawn once; by default on the family's own.
         shift_probability: share of trials whose task changes once, unannounced, at a random step.
+        mirror: see half of the trials in a mirror, for robots that are alike on both sides.
         gamma, initial_log_std: discount, and logarithm of the standard deviation of an untrained
             policy's actions; by default the family's.
         hidden_size, cell: width of encoder and recurrent cell; "lstm", "gru" or "transformer".

@@ -250,6 +250,7 @@ class Session:
             task_index=divergence["task_index"],
             train_tasks=self.config.train_tasks,
             shift_probability=self.config.shift_probability,
+            mirror=self.config.mirror,
             engine=env.task_env.engine,
         )
         self.dumps += 1
@@ -278,10 +279,9 @@ class Session:
         minutes, curve = self.trainer.progress.seconds / 60, ", ".join(f"{value:.1f}" for value in returns)
         progress.note(f"{minutes:.1f} min: validation return by episode {curve}")
         self.looks.last = self.trainer.progress.seconds
-        mean = float(returns.mean())
-        is_best = self.best is None or mean > self.best
-        self.best = mean if is_best else self.best
-        return is_best
+        before, mean = self.best, float(returns.mean())
+        self.best = mean if before is None else max(before, mean)
+        return self.best != before
 
     def _film(self, progress: TrainingProgress) -> None:
         progress.note(f"Making the video {self.run / VIDEO}")

@@ -53,6 +53,7 @@ def trainer_of(
         gamma=config.gamma,
         initial_log_std=config.initial_log_std,
         shift_probability=config.shift_probability,
+        mirror=config.mirror,
         ppo=scaled(config.ppo, ranks.size) if config.scale_learning_rate else config.ppo,
         overlap=config.overlap,
         precision=config.precision,

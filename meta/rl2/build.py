@@ -34,6 +34,7 @@ def make_trainer(
     gamma: float | None = None,
     initial_log_std: float | None = None,
     shift_probability: float = 0.0,
+    mirror: bool = False,
     ppo: PPOConfig = DEFAULT_PPO,
     overlap: bool = False,
     precision: Precision = "float32",
@@ -63,6 +64,7 @@ def make_trainer(
         seed=seed,
         observe_task=True,  # for the learner; the policy looks at it only where it is the oracle
         shift_probability=shift_probability,
+        mirror=mirror,
         look=family.guidance if ppo.guide_coef > 0 else None,
         engine=engine,
         rank=ranks.rank,
