@@ -22,6 +22,10 @@ FORMAT = "limbshift-diverged-1"
 STATES = ("qpos", "qvel", "act", "ctrl")
 
 
+TOLD = ("task_index", "train_tasks", "shift_probability", "mirror", "task")
+"""What a file says in JSON, beside the card."""
+
+
 class DumpError(InputError):
     """A file that holds no diverged trial."""
 
@@ -66,9 +70,7 @@ class DivergedTrial(Checked):
         tensors = {"actions": self.actions}
         tensors |= {f"state.{name}": value for name, value in self.state.items()}
         tensors |= {f"model.{name}": value for name, value in self.model_fields.items()}
-        about = {
-            name: getattr(self, name) for name in ("task_index", "train_tasks", "shift_probability", "mirror", "task")
-        }
+        about = {name: getattr(self, name) for name in TOLD}
         metadata = {"format": FORMAT, "about": json.dumps({**about, "card": asdict(self.card)})}
         with replacing(path) as temporary:
             temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))

@@ -36,7 +36,7 @@ def test_a_dead_leg_in_the_mirror_is_the_opposite_leg(leg: int) -> None:
     qpos[1], qvel[1] = in_mirror(qpos[0].clone(), qvel[0].clone())
     task_env.physics.forward(task_env.all_envs)
     generator = torch.Generator().manual_seed(0)
-    for _ in range(15):  # contacts make tiny differences grow from then on
+    for _ in range(12):  # before any falls: each begins anew in a state of its own
         action = 2 * torch.rand(8, generator=generator) - 1
         step = env.step(torch.stack([action, action]))
         torch.testing.assert_close(step.obs[0], step.obs[1], rtol=1e-3, atol=1e-3)
