@@ -215,8 +215,11 @@ class RenderConfig(Checked):
     """Episodes in a trial; by default as trained."""
     horizon: Count | None = None
     """Steps in an episode; by default as trained."""
+    against: str = ""
+    """Below each robot the same task and initial state again: wiped, for the same controller whose memory is wiped
+    before each step; random, for random actions; or another controller, such as one trained with --no-memory."""
     out: FilePath = Path("adaptation.mp4")
-    """The video file."""
+    """The video file, .mp4 or .gif."""
     device: Device = "auto"
     """Where the network and MuJoCo Warp run; auto takes the GPU if there is one."""
     physics: EngineName = "mujoco"
@@ -230,6 +233,8 @@ class RenderConfig(Checked):
         super().__post_init__()
         if not (self.controller or self.dump):
             raise InputError("CONTROLLER is missing: see limbshift render --help")
+        if self.out.suffix not in (".mp4", ".gif"):
+            raise InputError(f"out is {self.out}, expected a name that ends in .mp4 or .gif")
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 from copy import deepcopy
 from pathlib import Path
 
+import torch
 from numpy import float64
 from numpy.typing import NDArray
 from rich.console import Console
 
-from limbshift.agents.actor import PolicyActor
+from limbshift.agents.actor import MemoryWipe, PolicyActor
 from limbshift.agents.atomic_write import check_writable
 from limbshift.agents.controller import Controller
+from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics import EngineName
@@ -21,6 +23,7 @@ from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.experiments.runs.families import load_family
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.diverged_trial import DivergedTrial
+from limbshift.meta.evaluation.trials import Act, random_actor
 
 
 def render(
@@ -32,6 +35,7 @@ def render(
     seed: int = 0,
     episodes: int | None = None,
     horizon: int | None = None,
+    against: str = "",
     device: Device = "auto",
     physics: EngineName = "mujoco",
     family: TaskFamily | None = None,
@@ -40,11 +44,12 @@ def render(
 
     Args:
         controller: a run directory, a file, a shipped name, or a loaded controller.
-        out: the mp4 file.
+        out: the .mp4 or .gif file.
         split: "train", "heldout", "validation" or "extrapolation".
         num_tasks: how many of its tasks, side by side.
         seed: which tasks and initial states of the split.
         episodes, horizon: the trial's shape, by default as trained.
+        against: what plays the same tasks below: "wiped", "random" or another controller.
         device, physics: where the network lives; "mujoco" or "warp", whichever it was trained on.
         family: the family, where it is one of the caller's own.
 
@@ -63,6 +68,7 @@ def render(
         seed=seed,
         episodes=episodes,
         horizon=horizon,
+        against=against,
         out=Path(out),
         device=device,
         physics=physics,
@@ -90,23 +96,49 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
 
 
 def film(controller: Controller, family: TaskFamily, config: RenderConfig) -> NDArray[float64]:
-    """Writes the video, and returns the return of each trial's episodes: (trials, episodes)."""
+    """Writes the video, and returns the return of each robot's episodes: (robots, episodes)."""
     device = choose_device(config.device)
-    policy = deepcopy(controller.policy).to(device)
+    policy, rivals = deepcopy(controller.policy).to(device), bool(config.against)
     env = TrialEnv(
         family,
-        config.num_tasks,
+        config.num_tasks * (1 + rivals),
         config.episodes or controller.card.episodes_per_trial,
         horizon=config.horizon or controller.card.horizon,
         split=config.split,
         seed=config.seed,
         observe_task=policy.spec.task_dim > 0,
+        look=family.measured,
         engine=choose_engine(config.physics, device),
     )
+    act: Act = PolicyActor(policy, config.num_tasks)
+    labels: tuple[str, ...] = ()
     try:
-        return record_trials(PolicyActor(policy, config.num_tasks), env, config.out)
+        if rivals:
+            env.task_env.task_index[config.num_tasks :] = env.task_env.task_index[: config.num_tasks]
+            label, other = rival(config, policy, family, env=env)
+            labels, act = ("with its memory", label), halves(act, other, config.num_tasks)
+        return record_trials(act, env, config.out, labels=labels)
     finally:
         env.close()
+
+
+def halves(one: Act, other: Act, count: int) -> Act:
+    """Returns a way to act: the first so many robots in one way, the others in another."""
+    return lambda obs: torch.cat([one(obs[:count]), other(obs[count:])])
+
+
+def rival(config: RenderConfig, policy: RecurrentActorCritic, family: TaskFamily, *, env: TrialEnv) -> tuple[str, Act]:
+    """Returns what the controller is shown against, in words, and how that acts."""
+    if config.against == "wiped":
+        return "memory wiped before each step", PolicyActor(policy, config.num_tasks, MemoryWipe.EACH_STEP)
+    if config.against == "random":
+        act = random_actor(env, config.seed, (0, config.num_tasks))
+        return "random actions", lambda obs: act(obs).to(obs.device)
+    other, _ = load_with_family(config.against, family)
+    if other.policy.spec.trial_obs_dim != policy.spec.trial_obs_dim:
+        raise InputError(f"{config.against} is shown other observations than {config.controller}, expected the same")
+    words = f"{Path(config.against).stem}, without memory" if not other.policy.spec.memory else config.against
+    return words, PolicyActor(deepcopy(other.policy).to(policy.log_std.device), config.num_tasks)
 
 
 def film_divergence(path: Path, config: RenderConfig) -> str:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -16,9 +16,10 @@ from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import replacing
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.errors import RenderingError
-from limbshift.envs.family import TaskFamily
+from limbshift.envs.family import Measured, TaskFamily
 from limbshift.envs.rendering import TaskRenderer
 from limbshift.envs.trial_env import TrialEnv, TrialStep
+from limbshift.experiments.figures.captions import measured_words
 from limbshift.experiments.figures.video_page import TILE, Page, Picture, Score
 
 TRAINING_VIDEO_TASKS = 3
@@ -40,27 +41,28 @@ def record_trials(
     progress: Callable[[int, int], None] | None = None,
     tile: tuple[int, int] = TILE,
     num_steps: int | None = None,
+    labels: Sequence[str] = (),
 ) -> NDArray[np.float64]:
     """Plays the env's next trial in each of its simulations, and films it: (N, K) returns per trial and episode.
 
     act maps observations, (N, trial_obs_dim) float32, to actions, (N, A), and keeps its own memory,
     fresh at the start. progress is told frames done and in all. num_steps: how many of the trial's steps are shown; all
-    by default. The mp4 file appears whole, or not
-    at all. Raises RenderingError where frames or the video cannot be made.
+    by default. labels: of the rows of the same tasks, if there are any. The file, mp4 or gif by its name, appears
+    whole, or not at all. Raises RenderingError where frames or the video cannot be made.
     """
     frame_rate = min(1 / env.task_env.robot.control_timestep, MAX_FPS)
     num_steps = num_steps or env.steps_per_trial
     renderer = TaskRenderer(env.task_env.family, *tile)
     try:
         obs = env.reset()
-        page = Page(env, tile, frame_rate)
+        page = Page(env, tile, frame_rate, labels=labels)
         scores = [Score() for _ in range(env.num_envs)]
-        with replacing(path) as temporary, _Encoder(temporary, page.size, frame_rate) as encoder:
+        with replacing(path) as temporary, _Encoder(temporary, page.size, frame_rate, kind=path.suffix) as encoder:
             for step in range(num_steps + 1):
                 if step:
                     result = env.step(act(obs))
                     obs = result.obs
-                    _add(scores, result, (step - 1) % env.horizon + 1, horizon=env.horizon)
+                    _add(scores, result, (step - 1) % env.horizon + 1, env=env)
                 pictures = [renderer.frame(env.task_env.physics, sim, task) for sim, task in enumerate(page.tasks)]
                 encoder.write(page.draw(pictures, scores, step - env.horizon * (len(scores[0].returns) - 1)))
                 if progress:
@@ -88,6 +90,7 @@ def render_policy(
         split="heldout",
         seed=seed,
         observe_task=policy.spec.task_dim > 0,
+        look=family.measured,
         engine=like.task_env.engine,
     )
     try:
@@ -100,23 +103,36 @@ def render_policy(
     return True
 
 
-def _add(scores: list[Score], result: TrialStep, step: int, *, horizon: int) -> None:
+def _add(scores: list[Score], result: TrialStep, step: int, *, env: TrialEnv) -> None:
     """Adds the outcome of the slot's step, whose number starts at 1."""
     columns = (result.reward.tolist(), result.terminated.tolist(), result.diverged.tolist())
-    for score, reward, terminated, diverged in zip(scores, *columns, strict=True):
+    measure, measured = env.task_env.family.measure, result.seen
+    for sim, (score, reward, terminated, diverged) in enumerate(zip(scores, *columns, strict=True)):
         score.add(step, reward, terminated, diverged=diverged)
-        if step == horizon and not result.trial_over:
+        if measure and isinstance(measured, Measured):
+            asked = None if measured.asked is None else float(measured.asked[sim])
+            score.measured = measured_words(measure, float(measured.value[sim]), asked)
+        if step == env.horizon and not result.trial_over:
             score.begin_slot()
 
 
-class _Encoder:
-    """Makes an H.264 film of the frames that it is given, which browsers play."""
+_MP4 = (
+    *("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"),
+    *("-movflags", "+faststart", "-f", "mp4"),
+)
+"""H.264, which browsers play."""
+_GIF = ("-vf", "fps=12.5,split[a][b];[a]palettegen=stats_mode=diff[p];[b][p]paletteuse=dither=bayer", "-f", "gif")
+"""Half as many pictures, by one palette of 256 colours."""
 
-    def __init__(self, path: Path, size: tuple[int, int], frame_rate: float) -> None:
+
+class _Encoder:
+    """Makes a film of the frames that it is given."""
+
+    def __init__(self, path: Path, size: tuple[int, int], frame_rate: float, *, kind: str = ".mp4") -> None:
+        """kind: ".mp4" or ".gif"."""
         command = [_ffmpeg(), "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
         command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{frame_rate:.6g}", "-i", "-"]
-        command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"]
-        command += ["-movflags", "+faststart", "-f", "mp4", str(path)]
+        command += [*(_GIF if kind == ".gif" else _MP4), str(path)]
         # A file takes all that ffmpeg says; a pipe that is not read until the end would block it.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         # In a session of its own, so that Ctrl-C reaches this process alone.

@@ -1,16 +1,16 @@
 """A frame of a trial's video: a title, what the colours mean, and a tile for each task."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from limbshift.envs.family import TaskFamily
 from limbshift.envs.rendering import GOAL, NEUTRAL, SWITCHED, Color, effect_color
 from limbshift.envs.tasks.parameter import ModelEffect, TaskParameter
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.figures.captions import task_lines, words
 
 Picture = NDArray[np.uint8]
 Bytes = tuple[int, int, int]
@@ -21,6 +21,10 @@ BANNER_SECONDS = 0.8
 _PAPER, _EMPTY, _FAINT, _INK, _ALARM = (250, 250, 248), (222, 224, 226), (110, 116, 124), (30, 34, 40), (190, 30, 40)
 _GAP = 4
 """Pixels between tiles."""
+CHART_LINES = 4
+"""Height of the chart of rewards, in lines of text."""
+SMOOTH_STEPS = 20
+"""Over which rewards are averaged in it."""
 
 
 @dataclass
@@ -35,6 +39,10 @@ class Score:
     """The step at which the slot's present episode began."""
     diverged: bool = False
     """Whether its last fall was the simulation's."""
+    rewards: list[float] = field(default_factory=list)
+    """Of all steps so far."""
+    measured: str = ""
+    """What a person would measure now, in words."""
 
     def begin_slot(self) -> None:
         self.returns.append(0.0)
@@ -42,6 +50,7 @@ class Score:
 
     def add(self, step: int, reward: float, terminated: bool, *, diverged: bool) -> None:
         """Counts the outcome of a step of the slot; the first is number 1."""
+        self.rewards.append(reward)
         if self.fell_at is None:
             self.returns[-1] += reward
         if terminated:
@@ -49,123 +58,141 @@ class Score:
             self.began_at, self.diverged = step, diverged
 
 
-def task_lines(family: TaskFamily, task: Mapping[str, float]) -> list[str]:
-    """Returns a task in words, such as "direction -1", "wiring + - + + - +", "mass: torso 1.2, bthigh 0.43"."""
-    plain: list[str] = []
-    groups: dict[str, list[tuple[str, float]]] = {}
-    for parameter in family.parameters:
-        value = task[parameter.name]
-        if parameter.caption:
-            groups.setdefault(parameter.caption.group, []).append((parameter.caption.part, value))
-        else:
-            plain.append(f"{_words(parameter)} {value:.2g} {parameter.unit}".rstrip())
-    lines = [", ".join(plain)] if plain else []
-    return lines + [_CAPTIONS[group](values) for group, values in groups.items()]
-
-
-def _words(parameter: TaskParameter) -> str:
-    return parameter.name.replace("_", " ")
-
-
-def _masses(parts: list[tuple[str, float]]) -> str:
-    return "mass: " + ", ".join(f"{part} {value:.2g}" for part, value in parts)
-
-
-def _wiring(parts: list[tuple[str, float]]) -> str:
-    return "wiring " + " ".join("+" if value > 0 else "-" for _, value in parts)
-
-
-def _dead(parts: list[tuple[str, float]]) -> str:
-    return "dead: " + (", ".join(part for part, value in parts if not value) or "none")
-
-
-_CAPTIONS: Mapping[str, Callable[[list[tuple[str, float]]], str]] = {"mass": _masses, "wiring": _wiring, "dead": _dead}
-"""How the values of a caption's group are written, from its parts and their values."""
 _SWITCHED = {"wiring": "reversed", "dead": "dead"}
 """What the legend calls a part of the group whose value is not the nominal one."""
 
 
-class Page:
-    """A frame of the video: a title, what the colours mean, and a tile for each task.
+def grid(tiles: int) -> int:
+    """Returns how many columns so many tiles stand in.
 
-    A tile is the task in words, the picture, a bar of the trial's episodes, and the scores.
+    >>> [grid(tiles) for tiles in (1, 3, 4, 6, 8)]
+    [1, 3, 2, 3, 3]
+    """
+    return 2 if tiles == 4 else min(tiles, 3)
+
+
+class Page:
+    """A frame of the video: a title, what the colours mean, and a tile for each robot, in rows.
+
+    A tile is the task in words, the picture, the reward over the trial, and the scores.
     """
 
-    def __init__(self, env: TrialEnv, tile: tuple[int, int], frame_rate: float) -> None:
+    def __init__(self, env: TrialEnv, tile: tuple[int, int], frame_rate: float, *, labels: Sequence[str] = ()) -> None:
+        """labels: what each row is of, where rows are of the same tasks; each robot's row begins with its label."""
         values = env.task_env.task_values()
         family = env.task_env.family
         self.tasks = [{name: float(column[sim]) for name, column in values.items()} for sim in range(env.num_envs)]
         self._episodes, self._horizon = env.episodes_per_trial, env.horizon
+        self._timestep = family.robot.control_timestep
         self._banner_steps = max(1, min(round(BANNER_SECONDS * frame_rate), env.horizon // 4))
         self._tile = tile
         self._pen = _Pen(max(8, min(15, tile[0] // 28)))
         self._banner_pen = _Pen(max(10, tile[0] // 18))
+        self._columns = env.num_envs // len(labels) if labels else grid(env.num_envs)
         legend = _legend(env)
-        captions = [self._pen.wrap(task_lines(family, task), tile[0] - self._pen.line) for task in self.tasks]
-        head = (2 if legend else 1) * self._pen.line
-        self._top = head + (max(len(caption) for caption in captions) + 1) * self._pen.line
-        width = len(self.tasks) * (tile[0] + _GAP) - _GAP
-        height = self._top + tile[1] + 3 * self._pen.line
+        labelled = [[labels[number // self._columns]] if labels else [] for number in range(env.num_envs)]
+        captions = [
+            [*label, *self._pen.wrap(task_lines(family, task), tile[0] - self._pen.line)]
+            for label, task in zip(labelled, self.tasks, strict=True)
+        ]
+        self._head = (2 if legend else 1) * self._pen.line + self._pen.margin
+        self._caption = max(len(caption) for caption in captions) * self._pen.line + self._pen.margin
+        self._row = self._caption + tile[1] + (CHART_LINES + 3) * self._pen.line
+        """Height of a row of tiles."""
+        width = self._columns * (tile[0] + _GAP) - _GAP
+        height = self._head + -(-env.num_envs // self._columns) * self._row
         self.size = (width + width % 2, height + height % 2)  # yuv420p wants even numbers
         self._blank = Image.new("RGB", self.size, _PAPER)
         draw = ImageDraw.Draw(self._blank)
         self._pen.row(draw, (self._pen.margin, self._pen.margin), [_title(env, frame_rate)])
         self._pen.row(draw, (self._pen.margin, self._pen.margin + self._pen.line), legend)
         for number, caption in enumerate(captions):
+            left, top = self._corner(number)
             for row, text in enumerate(caption):
-                place = (self._left(number) + self._pen.margin, head + self._pen.margin + row * self._pen.line)
-                self._pen.write(draw, place, text, color=_INK)
+                place = (left + self._pen.margin, top - self._caption + row * self._pen.line)
+                self._pen.write(draw, place, text, color=_to_bytes(GOAL) if labels and row == 0 else _INK)
 
     def draw(self, pictures: list[Picture], scores: list[Score], step: int) -> Picture:
         """Returns the (height, width, 3) frame after this many steps of a slot."""
         page = self._blank.copy()
         draw = ImageDraw.Draw(page)
+        ends = self._ends(scores)
         for number, (picture, score) in enumerate(zip(pictures, scores, strict=True)):
-            left = self._left(number)
-            page.paste(Image.fromarray(picture), (left, self._top))
+            corner = self._corner(number)
+            page.paste(Image.fromarray(picture), corner)
             if step - score.began_at < self._banner_steps:
-                self._draw_banner(draw, left, score)
-            self._draw_bar(draw, left, len(score.returns) - 1, step=step)
-            self._draw_score(draw, left, score, step=step)
+                self._draw_banner(draw, corner, score)
+            self._draw_chart(draw, corner, score, ends=ends)
+            self._draw_score(draw, corner, score, step=step)
         return np.asarray(page)
 
-    def _left(self, number: int) -> int:
-        return number * (self._tile[0] + _GAP)
+    def _corner(self, number: int) -> tuple[int, int]:
+        """Returns where a tile's picture begins: left and top."""
+        row, column = divmod(number, self._columns)
+        return column * (self._tile[0] + _GAP), self._head + row * self._row + self._caption
 
-    def _draw_banner(self, draw: ImageDraw.ImageDraw, left: int, score: Score) -> None:
+    def _smoothed(self, score: Score) -> NDArray[np.float64]:
+        """Returns rewards per second, each a mean of the steps before it."""
+        rewards = np.array(score.rewards)
+        window = min(SMOOTH_STEPS, max(len(rewards), 1))
+        sums = np.cumsum(np.concatenate([np.zeros(1), rewards]))
+        starts = np.maximum(np.arange(1, len(rewards) + 1) - window, 0)
+        means: NDArray[np.float64] = (sums[1:] - sums[starts]) / (np.arange(1, len(rewards) + 1) - starts)
+        return means / self._timestep
+
+    def _ends(self, scores: list[Score]) -> tuple[float, float]:
+        """Returns the least and the largest that charts show, the same in all: what was there so far, and 0."""
+        all_of = np.concatenate([np.zeros(1), *(self._smoothed(score)[SMOOTH_STEPS // 2 :] for score in scores)])
+        low, high = float(all_of.min()), float(all_of.max())
+        return low, max(high, low + 1e-6)
+
+    def _draw_banner(self, draw: ImageDraw.ImageDraw, corner: tuple[int, int], score: Score) -> None:
         """Announces the episode that begins, and why, where it was not for time."""
         text = f"episode {len(score.returns)} of {self._episodes}"
         if score.began_at:
             text = "simulation diverged: starts again" if score.diverged else "fell: starts again"
         height = round(1.1 * self._banner_pen.line)
-        box = (left, self._top, left + self._tile[0] - 1, self._top + height)
+        left, top = corner
+        box = (left, top, left + self._tile[0] - 1, top + height)
         draw.rectangle(box, _ALARM if score.began_at else _to_bytes(GOAL))
-        place = (left + self._tile[0] // 2, self._top + height // 2)
+        place = (left + self._tile[0] // 2, top + height // 2)
         draw.text(place, text, _PAPER, self._banner_pen.font, anchor="mm")
 
-    def _draw_bar(self, draw: ImageDraw.ImageDraw, left: int, episode: int, *, step: int) -> None:
-        """Draws the trial's time line under the picture, a piece for each episode."""
-        top = self._top + self._tile[1] + 3
-        bottom = top + self._pen.margin
+    def _draw_chart(
+        self, draw: ImageDraw.ImageDraw, corner: tuple[int, int], score: Score, *, ends: tuple[float, float]
+    ) -> None:
+        """Draws the reward per second over the trial, under the picture; each episode has a field of its own."""
+        left, top = corner[0], corner[1] + self._tile[1] + 3
+        height, steps = CHART_LINES * self._pen.line - 6, self._episodes * self._horizon
+        scale = self._tile[0] / steps
         for slot in range(self._episodes):
-            start = left + slot * self._tile[0] // self._episodes
-            end = left + (slot + 1) * self._tile[0] // self._episodes - 3
-            draw.rectangle((start, top, end, bottom), _EMPTY)
-            share = min(max((episode - slot) + step / self._horizon, 0.0), 1.0)
-            if share:
-                draw.rectangle((start, top, start + share * (end - start), bottom), _to_bytes(GOAL))
+            start, end = (left + edge * self._horizon * scale for edge in (slot, slot + 1))
+            draw.rectangle((start, top, end - 3, top + height), _EMPTY)
+        low, high = ends
+        curve = self._smoothed(score)
 
-    def _draw_score(self, draw: ImageDraw.ImageDraw, left: int, score: Score, *, step: int) -> None:
-        """Writes episode, step and return so far; then the returns of earlier episodes, as many as fit."""
+        def place(step: int, value: float) -> tuple[float, float]:
+            share = (min(max(value, low), high) - low) / (high - low)
+            return left + step * scale, top + height - 2 - share * (height - 2 - self._pen.line)  # words are above
+
+        draw.line([place(0, 0.0), place(steps, 0.0)], _PAPER)
+        if len(curve) > 1:
+            draw.line([place(step + 1, value) for step, value in enumerate(curve.tolist())], _to_bytes(GOAL), width=2)
+        self._pen.write(draw, (left + 3, top), f"reward/s, up to {high:.3g}", color=_FAINT)
+
+    def _draw_score(self, draw: ImageDraw.ImageDraw, corner: tuple[int, int], score: Score, *, step: int) -> None:
+        """Writes episode, time and return so far, and what is measured; then earlier returns, as many as fit."""
         *earlier, present = score.returns
-        now = f"episode {len(score.returns)} of {self._episodes}   step {step}/{self._horizon}   return {present:.1f}"
-        place = (left + self._pen.margin, self._top + self._tile[1] + 3 * self._pen.margin)
-        self._pen.write(draw, place, now, color=_INK if score.fell_at is None else _ALARM)
-        fall = "" if score.fell_at is None else f"counted up to the fall at step {score.fell_at}   "
+        seconds = step * self._timestep
+        now = f"episode {len(score.returns)} of {self._episodes}   {seconds:.1f} s   return {present:.1f}"
+        left, top = corner[0] + self._pen.margin, corner[1] + self._tile[1] + CHART_LINES * self._pen.line
+        color = _INK if score.fell_at is None else _ALARM
+        self._pen.write(draw, (left, top), f"{now}   {score.measured}", color=color)
+        fall = "" if score.fell_at is None else f"counted up to the fall at {score.fell_at * self._timestep:.1f} s   "
         notes = [f"episode {number}: {value:.1f}   " for number, value in enumerate(earlier, 1)]
         while notes and self._pen.font.getlength(fall + "".join(notes)) > self._tile[0]:
             del notes[0]
-        self._pen.write(draw, (place[0], place[1] + self._pen.line), fall + "".join(notes), color=_FAINT)
+        self._pen.write(draw, (left, top + self._pen.line), fall + "".join(notes), color=_FAINT)
 
 
 class _Pen:
@@ -212,7 +239,8 @@ def _title(env: TrialEnv, frame_rate: float) -> str:
     variant = "" if family.variant == "default" else f" ({family.variant})"
     speed = frame_rate * env.task_env.robot.control_timestep
     slowed = f", slowed to {speed:.0%}" if speed < 0.99 else ""
-    return f"{family.name}{variant}, {env.task_env.split} tasks{slowed}"
+    split = env.task_env.split.replace("heldout", "held-out")
+    return f"{family.name}{variant}, {split} tasks{slowed}"
 
 
 def _legend(env: TrialEnv) -> list[str | Color]:
@@ -221,7 +249,7 @@ def _legend(env: TrialEnv) -> list[str | Color]:
     shown: dict[str, TaskParameter] = {}
     for parameter in family.parameters:
         if isinstance(parameter.effect, ModelEffect) and parameter.effect.shown_on(physics):
-            shown.setdefault(parameter.caption.group if parameter.caption else _words(parameter), parameter)
+            shown.setdefault(parameter.caption.group if parameter.caption else words(parameter), parameter)
     legend: list[str | Color] = []
     for group, parameter in shown.items():
         if parameter.choices:

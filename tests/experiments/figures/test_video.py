@@ -11,14 +11,21 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from limbshift.envs.catalogue import make_family
+from limbshift.envs.family import Measure
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.cli import main
+from limbshift.experiments.commands.render import film
+from limbshift.experiments.configs import RenderConfig
 from limbshift.experiments.figures import video
+from limbshift.experiments.figures.captions import measured_words, task_lines
 from limbshift.experiments.figures.video import VideoError, record_trials
-from limbshift.experiments.figures.video_page import Score, task_lines
+from limbshift.experiments.figures.video_page import Score
+from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.meta.evaluation.trials import play
 from tests.gl import needs_gl
 
@@ -171,3 +178,42 @@ def test_tasks_in_words() -> None:
         "direction -1",
         "mass: torso 1, bthigh 1, bshin 1, bfoot 0.44, fthigh 1, fshin 1, ffoot 1",
     ]
+
+
+@needs_gl
+def test_a_film_may_be_a_gif(tmp_path: Path) -> None:
+    env = make_env()
+    record_trials(waving(6), env, tmp_path / "trial.gif", tile=TILE)
+    with Image.open(tmp_path / "trial.gif") as film:
+        assert film.format == "GIF"
+        assert getattr(film, "n_frames", 1) > FRAMES // 3
+        assert film.size[0] >= 2 * TILE[0]
+    env.close()
+
+
+@needs_gl
+@pytest.mark.parametrize("against", ["wiped", "random", "HalfCheetahWiring"])
+def test_the_same_trials_below_by_other_means(against: str, tmp_path: Path) -> None:
+    controller, family = load_with_family("HalfCheetahWiring")
+    config = RenderConfig("HalfCheetahWiring", num_tasks=2, horizon=30, out=tmp_path / "film.mp4", against=against)
+    alone = film(controller, family, replace(config, against="", out=tmp_path / "alone.mp4"))
+    both = film(controller, family, config)
+    assert both.shape == (4, 2)
+    np.testing.assert_array_equal(both[:2], alone)
+    if against == "HalfCheetahWiring":  # itself, on the same tasks from the same states
+        np.testing.assert_array_equal(both[2:], alone)
+    else:
+        assert (both[2:, -1] < alone[:, -1] - 5).all()
+
+
+def test_what_is_measured_is_written_beside_what_is_asked() -> None:
+    assert measured_words(Measure("speed", "m/s"), -0.126, 1.5) == "speed -0.13 of 1.50 m/s"
+    assert measured_words(Measure("speed", "m/s"), 2.0, None) == "speed 2.00 m/s"
+
+
+def test_a_film_is_mp4_or_gif(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["render", "HalfCheetahWiring", "--out", str(tmp_path / "film.avi")]) == 2
+    assert capsys.readouterr().err.endswith("film.avi, expected a name that ends in .mp4 or .gif\n")
+    assert main(["render", "HalfCheetahWiring", "--against", "nothing", "--out", str(tmp_path / "film.mp4")]) == 2
+    assert "unknown controller 'nothing'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,50 @@
+"""What videos write of a task and of what is measured."""
+
+from collections.abc import Callable, Mapping
+
+from limbshift.envs.family import Measure, TaskFamily
+from limbshift.envs.tasks.parameter import TaskParameter
+
+
+def task_lines(family: TaskFamily, task: Mapping[str, float]) -> list[str]:
+    """Returns a task in words, such as "direction -1", "wiring + - + + - +", "mass: torso 1.2, bthigh 0.43"."""
+    plain: list[str] = []
+    groups: dict[str, list[tuple[str, float]]] = {}
+    for parameter in family.parameters:
+        value = task[parameter.name]
+        if parameter.caption:
+            groups.setdefault(parameter.caption.group, []).append((parameter.caption.part, value))
+        else:
+            plain.append(f"{words(parameter)} {value:.2g} {parameter.unit}".rstrip())
+    lines = [", ".join(plain)] if plain else []
+    return lines + [_CAPTIONS[group](values) for group, values in groups.items()]
+
+
+def words(parameter: TaskParameter) -> str:
+    return parameter.name.replace("_", " ")
+
+
+def _masses(parts: list[tuple[str, float]]) -> str:
+    return "mass: " + ", ".join(f"{part} {value:.2g}" for part, value in parts)
+
+
+def _wiring(parts: list[tuple[str, float]]) -> str:
+    return "wiring " + " ".join("+" if value > 0 else "-" for _, value in parts)
+
+
+def _dead(parts: list[tuple[str, float]]) -> str:
+    return "dead: " + (", ".join(part for part, value in parts if not value) or "none")
+
+
+_CAPTIONS: Mapping[str, Callable[[list[tuple[str, float]]], str]] = {"mass": _masses, "wiring": _wiring, "dead": _dead}
+"""How the values of a caption's group are written, from its parts and their values."""
+
+
+def measured_words(measure: Measure, value: float, asked: float | None) -> str:
+    """Writes a measurement beside what is asked for, unless that is zero.
+
+    >>> measured_words(Measure("speed", "m/s"), 1.234, 1.5), measured_words(Measure("distance", "m"), 0.5, 0.0)
+    ('speed 1.23 of 1.50 m/s', 'distance 0.50 m')
+    """
+    beside = f" of {asked:.2f}" if asked else ""
+    return f"{measure.quantity} {value:.2f}{beside} {measure.unit}"
