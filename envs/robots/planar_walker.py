@@ -89,8 +89,7 @@ def element_factor(name: str, base: float, effect: Effect, *, caption: Caption |
 class PlanarWalkerFamily(RunningFamily):
     """Walkers go forward; those that are to do otherwise say so."""
 
-    gamma = 0.995
-    """A control step is 8 ms, and a hop takes sixty: at 0.99 they learn to run before they learn to land."""
+    gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """v_x + 1 (0 where it falls) - 0.001 * sum(a^2)"""
