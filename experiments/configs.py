@@ -28,7 +28,7 @@ DEFAULT_MINUTES = 10.0
 
 Device = Literal["auto", "cpu", "cuda"]
 WandbMode = Literal["auto", "online", "offline", "disabled"]
-"""`auto` is what WANDB_MODE or the user's W&B settings say; else online where a key is configured, else offline."""
+"""`auto` is what WANDB_MODE says, or the user's W&B settings, if they keep data here; else offline."""
 Algorithm = Literal["lstm", "gru", "hyper", "transformer", "no-memory", "ppo", "recurrent-ppo"]
 FamilyArgument = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FAMILY")]
 ControllerArgument = Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]
@@ -100,7 +100,7 @@ class TrainConfig(Checked):
     """Numbers that the network computes with while learning; auto is bfloat16 where processor or GPU have it in
     hardware. Parameters are float32."""
     wandb: WandbMode = "auto"
-    """Weights & Biases mode; auto is online if an API key is configured, else offline."""
+    """Weights & Biases mode; auto is what WANDB_MODE says, else offline: nothing is uploaded that nobody asked for."""
     no_memory: Flag = False
     """Train without recurrent state, previous action and reward: a robust policy to compare with."""
     observe_task: Flag = False
@@ -272,7 +272,7 @@ class DemoConfig(Checked):
     minutes: Positive = 1.5
     """Minutes of training."""
     wandb: WandbMode = "auto"
-    """Weights & Biases mode; auto is online if an API key is configured, else offline."""
+    """Weights & Biases mode; auto is what WANDB_MODE says, else offline: nothing is uploaded that nobody asked for."""
 
 
 @dataclass(frozen=True)

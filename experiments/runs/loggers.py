@@ -276,13 +276,12 @@ def _resolve_mode(mode: str) -> str:
     wandb.setup(wandb.Settings(silent=True, mode="online") if mode == "online" else wandb.Settings(silent=True))
     if mode in ("offline", "dryrun"):
         return mode
-    if mode == "auto" and (configured := wandb.setup().settings.mode) != "online":
-        return configured
+    if mode == "auto":  # "online" is what W&B is set to where nobody set it, and a key may lie about by chance
+        configured = wandb.setup().settings.mode
+        return "offline" if configured == "online" else configured
     # With a key in hand init does not ask for one; without, it would wait at the terminal.
     if wandb.login(prompt=False, verify=False):
-        return "online" if mode == "auto" else mode
-    if mode == "auto":
-        return "offline"
+        return mode
     raise RuntimeError("found no API key, expected WANDB_API_KEY or a key stored by `wandb login`")
 
 

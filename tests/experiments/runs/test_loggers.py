@@ -238,7 +238,7 @@ def test_a_run_that_the_program_has_open_is_left_alone(tmp_path: Path) -> None:
     ("flag", "variable", "key", "expected"),
     [
         ("auto", None, None, "offline"),
-        ("auto", None, FAKE_KEY, "online"),
+        ("auto", None, FAKE_KEY, "offline"),
         ("auto", "offline", FAKE_KEY, "offline"),
         ("auto", "online", FAKE_KEY, "online"),
         ("online", "offline", FAKE_KEY, "online"),
@@ -267,14 +267,17 @@ def test_the_mode_that_init_is_given(
     assert given["mode"] == expected
 
 
-def test_auto_finds_a_key_that_was_stored_by_wandb_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("flag", "mode"), [("online", "online"), ("auto", "offline")])
+def test_a_key_that_was_stored_by_wandb_login_is_used_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: WandbMode, mode: str
+) -> None:
     modes: list[object] = []
     monkeypatch.setattr(wandb, "init", lambda **arguments: modes.append(arguments["mode"]))
     netrc = Path(os.environ["NETRC"])
     netrc.write_text(f"machine api.wandb.ai\n  login user\n  password {FAKE_KEY}\n")
     netrc.chmod(0o600)
-    train_a_little(tmp_path, "auto")
-    assert modes == ["online"]
+    train_a_little(tmp_path, flag)
+    assert modes == [mode]
 
 
 def test_auto_follows_the_users_wandb_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
