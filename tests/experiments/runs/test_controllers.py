@@ -16,6 +16,7 @@ from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.runs.controllers import SHIPPED, check_family, load_controller, shipped_names
 
 RETURNS = {
+    "AntCrippled": 370,
     "AntDir": 340,
     "AntDirForwardBack": 600,
     "AntGoal": 216,
