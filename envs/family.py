@@ -206,13 +206,6 @@ class TaskFamily(ABC):
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns the terms, (N,) each, whose sum is the reward; task holds (N,) values by parameter."""
 
-    def guidance(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor | None:
-        """Returns (N,) what a learner alone is paid beside the reward, less and less; None, the default, for nothing.
-
-        It may read what is hidden from the robot, such as where a goal is: no policy and no evaluation sees it.
-        """
-        return None
-
     def measured(self, motion: Motion, task: Mapping[str, Tensor]) -> Measured | None:
         """Returns what `measure` names, of motions on tasks, (N,) values by parameter; None, the default, for nothing.
 

@@ -228,9 +228,6 @@ class AntGoal(AntFamily):
         _, distance = self._way(motion, task)
         return Measured(distance, torch.zeros_like(distance))
 
-    def guidance(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor | None:
-        return self._way(motion, task)[0] if self.variant == "sparse" else None
-
     def _way(self, motion: Motion, task: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         offset = torch.stack([task["goal_x"], task["goal_y"]], dim=-1) - self.robot.position(motion.physics)
         return torch.linalg.vecdot(motion.velocity, normalize(offset, dim=-1)), offset.norm(dim=-1)

@@ -85,7 +85,7 @@ def train_ours(
 ) -> MakeAct:
     """Trains as `limbshift train` does; without the auxiliary loss, by which the memory tells the task, plain RL²."""
     trainer = trainer_for(
-        setting if auxiliary_loss else setting.tuned({"ppo.task_coef": 0.0, "ppo.guide_coef": 0.0}),
+        setting if auxiliary_loss else setting.tuned({"ppo.task_coef": 0.0}),
         memory=memory,
         observe_task=observe_task,
         sees_reward=not setting.hide_reward,

@@ -65,7 +65,6 @@ def make_trainer(
         observe_task=True,  # for the learner; the policy looks at it only where it is the oracle
         shift_probability=shift_probability,
         mirror=mirror,
-        look=family.guidance if ppo.guide_coef > 0 else None,
         engine=engine,
         rank=ranks.rank,
         num_ranks=ranks.size,

@@ -33,9 +33,6 @@ class PPOConfig:
     final_task_coef: Weight = 0.0
     """Weight of the same loss at the end of the budget; 0 leaves only returns to learn from. It follows the learning
     rate, and does not go back either."""
-    guide_coef: Weight = 1.0
-    """Weight, at the start, of what some families pay the learner alone, such as AntGoal's sparse variant for coming
-    nearer to the hidden place; it falls to 0 by the end of the budget. No policy sees it."""
     max_grad_norm: Positive = 0.5
     """Norm that gradients are clipped to."""
     update_epochs: Count = 4

@@ -21,7 +21,7 @@ from limbshift.meta.rl2.experience.collector import make_experience
 from limbshift.meta.rl2.experience.storage import RolloutStorage
 from limbshift.meta.rl2.iteration import Iteration, Progress
 from limbshift.meta.rl2.minibatches import Losses
-from limbshift.meta.rl2.ppo import PPO, Update, linear_schedule
+from limbshift.meta.rl2.ppo import PPO, Update
 from limbshift.meta.rl2.stopwatch import Stopwatch
 from limbshift.meta.rl2.trainer_state import (
     check_experience,
@@ -145,9 +145,9 @@ class Trainer:
     def learn(self, storage: RolloutStorage, spent: float) -> Update | None:
         """Improves the policy by these trials; the first iteration only fills the normalisers."""
         self.experience.refresh(storage)
-        paid = storage.reward + linear_schedule(self.ppo.config.guide_coef, 0.0, spent) * storage.guidance
-        self.scaler.update(paid, storage.terminated)
-        storage.estimate_advantages(paid * self.scaler.scale, gamma=self.gamma, gae_lambda=self.gae_lambda)
+        self.scaler.update(storage.reward, storage.terminated)
+        paid = storage.reward * self.scaler.scale
+        storage.estimate_advantages(paid, gamma=self.gamma, gae_lambda=self.gae_lambda)
         update = self.ppo.update(storage, spent) if self.progress.iterations else None
         self.policy.normaliser.update(storage.obs[:-1], self.ranks.moments)
         return update

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from limbshift.envs.trial_env import TrialStep
 
 
-GIVEN = ("obs", "task", "value", "action", "log_prob", "proximal_log_prob", "reward", "guidance", "terminated")
+GIVEN = ("obs", "task", "value", "action", "log_prob", "proximal_log_prob", "reward", "terminated")
 """What of a storage the learner reads, beside what was remembered."""
 
 
@@ -68,8 +68,6 @@ class RolloutStorage:
         """By the policy as it is before learning, about which probability ratios are clipped: the same in turn."""
         self.reward = zeros(num_steps)
         """As the env gave it."""
-        self.guidance = zeros(num_steps)
-        """What the learner is paid beside it."""
         self.terminated = zeros(num_steps).bool()
         self.diverged = torch.zeros_like(self.terminated)
         """Where terminated by a simulation that blew up."""
@@ -78,8 +76,8 @@ class RolloutStorage:
         self.advantage = zeros(num_steps)
         """Of scaled rewards, as are the value targets; see `estimate_advantages`."""
         self.value_target = zeros(num_steps)
-        self._shown, self._reward, self._guidance, self._terminated = (
-            RowWriter(target, env_device) for target in (self.shown, self.reward, self.guidance, self.terminated)
+        self._shown, self._reward, self._terminated = (
+            RowWriter(target, env_device) for target in (self.shown, self.reward, self.terminated)
         )
 
     @property
@@ -111,8 +109,6 @@ class RolloutStorage:
         """Writes what the env's step t gave, and with it the observation of step t + 1."""
         self._shown.write(t + 1, step.obs)
         self._reward.write(t, step.reward)
-        if step.seen is not None:
-            self._guidance.write(t, step.seen)
         self._terminated.write(t, step.terminated)
 
     @torch.no_grad()

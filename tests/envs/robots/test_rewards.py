@@ -78,14 +78,3 @@ def test_a_reacher_that_sees_its_target_is_paid_for_touching_it() -> None:
     terms = family.reward(Motion(physics, torch.zeros(1, 2), action, torch.zeros(1, dtype=torch.bool)), {})
     assert terms["near"].item() == pytest.approx(math.exp(-2))
     assert terms["control"].item() == pytest.approx(-0.0125)
-
-
-def test_guidance_is_the_approach_to_a_place_that_a_sparse_reward_does_not_tell() -> None:
-    """At (3, 4) m/s towards (1.5, -2), 2.5 m off, it comes nearer by (3 * 1.5 - 4 * 2) / 2.5 = -1.4 m/s."""
-    task = {"goal_x": torch.tensor([1.5]).double(), "goal_y": torch.tensor([-2.0]).double()}
-    dense, sparse = make_family("AntGoal"), make_family("AntGoal", "sparse")
-    motion = worked_motion(dense, 0.0, action=0.5)._replace(velocity=torch.tensor([[3.0, 4.0]]).double())
-    guidance = sparse.guidance(motion, task)
-    assert guidance is not None
-    assert guidance.item() == pytest.approx(-1.4)
-    assert dense.guidance(motion, task) is None

@@ -1,6 +1,5 @@
 """Collection, iterations, and going on where a run was left."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from unittest.mock import patch
 
@@ -11,12 +10,10 @@ from limbshift.agents.actor import PolicyActor
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError, RewardError
-from limbshift.envs.family import Motion
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.runs.directory import RunError, open_run
 from limbshift.meta.checkpoint import load_checkpoint, save_checkpoint
 from limbshift.meta.evaluation.trials import play
-from limbshift.meta.rl2.build import make_trainer as build_trainer
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.trainer import Trainer
 from tests.envs.sled import Sledding
@@ -91,30 +88,6 @@ def test_only_the_learner_sees_scaled_rewards() -> None:
     assert trainer.scaler.scale != 1.0
     storage = trainer.storage
     torch.testing.assert_close(storage.obs[1:, :, trainer.env.layout.previous_reward].squeeze(-1), storage.reward)
-
-
-class Guided(Sledding):
-    """Of which a learner is paid 3 more at each step."""
-
-    def guidance(self, motion: Motion, task: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        return torch.full_like(motion.velocity, 3.0)
-
-
-@pytest.mark.parametrize(
-    ("guide_coef", "spent", "more"), [(2.0, 0.0, 6.0), (2.0, 0.5, 3.0), (2.0, 1.0, 0.0), (0.0, 0.0, 0.0)]
-)
-def test_only_the_learner_is_paid_guidance_and_less_and_less(guide_coef: float, spent: float, more: float) -> None:
-    trainer = build_trainer(
-        Guided(), num_envs=2, episodes=2, horizon=3, hidden_size=4, ppo=PPOConfig(guide_coef=guide_coef)
-    )
-    paid = []
-    with patch.object(trainer.scaler, "update", lambda reward, terminated: paid.append(reward)):
-        iteration = trainer.iterate(spent)
-    storage = trainer.storage
-    torch.testing.assert_close(paid[0], storage.reward + more)
-    seen = storage.obs[1:, :, trainer.env.layout.previous_reward].squeeze(-1)
-    torch.testing.assert_close(seen, storage.reward)
-    assert sum(iteration.returns_with_restarts) == pytest.approx(storage.reward.sum(dim=0).mean().item())
 
 
 def test_returns_while_training_are_those_of_an_evaluation() -> None:
