@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 from urllib.request import urlopen
 
 import pytest
@@ -75,6 +75,11 @@ class BrowserPage:
         found = f"[...document.querySelectorAll('button')].find(b => b.textContent.trim() === {json.dumps(text)})"
         self.wait_for(f"Boolean({found})")
         self.evaluate(f"{found}.click()")
+
+    def mouse(self, kind: Literal["Pressed", "Moved", "Released"], x: float, y: float) -> None:
+        """Moves the mouse to a place, or presses or releases its left button there."""
+        held = 0 if kind == "Released" else 1
+        self._call("Input.dispatchMouseEvent", type=f"mouse{kind}", x=x, y=y, button="left", buttons=held, clickCount=1)
 
     def picture(self, path: Path) -> None:
         """Writes what is seen."""

@@ -112,6 +112,11 @@ class Show:
         frames = self._frames
         return (len(frames) - 1) / (frames[-1] - frames[0]) if len(frames) > 1 else 0.0
 
+    @property
+    def held(self) -> bool:
+        """Whether the mouse holds the robot."""
+        return self._hold is not None
+
     def take_orders(self) -> None:
         """Does what was asked for since the last time."""
         rebuild = False

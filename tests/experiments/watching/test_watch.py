@@ -81,6 +81,32 @@ def test_a_person_meddles_with_a_robot(tmp_path: Path) -> None:
 
 
 @needs_chromium
+def test_the_mouse_takes_hold_of_a_robot_and_lets_go() -> None:
+    with shown("AntDir") as (show, page):
+        live = show.live
+        page.wait_for("Math.max(...[...document.querySelectorAll('canvas')].map(each => each.width)) > 600")
+        page.click_on("Pause")
+        wait_until(lambda: show.page.paused)
+        for y in range(300, 520, 20):  # the torso is somewhere in the middle
+            page.mouse("Pressed", 640, y)
+            for step in range(1, 8):
+                page.mouse("Moved", 640, y - 20 * step)
+                time.sleep(0.1)
+            if show.held:
+                break
+            page.mouse("Released", 640, y - 140)
+        assert show.held
+        forces = live.env.task_env.physics.state("xfrc_applied")
+        page.click_on("Go on")
+        wait_until(lambda: bool(forces.any()))
+        assert forces[0, :, 2].sum() > 0  # it is pulled upwards
+        page.mouse("Released", 640, y - 140)
+        wait_until(lambda: not show.held and not forces.any())
+        # Viser's own, of a listener to the wheel that lies under the mouse.
+        assert all("passive event listener" in fault for fault in page.faults)
+
+
+@needs_chromium
 def test_a_phone_shows_the_robot_and_the_buttons(tmp_path: Path) -> None:
     with shown("AntDir", width=390) as (_, page):
         page.wait_for("document.body?.innerText?.includes('Wipe the memory')")
