@@ -62,6 +62,11 @@ class Page:
             self._guess.content = guess_table(self._family, live)
             self._strip.image = strip(live.remembered)
 
+    def refuse(self, reason: str) -> None:
+        """Says why what was asked for was not done."""
+        for client in self._server.get_clients().values():
+            client.add_notification("Not possible", reason, auto_close_seconds=8.0)
+
     def follow(self, live: LiveTrial) -> None:
         """Puts sliders to where the task is."""
         self._silent = True
@@ -80,7 +85,7 @@ class Page:
         splits = live.family.task_space.splits
         split = gui.add_dropdown("Tasks", splits, initial_value=live.env.task_env.split, hint="Where tasks come from")
         draw = gui.add_button("Draw a task", hint="One of the split that is chosen, and a new trial on it")
-        draw.on_click(lambda _: self.orders.put(partial(_draw, split=split.value)))
+        draw.on_click(lambda _: self.orders.put(partial(LiveTrial.draw, split=split.value)))
         self._pause = gui.add_button("Pause")
         self._pause.on_click(lambda _: self._turn())
         self._speed = gui.add_slider("Speed", 0.1, 2.0, 0.1, 1.0, hint="Robot time over real time")
@@ -108,7 +113,7 @@ class Page:
 
         def ask(_: Any) -> None:
             if not self._silent:
-                self.orders.put(partial(_change, name=parameter.name, value=float(entry.value)))
+                self.orders.put(partial(LiveTrial.change, values={parameter.name: float(entry.value)}))
 
         entry.on_update(ask)
         return entry
@@ -225,11 +230,3 @@ def _shown(parameter: TaskParameter, value: float) -> Any:
         return f"{value:g}"
     low, high, step = reach(parameter)
     return min(max(round(value / step) * step, low), high)
-
-
-def _draw(live: LiveTrial, split: str) -> None:
-    live.draw(split)
-
-
-def _change(live: LiveTrial, name: str, value: float) -> None:
-    live.change({name: value})

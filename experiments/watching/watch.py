@@ -1,7 +1,6 @@
 """Moves a robot in real time, and shows it on a page of this machine's own."""
 
 import io
-import queue
 import socket
 import threading
 import time
@@ -16,6 +15,7 @@ import viser
 from numpy.typing import NDArray
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.tasks.parameter import TaskError
 from limbshift.experiments.watching.guard import LOOPBACK, Guard
 from limbshift.experiments.watching.live_trial import LiveTrial, Push
 from limbshift.experiments.watching.page import Page
@@ -86,7 +86,8 @@ class Show:
         self._hold: Hold | None = None
         self._frames: deque[float] = deque(maxlen=60)
         """When the last ones were sent."""
-        self._rebuild()
+        self._shown_task: dict[str, float] = {}
+        self._catch_up()
 
     def run(self) -> None:
         """Goes on until `ended` is set."""
@@ -118,17 +119,17 @@ class Show:
         return self._hold is not None
 
     def take_orders(self) -> None:
-        """Does what was asked for since the last time."""
-        rebuild = False
-        while True:
+        """Does what was asked for since the last time; what a robot cannot have is refused, and all goes on."""
+        asked = False
+        while not self.page.orders.empty():
+            order, asked = self.page.orders.get(), True
             try:
-                order = self.page.orders.get_nowait()
-            except queue.Empty:
-                break
-            order(self.live)
-            rebuild = True
-        if rebuild:
-            self._rebuild()
+                order(self.live)
+            except TaskError as error:
+                self.page.refuse(str(error))
+                self.page.follow(self.live)
+        if asked:
+            self._catch_up()
 
     def advance(self) -> None:
         """Acts for one control step, while the mouse pulls."""
@@ -144,13 +145,16 @@ class Show:
         self.scene.show(self._before.towards(self._after, share), seconds, self.live.task)
         self._frames.append(time.perf_counter())
 
-    def _rebuild(self) -> None:
+    def _catch_up(self) -> None:
+        """Shows the robot as it is after something was done to it; its body anew where the task is another."""
         live = self.live
-        self.page.follow(live)
-        self.scene.build(live.env.task_env.physics, live.task)
+        if live.task != self._shown_task:
+            self._shown_task = live.task
+            self.page.follow(live)
+            self.scene.build(live.env.task_env.physics, live.task)
+            for body, handle in self.scene.bodies.items():
+                handle.on_drag(partial(self._take_hold, body))
         self._before = self._after = self._pose()
-        for body, handle in self.scene.bodies.items():
-            handle.on_drag(partial(self._take_hold, body))
 
     def _take_hold(self, body: int, event: viser.SceneNodeDragEvent[viser.MeshHandle]) -> None:
         """Remembers where the mouse holds a body, and where it pulls it to."""

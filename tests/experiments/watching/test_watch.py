@@ -75,6 +75,8 @@ def test_a_person_meddles_with_a_robot(tmp_path: Path) -> None:
         stood = live.steps
         page.click_on("Go on")
         wait_until(lambda: live.steps > stood)
+        show.page.orders.put(lambda live: live.change({torso: -1.0}))
+        page.wait_for("document.body?.innerText?.includes('task parameter torso_mass is -1, expected')")
         page.click_on("Draw a task")
         wait_until(lambda: not live.changes)
         assert page.faults == []
