@@ -37,6 +37,7 @@ RETURNS = {
     "HopperPacker": 479,
     "InvertedPendulumBody": 190,
     "QuadrupedBodies": 355,
+    "QuadrupedMotors": 280,
     "QuadrupedPayload": 300,
     "QuadrupedVel": 320,
     "ReacherGoal": 40,
