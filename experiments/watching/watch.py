@@ -78,7 +78,7 @@ class Show:
     """A trial in real time: steps when they are due, frames in between, and what a person asks for."""
 
     def __init__(self, server: viser.ViserServer, live: LiveTrial) -> None:
-        self.live = live
+        self.live, self.server = live, server
         self.page = Page(server, live)
         self.scene = Scene(server, live.family)
         self._before = self._after = self._pose()

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from limbshift.experiments.cli import main
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.watching.guard import Guard
 from limbshift.experiments.watching.live_trial import LiveTrial
+from limbshift.experiments.watching.scene import axes_of
 from limbshift.experiments.watching.watch import Show, serving
 from tests.browser import PATIENCE, BrowserPage, browser_page, needs_chromium
 
@@ -89,19 +92,16 @@ def test_the_mouse_takes_hold_of_a_robot_and_lets_go() -> None:
         page.wait_for("Math.max(...[...document.querySelectorAll('canvas')].map(each => each.width)) > 600")
         page.click_on("Pause")
         wait_until(lambda: show.page.paused)
-        for y in range(300, 520, 20):  # the torso is somewhere in the middle
-            page.mouse("Pressed", 640, y)
-            for step in range(1, 8):
-                page.mouse("Moved", 640, y - 20 * step)
-                time.sleep(0.1)
-            if show.held:
-                break
-            page.mouse("Released", 640, y - 140)
-        assert show.held
+        x, y = on_screen(show, show.scene.bodies[1].position)
+        page.mouse("Pressed", x, y)
+        for step in range(1, 8):
+            page.mouse("Moved", x, y - 20 * step)
+            time.sleep(0.1)
+        wait_until(lambda: show.held)
         forces = live.env.task_env.physics.state("xfrc_applied")
         page.click_on("Go on")
         wait_until(lambda: float(forces[0, :, 2].sum()) > 10)  # N: it is pulled upwards
-        page.mouse("Released", 640, y - 140)
+        page.mouse("Released", x, y - 140)
         wait_until(lambda: not show.held and not forces.any())
         # Viser's own, of a listener to the wheel that lies under the mouse.
         assert all("passive event listener" in fault for fault in page.faults)
@@ -114,6 +114,15 @@ def test_a_phone_shows_the_robot_and_the_buttons(tmp_path: Path) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.picture(tmp_path / "phone.png")
         assert page.faults == []
+
+
+def on_screen(show: Show, point: NDArray[np.float64], width: int = 1280, height: int = 800) -> tuple[float, float]:
+    """Where in the browser's window a point of the page is, in pixels."""
+    (client,) = show.server.get_clients().values()
+    camera = client.camera
+    right, down, ahead = (point - camera.position) @ axes_of(np.array(camera.wxyz))
+    half = ahead * np.tan(camera.fov / 2)
+    return width / 2 + right / half * height / 2, height / 2 + down / half * height / 2
 
 
 def wait_until(true: Callable[[], bool]) -> None:
