@@ -67,16 +67,22 @@ class PolicyActor:
 
     def _wipe(self, obs: Tensor) -> Tensor:
         """Presents the step as a trial's first, where memory is to be wiped."""
-        spec = self.policy.spec
-        first_sense, boundary = spec.obs_dim, spec.obs_dim + spec.action_dim + 1
-        wiped = obs[:, boundary] > 0
-        if self.wipe is MemoryWipe.EACH_STEP:
-            wiped = torch.ones_like(wiped)
+        wiped = obs[:, self._boundary] > 0
+        return self.forget(obs, torch.ones_like(wiped) if self.wipe is MemoryWipe.EACH_STEP else wiped)
+
+    def forget(self, obs: Tensor, mask: Tensor) -> Tensor:
+        """Wipes the memory where the (N,) bool mask picks, and returns the observations as a trial's first there."""
+        first_sense, boundary = self.policy.spec.obs_dim, self._boundary
         obs = obs.clone()
-        obs[:, first_sense:boundary] = obs[:, first_sense:boundary].masked_fill(wiped.unsqueeze(-1), 0.0)
-        obs[:, boundary] = obs[:, boundary].masked_fill(wiped, 1.0)
-        self.reset(wiped)
+        obs[:, first_sense:boundary] = obs[:, first_sense:boundary].masked_fill(mask.unsqueeze(-1), 0.0)
+        obs[:, boundary] = obs[:, boundary].masked_fill(mask, 1.0)
+        self.reset(mask)
         return obs
+
+    @property
+    def _boundary(self) -> int:
+        """Where in an observation the boundary lies: after the previous action and the previous reward."""
+        return self.policy.spec.obs_dim + self.policy.spec.action_dim + 1
 
 
 def part_of(drawn: Tensor, first: int, count: int) -> Tensor:

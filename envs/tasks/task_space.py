@@ -197,6 +197,17 @@ class TaskSpace:
         parts = [parameter.encode(values[:, position]) for position, parameter in enumerate(self.parameters)]
         return torch.cat(parts, dim=-1) if parts else values
 
+    def decode(self, encoded: Tensor) -> Tensor:
+        """Returns the (N, P) values that (N, encoding_dim) guesses at what `encode` gives come nearest to.
+
+        >>> from limbshift.envs.tasks.common import DIRECTION, TARGET_VELOCITY
+        >>> TaskSpace((DIRECTION, TARGET_VELOCITY)).decode(torch.tensor([[-0.4, 1.0], [0.9, 0.0]])).tolist()
+        [[-1.0, 3.0], [1.0, 1.5]]
+        """
+        parts = encoded.split([parameter.encoding_dim for parameter in self.parameters], dim=-1)
+        values = [parameter.decode(part) for parameter, part in zip(self.parameters, parts, strict=True)]
+        return torch.stack(values, dim=-1)
+
     def _check_row(self, row: tuple[float, ...]) -> None:
         if len(row) != len(self.parameters):
             raise TaskError(f"a listed task has {len(row)} values, expected {len(self.parameters)}")

@@ -132,13 +132,12 @@ def rival(config: RenderConfig, policy: RecurrentActorCritic, family: TaskFamily
     if config.against == "wiped":
         return "memory wiped before each step", PolicyActor(policy, config.num_tasks, MemoryWipe.EACH_STEP)
     if config.against == "random":
-        act = random_actor(env, config.seed, (0, config.num_tasks))
-        return "random actions", lambda obs: act(obs).to(obs.device)
+        return "random actions", random_actor(env, config.seed, (0, config.num_tasks))
     other, _ = load_with_family(config.against, family)
     if other.policy.spec.trial_obs_dim != policy.spec.trial_obs_dim:
         raise InputError(f"{config.against} is shown other observations than {config.controller}, expected the same")
     words = f"{Path(config.against).stem}, without memory" if not other.policy.spec.memory else config.against
-    return words, PolicyActor(deepcopy(other.policy).to(policy.log_std.device), config.num_tasks)
+    return words, PolicyActor(other.policy.to(policy.log_std.device), config.num_tasks)
 
 
 def film_divergence(path: Path, config: RenderConfig) -> str:

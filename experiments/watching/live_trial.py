@@ -87,11 +87,8 @@ class LiveTrial:
         head = self.controller.task_head
         if head is None:
             return None
-        told, values = head(self.actor.features), {}
-        for parameter in self.family.parameters:
-            own, told = told.split([parameter.encoding_dim, told.shape[-1] - parameter.encoding_dim], dim=-1)
-            values[parameter.name] = float(parameter.decode(own))
-        return values
+        space = self.family.task_space
+        return dict(zip(space.names, space.decode(head(self.actor.features))[0].tolist(), strict=True))
 
     def new_trial(self) -> None:
         """Begins a new trial on the same task: memory, returns and rewards begin anew."""
@@ -116,12 +113,8 @@ class LiveTrial:
 
     def wipe(self) -> None:
         """Wipes the memory in mid-stride, as before a trial."""
-        self.actor.state = self.controller.policy.initial_state(1)
-        self.actor.features = torch.zeros_like(self.actor.features)
-        layout = self.env.layout
-        self._obs[:, layout.previous_action] = 0.0
-        self._obs[:, layout.previous_reward] = 0.0
-        self._obs[:, layout.boundary] = 1.0
+        self.actor = PolicyActor(self.controller.policy, 1)
+        self._obs = self.actor.forget(self._obs, self.env.task_env.all_envs)
         self.wipes.append(self.steps)
 
     def push(self, push: Push | None) -> None:

@@ -73,6 +73,7 @@ class Scene:
         model = family.robot.model
         self.root = int(model.jnt_bodyid[0])
         self._stature = max(float(model.body_pos[self.root][2]), 0.3)
+        self._marks = {parameter.mark: parameter for parameter in family.parameters if parameter.mark}
         self._goal: dict[str, viser.MeshHandle] = {}
         self.bodies: dict[int, viser.MeshHandle] = {}
         """By MuJoCo's numbers: those of which anything can be seen."""
@@ -104,7 +105,7 @@ class Scene:
             for body in range(model.nbody):
                 if (mesh := body_mesh(model, body)) is not None:
                     self.bodies[body] = self._add(f"/robot/{body}", mesh, colours[body])
-            self._goal = self._marks(task)
+            self._goal = self._make_marks(task)
 
     def show(self, pose: Pose, seconds: float, task: Mapping[str, float]) -> None:
         """Moves everything to where it is so many seconds after the episode began."""
@@ -141,9 +142,8 @@ class Scene:
                 colours[body] = effect_color(parameter, task[parameter.name])
         return colours
 
-    def _marks(self, task: Mapping[str, float]) -> dict[str, viser.MeshHandle]:
-        marks = {p.mark: p for p in self._family.parameters if p.mark}
-        handles = {}
+    def _make_marks(self, task: Mapping[str, float]) -> dict[str, viser.MeshHandle]:
+        marks, handles = self._marks, {}
         if "arrow" in marks:
             mesh = arrow(0.35, 0.035)
             parameter = marks["arrow"]
@@ -158,12 +158,11 @@ class Scene:
         return handles
 
     def _place(self, mark: str, task: Mapping[str, float], seconds: float) -> NDArray[np.float64]:
-        named = {p.mark: p.name for p in self._family.parameters if p.mark}
         if mark == "arrow":
             return np.array((0.0, 0.0, 2.0 * self._stature))
         if mark == "post":
-            return np.array((task[named["post"]] * seconds, 0.6, 0.75 * self._stature))
-        return np.array((task[named["disc_x"]], task[named["disc_y"]], 0.002))
+            return np.array((task[self._marks["post"].name] * seconds, 0.6, 0.75 * self._stature))
+        return np.array((task[self._marks["disc_x"].name], task[self._marks["disc_y"].name], 0.002))
 
 
 def shown_geoms(model: mujoco.MjModel, body: int) -> NDArray[np.intp]:

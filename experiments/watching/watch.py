@@ -22,6 +22,8 @@ from limbshift.experiments.watching.page import Page
 from limbshift.experiments.watching.scene import Pose, Scene
 
 FRAME_SECONDS = 1 / 30
+MAX_LATE = 0.25
+"""Seconds that the robot may be behind and catch up; more are left out, so that a slow machine goes on answering."""
 PAGE_SECONDS = 0.2
 """Between two looks at what stands beside the robot."""
 STIFFNESS = 60.0
@@ -95,12 +97,10 @@ class Show:
         while not self.ended.is_set():
             now = time.perf_counter()
             self.take_orders()
-            if not self.page.paused and now >= due:
+            due = now if self.page.paused else max(due, now - MAX_LATE)
+            while not self.page.paused and now >= due:
                 self.advance()
-                late = now - due > self.live.timestep
-                due = (now if late else due) + self.live.timestep / self.page.speed
-            elif self.page.paused:
-                due = now
+                due += self.live.timestep / self.page.speed
             self.show_frame(min(1.0, max(0.0, 1 - (due - now) * self.page.speed / self.live.timestep)))
             if now >= page_due:
                 self.page.show(self.live, frames_per_second=self.frames_per_second)

@@ -142,3 +142,29 @@ def test_what_cannot_be_watched_is_one_line(capsys: pytest.CaptureFixture[str]) 
         told = capsys.readouterr().err
         assert line in told
         assert told.count("\n") == 1
+
+
+class Clock:
+    """A time that passes only while somebody sleeps, and at whose end the show is over."""
+
+    def __init__(self, seconds: float, end: Callable[[], None]) -> None:
+        self.now, self.last, self.end = 0.0, seconds, end
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        if self.now >= self.last:
+            self.end()
+
+
+@pytest.mark.parametrize("name", ["HopperPacker", "HalfCheetahDir"])
+def test_a_robot_moves_in_real_time_whatever_its_control_step(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame is 33 ms: four control steps of a hopper, and two thirds of one of a half-cheetah's."""
+    live = LiveTrial(*load_with_family(name), seed=0)
+    with closing(live), serving(Guard("token"), 0) as server:
+        show = Show(server, live)
+        monkeypatch.setattr("limbshift.experiments.watching.watch.time", Clock(3.0, show.ended.set))
+        show.run()
+    assert live.steps * live.timestep == pytest.approx(3.0, abs=0.1)
