@@ -51,6 +51,17 @@ def effect_color(parameter: TaskParameter, value: float) -> Color:
     return float(red), float(green), float(blue)
 
 
+def body_colors(family: TaskFamily, physics: Physics, task: Mapping[str, float]) -> dict[int, Color] | None:
+    """Returns the colours of the bodies that a parameter changes where one cannot see it; others are neutral then.
+
+    None for a family that changes nothing of its robot's model, whose bodies keep their own colours.
+    """
+    effects = [(p, p.effect) for p in family.parameters if isinstance(p.effect, ModelEffect)]
+    if not effects:
+        return None
+    return {body: effect_color(p, task[p.name]) for p, effect in effects for body in effect.shown_on(physics)}
+
+
 class TaskRenderer:
     """Draws a family's simulations, whichever and however many, in one OpenGL context.
 
@@ -86,14 +97,14 @@ class TaskRenderer:
 
     def _paint(self, model: mujoco.MjModel, physics: Physics, task: Mapping[str, float]) -> None:
         """Colours the bodies that a parameter changes where one cannot see it, and the rest of the robot neutrally."""
-        effects = [(p, p.effect) for p in self.family.parameters if isinstance(p.effect, ModelEffect)]
-        if effects:
-            robot = np.isin(model.geom_bodyid, self._camera.bodies)  # and not what lies about
-            model.geom_matid[robot] = -1  # a material would hide the colour
-            model.geom_rgba[robot, :3] = NEUTRAL
-        for parameter, effect in effects:
-            shown = np.isin(model.geom_bodyid, effect.shown_on(physics))
-            model.geom_rgba[shown, :3] = effect_color(parameter, task[parameter.name])
+        colors = body_colors(self.family, physics, task)
+        if colors is None:
+            return
+        robot = np.isin(model.geom_bodyid, self._camera.bodies)  # and not what lies about
+        model.geom_matid[robot] = -1  # a material would hide the colour
+        model.geom_rgba[robot, :3] = NEUTRAL
+        for body, color in colors.items():
+            model.geom_rgba[model.geom_bodyid == body, :3] = color
 
     def _mark_goal(
         self, scene: mujoco.MjvScene, task: Mapping[str, float], *, time: float, lookat: NDArray[np.float64]

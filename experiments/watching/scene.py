@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.protocol import Physics
-from limbshift.envs.rendering import GOAL, NEUTRAL, Color, arrow_angle, effect_color
-from limbshift.envs.tasks.parameter import ModelEffect
+from limbshift.envs.rendering import GOAL, NEUTRAL, Color, arrow_angle, body_colors
 
 FLOOR_COLOR, LINE_COLOR = (214, 224, 230), (176, 190, 199)
 TILE = 1.0
@@ -129,17 +128,15 @@ class Scene:
 
     def _colours(self, model: mujoco.MjModel, physics: Physics, task: Mapping[str, float]) -> list[Color]:
         """Returns each body's colour: what a parameter changes that cannot be seen is told by it, as in films."""
-        effects = [(p, p.effect) for p in self._family.parameters if isinstance(p.effect, ModelEffect)]
+        told = body_colors(self._family, physics, task)
+        if told is not None:
+            return [told.get(body, NEUTRAL) for body in range(model.nbody)]
         colours = [NEUTRAL] * model.nbody
-        if not effects:
-            for body in range(model.nbody):
-                shown = shown_geoms(model, body)
-                if len(shown):
-                    red, green, blue = (float(part) for part in _rgba(model, shown[0])[:3])
-                    colours[body] = red, green, blue
-        for parameter, effect in effects:
-            for body in effect.shown_on(physics):
-                colours[body] = effect_color(parameter, task[parameter.name])
+        for body in range(model.nbody):
+            shown = shown_geoms(model, body)
+            if len(shown):
+                red, green, blue = (float(part) for part in _rgba(model, shown[0])[:3])
+                colours[body] = red, green, blue
         return colours
 
     def _make_marks(self, task: Mapping[str, float]) -> dict[str, viser.MeshHandle]:
