@@ -84,6 +84,8 @@ class Robot(ABC):
     """Substeps in a control step."""
     integrator: mujoco.mjtIntegrator | None = None
     """Replaces the XML's integrator."""
+    cone: mujoco.mjtCone | None = None
+    """Replaces the XML's friction cone."""
     camera: Mapping[str, float] = {}
     """distance (m), azimuth and elevation (degrees) of the camera that follows the robot."""
     framing: Framing | None = None
@@ -100,6 +102,8 @@ class Robot(ABC):
         model = load_model(self.xml)
         if self.integrator is not None:
             model.opt.integrator = self.integrator
+        if self.cone is not None:
+            model.opt.cone = self.cone
         return model
 
     @cached_property
@@ -108,9 +112,9 @@ class Robot(ABC):
         return DeviceArray(self.model.qpos0)
 
     def as_written(self) -> Self:
-        """Returns the same robot under the integrator that its XML names: as Gymnasium runs it, and slower."""
+        """Returns the same robot under the integrator and cone that its XML names: as Gymnasium runs it, and slower."""
         robot = type(self)()
-        robot.integrator = None
+        robot.integrator = robot.cone = None
         return robot
 
     @property

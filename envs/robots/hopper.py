@@ -27,7 +27,8 @@ class Hopper(PlanarWalker):
     | 0-2 | torque on thigh, leg and foot, as a share of 200 N m | [-1, 1] |
 
     It has fallen where its torso is below 0.7 m or pitched by 0.2 rad. A control step is 0.008 s, four
-    substeps, by MuJoCo's `implicitfast` integrator (variant "gymnasium": RK4, three times slower).
+    substeps, by MuJoCo's `implicitfast` integrator and elliptic friction cones (variant "gymnasium": RK4 and pyramids,
+    three times slower).
     """
 
     name = "Hopper"

@@ -30,7 +30,8 @@ class Walker2d(PlanarWalker):
     | 0-5 | torque on the joints, in the joints' order, as a share of 100 N m | [-1, 1] |
 
     It has fallen where its torso is outside 0.8 to 2 m or pitched by 1 rad. A control step is 0.008 s, four
-    substeps, by MuJoCo's `implicitfast` integrator (variant "gymnasium": RK4, three times slower).
+    substeps, by MuJoCo's `implicitfast` integrator and elliptic friction cones (variant "gymnasium": RK4 and pyramids,
+    three times slower).
     """
 
     name = "Walker2d"

@@ -104,3 +104,22 @@ def test_an_ant_falls_when_it_is_turned_over(variant: str, falls: list[bool]) ->
     fallen = family.robot.fallen(physics)
     assert fallen is not None
     assert fallen.tolist() == falls
+
+
+def test_a_hopper_jumps_as_high_on_rough_ground_as_on_smooth() -> None:
+    """Friction does not lift or hold down; pyramids of it do, of which the gymnasium variant is made."""
+
+    def jumps(variant: str) -> list[float]:
+        env = TaskEnv(make_family("HopperRandParams", variant), 2)
+        env.set_tasks([{"friction": 1.0}, {"friction": 2.0}], env.all_envs)
+        env.begin_episodes(env.all_envs)
+        lift = []
+        for action in [[0.0, 0.0, 0.5]] * 8 + [[0.2, 0.6, -1.0]] * 22 + [[0.0, -0.2, 1.0]] * 20:
+            env.step(torch.tensor([action, action]))
+            lift.append(env.physics.state("qvel")[:, 1].clone())
+        return torch.stack(lift).amax(dim=0).tolist()
+
+    smooth, rough = jumps("default")
+    assert rough == pytest.approx(smooth, rel=0.15)
+    smooth, rough = jumps("gymnasium")
+    assert rough < 0.6 * smooth
