@@ -27,8 +27,9 @@ from limbshift.experiments.configs import (
     RenderConfig,
     TrainConfig,
 )
+from limbshift.experiments.reporting.config import ReportConfig
 from limbshift.experiments.sharing.config import ControllersConfig, ShareConfig
-from limbshift.experiments.usage_errors import unknown_command, usage_error
+from limbshift.experiments.usage_errors import missing_command, unknown_command, usage_error
 from limbshift.experiments.watching.config import WatchConfig
 
 SUBCOMMANDS: Mapping[str, type] = {
@@ -39,6 +40,7 @@ SUBCOMMANDS: Mapping[str, type] = {
     "render": RenderConfig,
     "watch": WatchConfig,
     "export": ExportConfig,
+    "report": ReportConfig,
     "share": ShareConfig,
     "controllers": ControllersConfig,
     "families": FamiliesConfig,
@@ -55,6 +57,7 @@ COMMANDS: Mapping[type, tuple[str, str]] = {
     RenderConfig: ("commands.render", "run_render"),
     WatchConfig: ("commands.watch", "run_watch"),
     ExportConfig: ("commands.export", "run_export"),
+    ReportConfig: ("reporting.report", "run_report"),
     ShareConfig: ("sharing.share", "run_share"),
     ControllersConfig: ("sharing.listing", "run_controllers"),
     FamiliesConfig: ("commands.families", "run_families"),
@@ -150,7 +153,7 @@ def _setting(option: str, config: TrainConfig) -> str:
 def parse_once(arguments: Sequence[str]) -> object:
     """Returns the chosen command's configuration; InputError on one line, with what was probably meant."""
     if not arguments:
-        raise InputError(f"a command is missing, expected one of {', '.join(SUBCOMMANDS)}")
+        raise InputError(missing_command(SUBCOMMANDS))
     name, *rest = arguments
     if name in ("-h", "--help"):
         return tyro.extras.subcommand_cli_from_dict(

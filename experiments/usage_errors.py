@@ -5,7 +5,7 @@ import contextlib
 import difflib
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import tyro
 
@@ -24,9 +24,19 @@ def unknown_command(name: str, commands: Iterable[str]) -> str:
     known = list(commands)
     if nearest := difflib.get_close_matches(name, known, n=1):
         return f"unknown command {name!r}: did you mean {nearest[0]}?"
-    first, rest = known[:FIRST_COMMANDS], len(known) - FIRST_COMMANDS
+    return f"unknown command {name!r}: expected one of {first_of(known)}"
+
+
+def missing_command(commands: Iterable[str]) -> str:
+    """Says that a command is missing, and which there are."""
+    return f"a command is missing, expected one of {first_of(list(commands))}"
+
+
+def first_of(commands: Sequence[str]) -> str:
+    """Names the first commands, and where the others are listed."""
+    rest = len(commands) - FIRST_COMMANDS
     others = f" or {rest} others: see limbshift --help" if rest > 0 else ""
-    return f"unknown command {name!r}: expected one of {', '.join(first)}{others}"
+    return f"{', '.join(commands[:FIRST_COMMANDS])}{others}"
 
 
 def usage_error(box: str, command: str, kind: object) -> str:

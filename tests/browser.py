@@ -50,6 +50,10 @@ class BrowserPage:
         )
         self._call("Page.navigate", url=address)
 
+    def prefer(self, scheme: Literal["light", "dark"]) -> None:
+        """Tells pages which colours the person prefers."""
+        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
     def evaluate(self, script: str) -> Any:
         """Returns the value of an expression."""
         result = self._call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)

@@ -6,10 +6,9 @@ from rich.console import Console
 from rich.panel import Panel
 
 from limbshift.agents.atomic_write import check_names
-from limbshift.experiments.commands.evaluate import evaluate
+from limbshift.experiments.commands.evaluate import draw, evaluate
 from limbshift.experiments.commands.train import run_training
 from limbshift.experiments.configs import DemoConfig, TrainConfig
-from limbshift.experiments.figures.plots import plot_adaptation
 from limbshift.experiments.figures.tables import print_adaptation
 from limbshift.experiments.runs.directory import CONTROLLER, VIDEO, make_directory, write_json
 from limbshift.experiments.runs.loggers import METRICS_FILE
@@ -32,7 +31,7 @@ def run_demo(config: DemoConfig, console: Console | None = None) -> Path:
     run_training(training, console=console)
     result = evaluate(run)
     write_json(run / "adaptation.json", result.as_json())
-    plot_adaptation(result, run / "adaptation.png")
+    draw(result, run / "adaptation.png")
     print_adaptation(result, console)
     console.print(Panel(summary(result, run), title="What was learned", expand=False))
     return run

@@ -9,7 +9,8 @@ from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics import EngineName
 from limbshift.experiments.configs import Device, EvaluateConfig
-from limbshift.experiments.figures.tables import print_adaptation
+from limbshift.experiments.figures.adaptation_charts import by_episode, by_step
+from limbshift.experiments.figures.tables import print_adaptation, tasks_phrase
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.experiments.runs.directory import write_json
@@ -75,9 +76,15 @@ def run_evaluate(config: EvaluateConfig) -> None:
     if config.json:
         write_json(config.json, result.as_json())
     if config.plot:
-        from limbshift.experiments.figures.plots import plot_adaptation  # brings matplotlib, which takes a second
+        draw(result, config.plot)
 
-        plot_adaptation(result, config.plot)
+
+def draw(result: Adaptation, path: Path) -> None:
+    """Writes a PNG: return by episode with intervals, and the reward at each step of the first and last episode."""
+    from limbshift.experiments.figures.picture import save_picture  # brings matplotlib, which takes a second
+
+    charts = [by_episode({"controller": result}), by_step({"controller": result})]
+    save_picture(path, charts, f"{result.family}: {tasks_phrase(result)}")
 
 
 def measure(controller: Controller, family: TaskFamily, config: EvaluateConfig) -> Adaptation:

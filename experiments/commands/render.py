@@ -18,8 +18,9 @@ from limbshift.envs.physics import EngineName
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import Device, RenderConfig
 from limbshift.experiments.figures.video import record_trials
-from limbshift.experiments.runs.controllers import family_of_card, load_with_family
+from limbshift.experiments.runs.controllers import family_of_card, find_controller, load_with_family
 from limbshift.experiments.runs.devices import choose_device, choose_engine
+from limbshift.experiments.runs.directory import VIDEO
 from limbshift.experiments.runs.families import load_family
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.diverged_trial import DivergedTrial
@@ -77,6 +78,12 @@ def render(
     loaded, family = load_with_family(controller, family)
     film(loaded, family, config)
     return config.out
+
+
+def film_of(controller: str, family: TaskFamily, otherwise: Path) -> Path:
+    """Returns the film that lies beside a controller, as a run leaves it; where there is none a new one is made."""
+    own = find_controller(controller).parent / VIDEO
+    return own if own.is_file() else render(controller, out=otherwise, family=family)
 
 
 def run_render(config: RenderConfig, console: Console | None = None) -> None:

@@ -8,7 +8,6 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-import torch
 from rich.console import Console
 
 from limbshift.agents import ActionHead, RecurrentCell
@@ -29,14 +28,13 @@ from limbshift.experiments.runs.budget import name_spent_budget
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.runs.devices import choose_device
 from limbshift.experiments.runs.directory import make_directory, open_run, robot_file
-from limbshift.experiments.runs.families import absolute_reference, named_family
+from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
-from limbshift.experiments.runs.trainers import about_pieces, teacher_of, trainer_of
+from limbshift.experiments.runs.trainers import about_pieces, resolved, teacher_of, trainer_of
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.rl2.build import DEFAULT_PPO
 from limbshift.meta.rl2.config import PPOConfig, Precision
-from limbshift.meta.rl2.precision import choose_precision
 
 OWN_DEFAULT = "Limbs"
 """The family of a robot of the user's own, unless another is named."""
@@ -269,27 +267,3 @@ def _family_of_teacher(config: TrainConfig, teacher: Path) -> TaskFamily:
     if config.variant not in ("default", family.variant):
         raise InputError(f"variant is {config.variant}, expected {family.variant} as the teacher's")
     return family
-
-
-def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> TrainConfig:
-    """Returns the configuration with what it leaves to the family and to the machine."""
-    if config.overlap and config.physics != "mujoco":
-        raise InputError(f"overlap is of physics on mujoco, expected no --physics {config.physics} beside it")
-    return dataclasses.replace(
-        config,
-        family=family.name,
-        variant=family.variant,
-        robot=config.robot or own_robot(family),
-        family_file=absolute_reference(config.family_file) if config.family_file else None,
-        device="cuda" if device.type == "cuda" else "cpu",
-        precision="bfloat16" if choose_precision(config.precision, device) == torch.bfloat16 else "float32",
-        episodes=config.episodes or family.episodes_per_trial,
-        horizon=config.horizon or family.horizon,
-        gamma=family.gamma if config.gamma is None else config.gamma,
-        initial_log_std=family.initial_log_std if config.initial_log_std is None else config.initial_log_std,
-    )
-
-
-def own_robot(family: TaskFamily) -> Path | None:
-    """Returns what names a robot of the user's own that a teacher brought along; the run keeps its files."""
-    return Path(f"{family.robot.name}.xml") if isinstance(family, MjcfFamily) else None

@@ -15,9 +15,18 @@ def task_lines(family: TaskFamily, task: Mapping[str, float]) -> list[str]:
         if parameter.caption:
             groups.setdefault(parameter.caption.group, []).append((parameter.caption.part, value))
         else:
-            plain.append(f"{words(parameter)} {value:.2g} {parameter.unit}".rstrip())
+            plain.append(f"{words(parameter)} {short(value)} {parameter.unit}".rstrip())
     lines = [", ".join(plain)] if plain else []
     return lines + [_CAPTIONS[group](values) for group, values in groups.items()]
+
+
+def short(value: float) -> str:
+    """Writes a value by two digits, or all before the point.
+
+    >>> short(0.1234), short(-151.3)
+    ('0.12', '-151')
+    """
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
 
 
 def words(parameter: TaskParameter) -> str:
@@ -25,7 +34,7 @@ def words(parameter: TaskParameter) -> str:
 
 
 def _masses(parts: list[tuple[str, float]]) -> str:
-    return "mass: " + ", ".join(f"{part} {value:.2g}" for part, value in parts)
+    return "mass: " + ", ".join(f"{part} {short(value)}" for part, value in parts)
 
 
 def _wiring(parts: list[tuple[str, float]]) -> str:

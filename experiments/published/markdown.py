@@ -5,24 +5,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from matplotlib.figure import Figure
-
 from limbshift.agents.atomic_write import replacing
 from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
-from limbshift.experiments.comparison.by_parameter import Bin, by_parameter
+from limbshift.experiments.comparison.by_parameter import by_parameter
 from limbshift.experiments.comparison.html import told
 from limbshift.experiments.comparison.provenance import code_of
 from limbshift.experiments.comparison.summary import MethodResult, summarise_methods
 from limbshift.experiments.comparison.training_run import TrainingRun, finals, read_runs
-from limbshift.experiments.figures.comparison_plots import (
-    name_methods,
-    plot_adaptation,
-    plot_by_parameter,
-    plot_consumed,
-    plot_training,
-)
+from limbshift.experiments.figures import comparison_charts
+from limbshift.experiments.figures.picture import save_picture
 from limbshift.experiments.machine import cpu_model
 from limbshift.experiments.published.over_families import over_families
 from limbshift.experiments.published.plan import COMPARISONS, MILESTONES, OVERFITTING, Comparison
@@ -77,7 +69,7 @@ def write_results(out: Path, page: Path) -> None:
         draw(pictures / f"{family}.png", runs[family])
         parts += section(comparison, results[family], runs[family])
         if bins := by_parameter(runs[family], make_family(family)):
-            draw_by_parameter(pictures / f"{family}-parameters.png", bins)
+            save_picture(pictures / f"{family}-parameters.png", comparison_charts.by_parameter(bins, "score"))
             parts += BY_PARAMETER.format(picture=f"{PICTURES}/{family}-parameters.png").splitlines()
     parts += overfitting(out)
     with replacing(page) as temporary:
@@ -210,31 +202,10 @@ def cells_of(method: MethodResult, splits: Sequence[str], *, timed: bool) -> lis
 
 def draw(path: Path, runs: Sequence[TrainingRun]) -> None:
     """Draws training by time and by steps, adaptation by episode, and by gradient steps where there are any."""
-    by_gradient = any(run.consumed for run in runs)
-    down, across = (2, 2) if by_gradient else (1, 3)
-    figure = Figure(figsize=(5 * across, 3.8 * down), dpi=90, layout="constrained")
-    panels = list(figure.subplots(down, across).flat)
-    plot_training(panels[:2], runs)
-    plot_adaptation(panels[2], runs)
-    if by_gradient:
-        plot_consumed(panels[3], runs)
-    name_methods(figure)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
-
-
-def draw_by_parameter(path: Path, bins: Sequence[Bin]) -> None:
-    """Draws a panel for each parameter."""
-    number = len({each.parameter for each in bins})
-    across, down = min(3, number), -(-number // 3)
-    figure = Figure(figsize=(4 * across, 3 * down + 0.5), dpi=80, layout="constrained")
-    panels = list(np.atleast_1d(figure.subplots(down, across)).flat)
-    plot_by_parameter(panels[:number], bins, "score")
-    for panel in panels[number:]:
-        panel.set_visible(False)
-    name_methods(figure)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+    charts = [*comparison_charts.training(runs), comparison_charts.adaptation(runs)]
+    if any(run.consumed for run in runs):
+        charts.append(comparison_charts.consumed(runs))
+    save_picture(path, charts)
 
 
 def overfitting(out: Path) -> list[str]:

@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure as Drawing
-
-from limbshift.agents.atomic_write import replacing
 from limbshift.experiments.comparison.training_run import TrainingRun, by_method, final_returns
-from limbshift.experiments.figures.comparison_plots import name_methods, plot_profile
+from limbshift.experiments.figures import comparison_charts
+from limbshift.experiments.figures.picture import save_picture
 from limbshift.meta.evaluation.across import LEVELS, Across, FamilyReturns, Figure, across_families
 from limbshift.meta.evaluation.scores import scale_of
 
@@ -29,7 +27,7 @@ def over_families(families: Families, pictures: Path) -> list[str]:
     for number, (names, methods) in enumerate(sets_of(families), start=1):
         across = across_families([returns_of(families[name], methods) for name in names])
         picture = pictures / f"over-families-{number}.png"
-        draw(picture, across)
+        save_picture(picture, [comparison_charts.profile(across)])
         lines += [f"### {', '.join(names)}", "", *table(across), "", *pairs(across), ""]
         lines += [f"![Share of trainings by score]({pictures.name}/{picture.name})", ""]
     return ["## Over families", "", EXPLANATION, *lines] if lines else []
@@ -88,12 +86,3 @@ def words(figure: Figure) -> str:
     if figure.ci95 is None:
         return f"{figure.value:.2f}"
     return f"{figure.value:.2f} ({figure.ci95[0]:.2f} to {figure.ci95[1]:.2f})"
-
-
-def draw(path: Path, across: Across) -> None:
-    """Draws the performance profile."""
-    drawing = Drawing(figsize=(7, 4.2), dpi=90, layout="constrained")
-    plot_profile(drawing.subplots(), across)
-    name_methods(drawing)
-    with replacing(path) as temporary:
-        drawing.savefig(temporary, format="png")

@@ -2,24 +2,33 @@
 
 import dataclasses
 import math
+import shlex
 from functools import partial
+from pathlib import Path
 
 import torch
 
 from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.mjcf.families import MjcfFamily
 from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.controllers import check_family, find_controller, load_controller
 from limbshift.experiments.runs.devices import choose_engine, choose_threads
 from limbshift.experiments.runs.directory import TEACHER, robot_file
+from limbshift.experiments.runs.families import absolute_reference
+from limbshift.experiments.runs.resume import BUDGET, flattened, read_config
 from limbshift.meta.distillation.distiller import Distiller, check_shown
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.config import PPOConfig
 from limbshift.meta.rl2.ppo import PPO
+from limbshift.meta.rl2.precision import choose_precision
 from limbshift.meta.rl2.trainer import Trainer
+
+OF_THE_RUN = ("run_dir", "resume", "device", "threads", "ranks", "wandb", "eval_minutes", "video_minutes")
+"""Settings that change nothing of what is learnt."""
 
 
 def trainer_of(
@@ -81,6 +90,43 @@ def teacher_of(config: TrainConfig, family: TaskFamily) -> Controller | None:
         if own.is_file() and not family.robot.same_as(MjcfRobot.load(own, card.robot)):
             raise InputError(f"teacher moves the robot in {own}, expected the student's {family.robot.name}")
     return teacher
+
+
+def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> TrainConfig:
+    """Returns the configuration with what it leaves to the family and to the machine."""
+    if config.overlap and config.physics != "mujoco":
+        raise InputError(f"overlap is of physics on mujoco, expected no --physics {config.physics} beside it")
+    return dataclasses.replace(
+        config,
+        family=family.name,
+        variant=family.variant,
+        robot=config.robot or own_robot(family),
+        family_file=absolute_reference(config.family_file) if config.family_file else None,
+        device="cuda" if device.type == "cuda" else "cpu",
+        precision="bfloat16" if choose_precision(config.precision, device) == torch.bfloat16 else "float32",
+        episodes=config.episodes or family.episodes_per_trial,
+        horizon=config.horizon or family.horizon,
+        gamma=family.gamma if config.gamma is None else config.gamma,
+        initial_log_std=family.initial_log_std if config.initial_log_std is None else config.initial_log_std,
+    )
+
+
+def own_robot(family: TaskFamily) -> Path | None:
+    """Returns what names a robot of the user's own that a teacher brought along; the run keeps its files."""
+    return Path(f"{family.robot.name}.xml") if isinstance(family, MjcfFamily) else None
+
+
+def training_command(run: Path, family: TaskFamily) -> str:
+    """Returns the command that trains as a run did, with what differs from the family's defaults."""
+    config = read_config(run)
+    defaults = flattened(vars(resolved(TrainConfig(family.name, variant=family.variant), family, torch.device("cpu"))))
+    words = ["limbshift", "train", family.name]
+    if family.variant != "default":
+        words += ["--variant", family.variant]
+    for name, value in flattened(vars(config)).items():
+        if name not in OF_THE_RUN and value != (None if name in BUDGET else defaults[name]):
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [shlex.quote(f"{value}")])]
+    return " ".join(words)
 
 
 def about_pieces(trainer: Trainer) -> list[str]:

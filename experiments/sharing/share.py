@@ -1,11 +1,9 @@
 """Makes a folder to share of a controller."""
 
-import shlex
 import shutil
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from limbshift.agents.atomic_write import check_writable, replacing
@@ -13,20 +11,17 @@ from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.experiments.commands.evaluate import measure
-from limbshift.experiments.commands.render import render
-from limbshift.experiments.commands.train import resolved
-from limbshift.experiments.configs import EvaluateConfig, TrainConfig
+from limbshift.experiments.commands.render import film_of
+from limbshift.experiments.configs import EvaluateConfig
 from limbshift.experiments.runs.controllers import find_controller, load_with_family
 from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, VIDEO, holds_run, robot_file
-from limbshift.experiments.runs.resume import BUDGET, flattened, read_config
+from limbshift.experiments.runs.trainers import training_command
 from limbshift.experiments.sharing.card import SPLITS, card
 from limbshift.experiments.sharing.config import ShareConfig
 from limbshift.experiments.sharing.record import RECORD, Record, SplitRecord
 from limbshift.experiments.terminal import make_console
 
 CARD = "README.md"
-OF_THE_RUN = ("run_dir", "resume", "device", "threads", "ranks", "wandb", "eval_minutes", "video_minutes")
-"""Settings that change nothing of what is learnt."""
 
 
 def run_share(config: ShareConfig, console: Console | None = None) -> Path:
@@ -41,7 +36,10 @@ def run_share(config: ShareConfig, console: Console | None = None) -> Path:
     if controller.card.robot:
         copy(robot_file(source.parent), config.out / ROBOT)
     if config.video:
-        film(config, source.parent / VIDEO, family)
+        video = config.out / VIDEO
+        made = film_of(config.controller, family, otherwise=video)
+        if made != video:
+            copy(made, video)
     record.write(config.out / RECORD)
     with replacing(config.out / CARD) as temporary:
         temporary.write_text(card(record, VIDEO if config.video else ""))
@@ -80,27 +78,6 @@ def record_of(controller: Controller, family: TaskFamily, config: ShareConfig) -
         version=version("limbshift"),
         splits=tuple(SplitRecord.of(result) for result in found),
     )
-
-
-def training_command(run: Path, family: TaskFamily) -> str:
-    """Returns the command that trains as a run did, with what differs from the family's defaults."""
-    config = read_config(run)
-    defaults = flattened(vars(resolved(TrainConfig(family.name, variant=family.variant), family, torch.device("cpu"))))
-    words = ["limbshift", "train", family.name]
-    if family.variant != "default":
-        words += ["--variant", family.variant]
-    for name, value in flattened(vars(config)).items():
-        if name not in OF_THE_RUN and value != (None if name in BUDGET else defaults[name]):
-            words += [f"--{name.replace('_', '-')}", *([] if value is True else [shlex.quote(f"{value}")])]
-    return " ".join(words)
-
-
-def film(config: ShareConfig, made: Path, family: TaskFamily) -> None:
-    """Puts a video into the folder: the run's own, or a new one."""
-    if made.is_file():
-        copy(made, config.out / VIDEO)
-    else:
-        render(config.controller, out=config.out / VIDEO, family=family)
 
 
 def copy(source: Path, target: Path) -> None:

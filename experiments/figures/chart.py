@@ -1,0 +1,57 @@
+"""A chart as data, which a picture and a web page draw alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Series:
+    """What is drawn in one colour under one name."""
+
+    name: str
+    colour: str
+    x: Sequence[float]
+    y: Sequence[float | None]
+    """None leaves a gap."""
+    interval: tuple[Sequence[float | None], Sequence[float | None]] | None = None
+    """Low and high: a bar at each dot, or a band where there are none."""
+    line: bool = True
+    """Whether the points are joined."""
+    dots: bool = True
+    notes: Sequence[str] = ()
+    """What a page tells of each point."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """A height that does not depend on x: a dotted line over the whole chart."""
+
+    name: str
+    colour: str
+    y: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Axes, and what is drawn on them; series of one name are shown, or not, together."""
+
+    title: str
+    x: str
+    """What the axis tells, with its unit."""
+    y: str
+    series: tuple[Series, ...]
+    levels: tuple[Level, ...] = ()
+    ground: tuple[float, float] | None = None
+    """From where to where on the x axis the ground is grey."""
+    border: tuple[float, str] | None = None
+    """A dotted line at this x, and what it says."""
+    ticks: tuple[float, ...] = ()
+    """Of the x axis; by default as many as fit."""
+    x_log: bool = False
+    y_range: tuple[float, float | None] | None = None
+    """Where the y axis begins and ends, None for as far as it needs; by default both."""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Returns the colours by name, in the order drawn."""
+        return {each.name: each.colour for each in self.series} | {each.name: each.colour for each in self.levels}

@@ -1,0 +1,1 @@
+"""Web pages that need nothing beside them."""
