@@ -233,6 +233,11 @@ class TaskFamily(ABC):
         return f"<TaskFamily {self.name}, variant {self.variant}: robot {self.robot.name}, tasks of {shown}>"
 
     @property
+    def title(self) -> str:
+        """What a film or a page calls it."""
+        return self.name if self.variant == "default" else f"{self.name} ({self.variant})"
+
+    @property
     def description(self) -> str:
         return (self.__doc__ or "").strip().split("\n")[0]
 

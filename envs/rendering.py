@@ -68,9 +68,12 @@ class TaskRenderer:
     Raises RenderingError, one line that says what to install, where OpenGL does not work.
     """
 
-    def __init__(self, family: TaskFamily, width: int = 480, height: int = 360) -> None:
+    def __init__(
+        self, family: TaskFamily, width: int = 480, height: int = 360, *, camera: Mapping[str, float] | None = None
+    ) -> None:
+        """camera: distance (m), azimuth and elevation (degrees), where they are not to be the robot's own."""
         self.family = family
-        self._camera = _Camera(family.robot)
+        self._camera = _Camera(family.robot, camera or {})
         self._option = mujoco.MjvOption()
         self._renderer = _open_renderer(_model_for_context(family.robot.model, width, height), width, height)
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0  # would draw everything twice
@@ -139,7 +142,7 @@ def arrow_angle(parameter: TaskParameter, value: float) -> float:
 class _Camera:
     """Follows a robot that travels, and rises with its leaps; stands still over one that is fixed to the ground."""
 
-    def __init__(self, robot: Robot) -> None:
+    def __init__(self, robot: Robot, view: Mapping[str, float]) -> None:
         model, self._framing = robot.model, robot.framing
         self._root = int(model.jnt_bodyid[0])
         travel = (int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_SLIDE))
@@ -153,7 +156,7 @@ class _Camera:
             self.follows, self.height = self._framing.travels, self._framing.height
             self.bodies = np.array(self._framing.bodies)
         self.view = mujoco.MjvCamera()
-        for name, value in robot.camera.items():
+        for name, value in {**robot.camera, **view}.items():
             setattr(self.view, name, value)
 
     def aim(self, data: mujoco.MjData) -> NDArray[np.float64]:

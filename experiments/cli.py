@@ -16,17 +16,9 @@ import tyro
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.schema import shortened
 from limbshift.experiments.benchmarks.config import BenchConfig
+from limbshift.experiments.commands.config import EvaluateConfig, ExportConfig, RenderConfig
 from limbshift.experiments.comparison.config import CompareConfig, TuneConfig
-from limbshift.experiments.configs import (
-    DemoConfig,
-    DistillConfig,
-    EvaluateConfig,
-    ExportConfig,
-    FamiliesConfig,
-    RegressionConfig,
-    RenderConfig,
-    TrainConfig,
-)
+from limbshift.experiments.configs import DemoConfig, DistillConfig, FamiliesConfig, RegressionConfig, TrainConfig
 from limbshift.experiments.reporting.config import ReportConfig
 from limbshift.experiments.sharing.config import ControllersConfig, ShareConfig
 from limbshift.experiments.usage_errors import missing_command, unknown_command, usage_error

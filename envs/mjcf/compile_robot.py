@@ -48,6 +48,7 @@ def compile_spec(spec: mujoco.MjSpec, path: Path) -> mujoco.MjModel:
     check_timestep(spec.option.timestep, path)
     give_names(spec)
     give_sky(spec)
+    pave(spec)
     model = spec.compile()
     check_compiled_size(model)
     check_flags(model, path)
@@ -133,20 +134,33 @@ def missing_ground(model: mujoco.MjModel) -> float | None:
 
 
 def give_ground(spec: mujoco.MjSpec, height: float) -> None:
-    """Adds a checkered plane, in the sun, to the world: on a plain one no film would show that a robot moves."""
+    """Adds a checkered plane to the world."""
+    plane, half_size = mujoco.mjtGeom.mjGEOM_PLANE, 40.0  # as drawn: for contacts it has no end
+    ground = free_name("ground", {geom.name for geom in spec.geoms})
+    size, place = [half_size, half_size, 1], [0, 0, height]
+    spec.worldbody.add_geom(name=ground, type=plane, size=size, pos=place, material=add_checker(spec))
+
+
+def pave(spec: mujoco.MjSpec) -> None:
+    """Checkers planes that have no material: on plain ones no film would show that a robot moves."""
+    plain = [geom for geom in spec.geoms if geom.type == mujoco.mjtGeom.mjGEOM_PLANE and not geom.material]
+    if plain:
+        material = add_checker(spec)
+        for geom in plain:
+            geom.material = material
+
+
+def add_checker(spec: mujoco.MjSpec) -> str:
+    """Adds a checkered material, and a sun where there is no light; returns the material's name."""
     textures = [texture.name or Path(texture.file).stem for texture in spec.textures]
     taken = {*textures, *(material.name for material in spec.materials)}
     name = free_name("limbshift_ground", taken)
     checker, pixels = mujoco.mjtBuiltin.mjBUILTIN_CHECKER, 100
     spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, builtin=checker, width=pixels, height=pixels)
-    material = spec.add_material(name=name)
-    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
-    plane, half_size = mujoco.mjtGeom.mjGEOM_PLANE, 40.0  # as drawn: for contacts it has no end
-    ground = free_name("ground", {geom.name for geom in spec.geoms})
-    size, place = [half_size, half_size, 1], [0, 0, height]
-    spec.worldbody.add_geom(name=ground, type=plane, size=size, pos=place, material=name)
+    spec.add_material(name=name).textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
     if not spec.lights:
         spec.worldbody.add_light(type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=[0, 0, 3], dir=[0, 0, -1])
+    return name
 
 
 def pin_muscles(model: mujoco.MjModel) -> None:

@@ -53,6 +53,10 @@ class MjcfFamily(TaskFamily):
         super().__init__()
 
     @property
+    def title(self) -> str:
+        return f"{self.robot.name}: {self.name}"
+
+    @property
     def description(self) -> str:
         changes = (KINDS[self.name].__doc__ or "").rstrip(".")
         return f"{'Run along +x' if self.robot.travels else 'Hold the starting pose'}: {changes}."

@@ -8,7 +8,8 @@ from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics import EngineName
-from limbshift.experiments.configs import Device, EvaluateConfig
+from limbshift.experiments.commands.config import EvaluateConfig
+from limbshift.experiments.configs import Device
 from limbshift.experiments.figures.adaptation_charts import by_episode, by_step
 from limbshift.experiments.figures.tables import print_adaptation, tasks_phrase
 from limbshift.experiments.runs.controllers import load_with_family

@@ -16,7 +16,7 @@ from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.task_env import TaskEnv
-from limbshift.experiments.configs import ExportConfig
+from limbshift.experiments.commands.config import ExportConfig
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.terminal import make_console
 

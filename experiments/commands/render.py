@@ -1,7 +1,9 @@
 """Videos of a controller that adapts."""
 
+from contextlib import closing
 from copy import deepcopy
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from numpy import float64
@@ -16,8 +18,10 @@ from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics import EngineName
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.configs import Device, RenderConfig
-from limbshift.experiments.figures.video import record_trials
+from limbshift.experiments.commands.config import CameraConfig, RenderConfig
+from limbshift.experiments.configs import Device
+from limbshift.experiments.films.rehearsal import Stage, rehearse
+from limbshift.experiments.films.video import record_trials
 from limbshift.experiments.runs.controllers import family_of_card, find_controller, load_with_family
 from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.experiments.runs.directory import VIDEO
@@ -37,6 +41,7 @@ def render(
     episodes: int | None = None,
     horizon: int | None = None,
     against: str = "",
+    camera: CameraConfig = RenderConfig.camera,
     device: Device = "auto",
     physics: EngineName = "mujoco",
     family: TaskFamily | None = None,
@@ -51,6 +56,7 @@ def render(
         seed: which tasks and initial states of the split.
         episodes, horizon: the trial's shape, by default as trained.
         against: what plays the same tasks below: "wiped", "random" or another controller.
+        camera: from where it is seen, as `CameraConfig(distance=3.0)`; by default as the robot has it.
         device, physics: where the network lives; "mujoco" or "warp", whichever it was trained on.
         family: the family, where it is one of the caller's own.
 
@@ -70,6 +76,7 @@ def render(
         episodes=episodes,
         horizon=horizon,
         against=against,
+        camera=camera,
         out=Path(out),
         device=device,
         physics=physics,
@@ -105,28 +112,31 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
 def film(controller: Controller, family: TaskFamily, config: RenderConfig) -> NDArray[float64]:
     """Writes the video, and returns the return of each robot's episodes: (robots, episodes)."""
     device = choose_device(config.device)
-    policy, rivals = deepcopy(controller.policy).to(device), bool(config.against)
-    env = TrialEnv(
-        family,
-        config.num_tasks * (1 + rivals),
-        config.episodes or controller.card.episodes_per_trial,
-        horizon=config.horizon or controller.card.horizon,
-        split=config.split,
-        seed=config.seed,
-        observe_task=policy.spec.task_dim > 0,
-        look=family.measured,
-        engine=choose_engine(config.physics, device),
-    )
-    act: Act = PolicyActor(policy, config.num_tasks)
-    labels: tuple[str, ...] = ()
-    try:
-        if rivals:
+    policy, rows = deepcopy(controller.policy).to(device), 2 if config.against else 1
+
+    def staged() -> Stage:
+        env = TrialEnv(
+            family,
+            config.num_tasks * rows,
+            config.episodes or controller.card.episodes_per_trial,
+            horizon=config.horizon or controller.card.horizon,
+            split=config.split,
+            seed=config.seed,
+            observe_task=policy.spec.task_dim > 0,
+            look=family.measured,
+            engine=choose_engine(config.physics, device),
+        )
+        act: Act = PolicyActor(policy, config.num_tasks)
+        if config.against:
             env.task_env.task_index[config.num_tasks :] = env.task_env.task_index[: config.num_tasks]
-            label, other = rival(config, policy, family, env=env)
-            labels, act = ("with its memory", label), halves(act, other, config.num_tasks)
-        return record_trials(act, env, config.out, labels=labels)
-    finally:
-        env.close()
+            act = halves(act, rival(config, policy, family, env=env).act, config.num_tasks)
+        return Stage(env, act)
+
+    env, act = staged()
+    with closing(env):
+        labels = ("with its memory", rival(config, policy, family, env=env).name) if config.against else ()
+        scales = rehearse(staged, config.seed, rows=rows)
+        return record_trials(act, env, config.out, labels=labels, scales=scales, camera=config.camera.given)
 
 
 def halves(one: Act, other: Act, count: int) -> Act:
@@ -134,17 +144,24 @@ def halves(one: Act, other: Act, count: int) -> Act:
     return lambda obs: torch.cat([one(obs[:count]), other(obs[count:])])
 
 
-def rival(config: RenderConfig, policy: RecurrentActorCritic, family: TaskFamily, *, env: TrialEnv) -> tuple[str, Act]:
-    """Returns what the controller is shown against, in words, and how that acts."""
+class Rival(NamedTuple):
+    """What a controller is shown against."""
+
+    name: str
+    act: Act
+
+
+def rival(config: RenderConfig, policy: RecurrentActorCritic, family: TaskFamily, *, env: TrialEnv) -> Rival:
+    """Returns what the controller is shown against; its memory is fresh."""
     if config.against == "wiped":
-        return "memory wiped before each step", PolicyActor(policy, config.num_tasks, MemoryWipe.EACH_STEP)
+        return Rival("memory wiped before each step", PolicyActor(policy, config.num_tasks, MemoryWipe.EACH_STEP))
     if config.against == "random":
-        return "random actions", random_actor(env, config.seed, (0, config.num_tasks))
+        return Rival("random actions", random_actor(env, config.seed, (0, config.num_tasks)))
     other, _ = load_with_family(config.against, family)
     if other.policy.spec.trial_obs_dim != policy.spec.trial_obs_dim:
         raise InputError(f"{config.against} is shown other observations than {config.controller}, expected the same")
-    words = f"{Path(config.against).stem}, without memory" if not other.policy.spec.memory else config.against
-    return words, PolicyActor(other.policy.to(policy.log_std.device), config.num_tasks)
+    name = f"{Path(config.against).stem}, without memory" if not other.policy.spec.memory else config.against
+    return Rival(name, PolicyActor(other.policy.to(policy.log_std.device), config.num_tasks))
 
 
 def film_divergence(path: Path, config: RenderConfig) -> str:
@@ -155,7 +172,7 @@ def film_divergence(path: Path, config: RenderConfig) -> str:
     env = trial.env(family, choose_engine("warp" if card.physics == "warp" else "mujoco", choose_device(config.device)))
     steps = iter(actions.unsqueeze(1))
     try:
-        record_trials(lambda obs: next(steps), env, config.out, num_steps=len(actions))
+        record_trials(lambda obs: next(steps), env, config.out, num_steps=len(actions), camera=config.camera.given)
     finally:
         env.close()
     task = ", ".join(f"{name} {value:.4g}" for name, value in trial.task.items())

@@ -14,7 +14,7 @@ from limbshift.experiments.comparison.training_run import (
     final_returns_at,
     mean_steps,
 )
-from limbshift.meta.evaluation.adaptation import steps_to_adapt
+from limbshift.meta.evaluation.adaptation_time import steps_to_adapt
 from limbshift.meta.evaluation.scores import Lead, Score, SeedReturns, lead, scale_of, score
 from limbshift.meta.evaluation.statistics import interquartile_mean
 

@@ -16,9 +16,9 @@ from limbshift.agents.atomic_write import check_writable
 from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError, RenderingError
 from limbshift.envs.family import TaskFamily
+from limbshift.experiments.commands.config import EvaluateConfig
 from limbshift.experiments.commands.evaluate import measure
 from limbshift.experiments.commands.render import film_of
-from limbshift.experiments.configs import EvaluateConfig
 from limbshift.experiments.figures import adaptation_charts
 from limbshift.experiments.figures.captions import task_lines
 from limbshift.experiments.figures.chart import Chart, Series

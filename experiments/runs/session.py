@@ -19,7 +19,7 @@ from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.tasks.task_space import VALIDATION
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import TrainConfig
-from limbshift.experiments.figures.video import render_policy
+from limbshift.experiments.films.video import render_policy
 from limbshift.experiments.ranks.orders import Leader
 from limbshift.experiments.runs.budget import Schedule, budget_spent
 from limbshift.experiments.runs.directory import (

@@ -10,9 +10,9 @@ from limbshift.agents.atomic_write import check_writable, replacing
 from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.experiments.commands.config import EvaluateConfig
 from limbshift.experiments.commands.evaluate import measure
 from limbshift.experiments.commands.render import film_of
-from limbshift.experiments.configs import EvaluateConfig
 from limbshift.experiments.runs.controllers import find_controller, load_with_family
 from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, VIDEO, holds_run, robot_file
 from limbshift.experiments.runs.trainers import training_command

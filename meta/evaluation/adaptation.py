@@ -11,25 +11,12 @@ from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.family import Measure, TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.meta.evaluation.adaptation_time import ADAPTATION_TIME, TOLERANCE, WINDOW, steps_to_adapt
 from limbshift.meta.evaluation.statistics import Summary, summarise
 from limbshift.meta.evaluation.trials import POLICY, Played, TrialSums, first_tasks, play_each_way
 
-WINDOW = 20
-"""Steps over which rewards are averaged to tell when a robot has adapted."""
 MAX_AT_ONCE = 1024
 """Tasks that are played side by side; more follow one another, so that memory does not grow with their number."""
-TOLERANCE = 0.1
-"""Share of a gain over random actions that may be missing from a robot that has adapted."""
-ADAPTATION_TIME = (
-    f"Robot time, in seconds from the start of the trial, until the mean reward over the {WINDOW} steps just taken in "
-    f"episode 1 (over all steps of an episode that is shorter) first reaches {1 - TOLERANCE:.0%} of the way from the "
-    "mean reward per step of random actions in the last episode to the controller's own there; the time to pick up "
-    "speed counts. null where episode 1 never gets there, and where nothing was learnt: where the 95 % interval of the "
-    "last episode's return does not lie above those of random actions and of the controller with its memory off. An "
-    "untrained controller, which hardly moves, beats random actions on most robots, but not itself without memory. A "
-    "single task has no interval: null."
-)
-"""What `adaptation_time_s` means; results in JSON say it too."""
 
 
 @dataclass(frozen=True)
@@ -141,27 +128,6 @@ class Adaptation(AdaptationCurve):
         return {**asdict(self), "definitions": {"adaptation_time_s": ADAPTATION_TIME}}
 
 
-def adaptation_steps(played: TrialSums, random: TrialSums) -> int | None:
-    """Returns the steps of episode 1 until it is nearly as good as the last episode, by `ADAPTATION_TIME`.
-
-    Whether anything was learnt is not asked here. None where episode 1 never gets there.
-    """
-    return steps_to_adapt(played.curve, random.curve)
-
-
-def steps_to_adapt(curve: np.ndarray, random: np.ndarray) -> int | None:
-    """Returns the same of mean rewards, (episodes, horizon).
-
-    >>> steps_to_adapt(np.ones((2, 30)), np.zeros((2, 30)))
-    20
-    """
-    floor, last = random[-1].mean(), curve[-1].mean()
-    enough = floor + (1 - TOLERANCE) * (last - floor)
-    window = min(WINDOW, curve.shape[1])
-    reached = np.convolve(curve[0], np.ones(window) / window, mode="valid") >= enough
-    return window + int(np.argmax(reached)) if reached.any() else None
-
-
 def lies_above(one: Summary, other: Summary) -> bool:
     """Returns whether one interval lies above the other; False where there is none."""
     return one.ci95 is not None and other.ci95 is not None and one.ci95[0] > other.ci95[1]
@@ -202,7 +168,7 @@ def adaptation_curve(
     summaries = summarise(returns, seed)
     floors = [summarise(other.returns[:, -1:], seed)[0] for other in (random, memory_off)]
     learnt = all(lies_above(summaries[-1], floor) for floor in floors)
-    steps = adaptation_steps(played, random) if learnt else None
+    steps = steps_to_adapt(played.curve, random.curve) if learnt else None
     return AdaptationCurve(
         returns=returns.tolist(),
         falls=played.falls.tolist(),

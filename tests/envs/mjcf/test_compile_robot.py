@@ -43,6 +43,16 @@ def test_names_that_are_invented_are_free(tmp_path: Path, mjcf: str, kind: str, 
     assert sorted(found[1:] if kind == "body" else found) == sorted(names)
 
 
+def test_a_plain_floor_is_checkered_and_lit_and_one_with_a_material_is_left_alone(tmp_path: Path) -> None:
+    own = '<asset><material name="own" rgba="1 0 0 1"/></asset>'
+    planes = '<geom type="plane" size="5 5 .1"/><geom type="plane" size="5 5 .1" material="own"/>'
+    model = written(tmp_path, text(top=own, world=planes + '<light pos="0 0 3"/>')).model
+    assert [model.mat(model.geom_matid[geom]).name for geom in range(2)] == ["limbshift_ground", "own"]
+    assert model.nlight == 1
+    dark = written(tmp_path, text(world='<geom type="plane" size="5 5 .1"/>')).model
+    assert dark.nlight == 1
+
+
 REPLICATE = '<replicate count="1000">'
 HFIELD = '<asset><hfield name="hills" nrow="9" ncol="9" size="9 9 1 .1"/></asset>'
 TILE = '<asset><mesh name="tile" vertex="-9 -9 0 9 -9 0 9 9 0 -9 9 0 -9 -9 -1 9 -9 -1 9 9 -1 -9 9 -1"/></asset>'

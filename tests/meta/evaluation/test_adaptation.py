@@ -12,12 +12,11 @@ from limbshift.envs.catalogue import make_family
 from limbshift.envs.family import Measured
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.adaptation import (
-    ADAPTATION_TIME,
     adaptation_curve,
-    adaptation_steps,
     evaluate_adaptation,
     shift_costs,
 )
+from limbshift.meta.evaluation.adaptation_time import ADAPTATION_TIME, steps_to_adapt
 from limbshift.meta.evaluation.statistics import bootstrap_interval, interquartile_mean, summarise, worst_decile
 from limbshift.meta.evaluation.trials import TrialRewards, TrialSums, means_of, play, summed
 from tests.envs.sled import Sledding
@@ -55,6 +54,10 @@ def played(*episodes: list[float]) -> TrialSums:
     """Two identical trials with these rewards."""
     reward = np.array([episodes, episodes], dtype=float)
     return summed(TrialRewards(reward, np.zeros(reward.shape[:2], dtype=int)))
+
+
+def adaptation_steps(own: TrialSums, random: TrialSums) -> int | None:
+    return steps_to_adapt(own.curve, random.curve)
 
 
 RANDOM = played([0.0] * 60, [0.0] * 60)

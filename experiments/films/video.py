@@ -3,14 +3,17 @@
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
+from multiprocessing import get_context
 from pathlib import Path
+from pickle import PicklingError
 from types import TracebackType
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import replacing
@@ -20,7 +23,10 @@ from limbshift.envs.family import Measured, TaskFamily
 from limbshift.envs.rendering import TaskRenderer
 from limbshift.envs.trial_env import TrialEnv, TrialStep
 from limbshift.experiments.figures.captions import measured_words
-from limbshift.experiments.figures.video_page import TILE, Page, Picture, Score
+from limbshift.experiments.films.rehearsal import Stage, rehearse
+from limbshift.experiments.films.video_chart import Scale, Score
+from limbshift.experiments.films.video_page import TILE, Page, Picture
+from limbshift.meta.evaluation.trials import Act
 
 TRAINING_VIDEO_TASKS = 3
 MAX_FPS = 25
@@ -34,7 +40,7 @@ class VideoError(RenderingError):
 
 
 def record_trials(
-    act: Callable[[Tensor], Tensor],
+    act: Act,
     env: TrialEnv,
     path: Path,
     *,
@@ -42,20 +48,23 @@ def record_trials(
     tile: tuple[int, int] = TILE,
     num_steps: int | None = None,
     labels: Sequence[str] = (),
+    scales: Sequence[Scale] = (),
+    camera: Mapping[str, float] | None = None,
 ) -> NDArray[np.float64]:
     """Plays the env's next trial in each of its simulations, and films it: (N, K) returns per trial and episode.
 
     act maps observations, (N, trial_obs_dim) float32, to actions, (N, A), and keeps its own memory,
     fresh at the start. progress is told frames done and in all. num_steps: how many of the trial's steps are shown; all
-    by default. labels: of the rows of the same tasks, if there are any. The file, mp4 or gif by its name, appears
-    whole, or not at all. Raises RenderingError where frames or the video cannot be made.
+    by default. labels: of the rows of the same tasks, if there are any. scales: by which rewards are measured. camera:
+    as `TaskRenderer` has it. The file, mp4 or gif by its name, appears whole, or not at
+    all. Raises RenderingError where frames or the video cannot be made.
     """
     frame_rate = min(1 / env.task_env.robot.control_timestep, MAX_FPS)
     num_steps = num_steps or env.steps_per_trial
-    renderer = TaskRenderer(env.task_env.family, *tile)
+    renderer = TaskRenderer(env.task_env.family, *tile, camera=camera)
     try:
         obs = env.reset()
-        page = Page(env, tile, frame_rate, labels=labels)
+        page = Page(env, tile, frame_rate, labels=labels, scales=scales)
         scores = [Score() for _ in range(env.num_envs)]
         with replacing(path) as temporary, _Encoder(temporary, page.size, frame_rate, kind=path.suffix) as encoder:
             for step in range(num_steps + 1):
@@ -81,26 +90,56 @@ def render_policy(
     seed: int,
     note: Callable[[str], None],
 ) -> bool:
-    """Films held-out tasks, in trials of the shape of `like`; False where there is no GL, which is noted."""
-    env = TrialEnv(
-        family,
-        TRAINING_VIDEO_TASKS,
-        like.episodes_per_trial,
-        horizon=like.horizon,
-        split="heldout",
-        seed=seed,
-        observe_task=policy.spec.task_dim > 0,
-        look=family.measured,
-        engine=like.task_env.engine,
-    )
+    """Films held-out tasks, in trials of the shape of `like`; False where there is no GL, which is noted.
+
+    Beside CUDA it is made in a process of its own: in one process with it EGL hangs under some drivers.
+    """
+    shape = like.episodes_per_trial, like.horizon
     try:
-        record_trials(PolicyActor(policy, TRAINING_VIDEO_TASKS), env, path)
+        if policy.log_std.device.type == "cuda":
+            film_apart(deepcopy(policy).cpu(), family, shape, path=path, seed=seed)
+        else:
+            film_here(policy, family, shape, path=path, seed=seed)
     except RenderingError as error:
         note(f"no video: {error}")
         return False
+    return True
+
+
+def film_here(
+    policy: RecurrentActorCritic, family: TaskFamily, shape: tuple[int, int], *, path: Path, seed: int
+) -> None:
+    """Films trials of so many episodes and steps, in MuJoCo, whichever engine the policy is trained on."""
+
+    def staged() -> Stage:
+        env = TrialEnv(
+            family,
+            TRAINING_VIDEO_TASKS,
+            shape[0],
+            horizon=shape[1],
+            split="heldout",
+            seed=seed,
+            observe_task=policy.spec.task_dim > 0,
+            look=family.measured,
+        )
+        return Stage(env, PolicyActor(policy, TRAINING_VIDEO_TASKS))
+
+    env, act = staged()
+    try:
+        record_trials(act, env, path, scales=rehearse(staged, seed))
     finally:
         env.close()
-    return True
+
+
+def film_apart(
+    policy: RecurrentActorCritic, family: TaskFamily, shape: tuple[int, int], *, path: Path, seed: int
+) -> None:
+    """Does the same in a new process; RenderingError for a family that no other process can be handed."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        try:
+            process.submit(film_here, policy, family, shape, path=path, seed=seed).result()
+        except (PicklingError, AttributeError) as error:
+            raise RenderingError(f"a film beside CUDA needs a family that can be pickled: {error}") from error
 
 
 def _add(scores: list[Score], result: TrialStep, step: int, *, env: TrialEnv) -> None:

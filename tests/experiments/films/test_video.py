@@ -15,18 +15,20 @@ from PIL import Image
 from torch import Tensor
 
 from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import RenderingError
 from limbshift.envs.family import Measure
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import main
+from limbshift.experiments.commands.config import RenderConfig
 from limbshift.experiments.commands.render import film
-from limbshift.experiments.configs import RenderConfig
-from limbshift.experiments.figures import video
 from limbshift.experiments.figures.captions import measured_words, task_lines
-from limbshift.experiments.figures.video import VideoError, record_trials
-from limbshift.experiments.figures.video_page import Score
+from limbshift.experiments.films import video
+from limbshift.experiments.films.rehearsal import scales_of
+from limbshift.experiments.films.video import VideoError, film_apart, film_here, record_trials
+from limbshift.experiments.films.video_chart import CHART_LINES, Scale, Score
 from limbshift.experiments.runs.controllers import load_with_family
-from limbshift.meta.evaluation.trials import play
+from limbshift.meta.evaluation.trials import TrialRewards, play
 from tests.gl import needs_gl
 
 TILE = (160, 120)
@@ -154,6 +156,37 @@ def test_score_stops_at_the_first_fall_of_a_slot() -> None:
     assert (score.returns, score.fell_at, score.began_at) == ([5.0, 7.0], None, 0)
 
 
+def test_scales_are_the_controllers_own() -> None:
+    """Trials of two slots of 30 steps on one task, in rows of one: the second robot is measured by the first."""
+    first = np.stack([np.repeat([0.0, 4.0], [5, 25]), np.full(30, 4.0)])
+    slow = np.stack([np.zeros(30), np.full(30, 1.0)])
+    random = np.full((2, 2, 30), -1.0)
+    falls = np.zeros((2, 2))
+    one, other = scales_of(TrialRewards(np.stack([first, slow]), falls), TrialRewards(random, falls), rows=2)
+    # nine tenths of the way from -1 to 4 are 3.5: a mean over 20 steps of 2.5 zeros and 17.5 fours, in whole steps 3
+    assert one == Scale(-1.0, 4.0, 23)
+    assert other == Scale(-1.0, 4.0, None)
+    (alone,) = scales_of(TrialRewards(slow[None], falls[:1]), TrialRewards(random[:1] + 5, falls[:1]))
+    assert alone == Scale(4.0, 1.0, None)  # worse than random actions: nothing was learnt
+
+
+@needs_gl
+def test_a_film_marks_best_random_and_when_it_has_adapted(tmp_path: Path) -> None:
+    plain, marked, far = (tmp_path / f"{name}.mp4" for name in ("plain", "marked", "far"))
+    scales = [Scale(0.0, 0.5, 3), Scale(0.0, 0.5, None)]
+    for path, own, camera in ((plain, [], {}), (marked, scales, {}), (far, scales, {"distance": 30.0})):
+        env = make_env()
+        record_trials(waving(6), env, path, tile=TILE, scales=own, camera=camera)
+        env.close()
+    (_, before), (_, after), (_, distant) = read(plain), read(marked), read(far)
+    picture, chart = after[-1, : -CHART_LINES * 10], after[-1, -CHART_LINES * 10 :]
+    assert differ(chart, before[-1, -CHART_LINES * 10 :]) > 1
+    assert differ(picture[: TILE[1]], distant[-1, : TILE[1]]) > 3
+    half = after.shape[2] // 2
+    dark = [int((side < 80).all(axis=-1).sum()) for side in (chart[:, :half], chart[:, half:])]
+    assert dark[0] > dark[1]  # the mark of the one that has adapted
+
+
 def test_captions_depend_on_no_name() -> None:
     family = make_family("HalfCheetahLimbs")
     torso, thigh, *_ = family.parameters
@@ -216,4 +249,20 @@ def test_a_film_is_mp4_or_gif(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert capsys.readouterr().err.endswith("film.avi, expected a name that ends in .mp4 or .gif\n")
     assert main(["render", "HalfCheetahWiring", "--against", "nothing", "--out", str(tmp_path / "film.mp4")]) == 2
     assert "unknown controller 'nothing'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_gl
+def test_a_process_of_its_own_makes_the_same_film(tmp_path: Path) -> None:
+    controller, family = load_with_family("ReacherGoal")
+    film_here(controller.policy, family, (2, 4), path=tmp_path / "here.mp4", seed=1)
+    film_apart(controller.policy, family, (2, 4), path=tmp_path / "apart.mp4", seed=1)
+    assert (tmp_path / "apart.mp4").read_bytes() == (tmp_path / "here.mp4").read_bytes()
+
+
+def test_a_family_that_no_process_can_be_handed_has_no_film_apart(tmp_path: Path) -> None:
+    controller, family = load_with_family("ReacherGoal")
+    local = type("Local", (type(family),), {"name": "ReacherGoal"})()
+    with pytest.raises(RenderingError, match=r"^a film beside CUDA needs a family that can be pickled: "):
+        film_apart(controller.policy, local, (2, 4), path=tmp_path / "apart.mp4", seed=1)
     assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from types import FrameType
 import numpy as np
 import pytest
 
-from limbshift.experiments.figures.video import VideoError, _Encoder
+from limbshift.experiments.films.video import VideoError, _Encoder
 
 FRAME = np.zeros((64, 64, 3), np.uint8)
 FRAMES = 20  # more bytes than a pipe holds

@@ -1,0 +1,56 @@
+"""Trials that are to be filmed, played beforehand: what a film's charts measure by."""
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.films.video_chart import Scale
+from limbshift.meta.evaluation.adaptation_time import steps_to_adapt
+from limbshift.meta.evaluation.trials import Act, TrialRewards, play, random_actor
+
+
+class Stage(NamedTuple):
+    """A trial that is to begin, and who plays it."""
+
+    env: TrialEnv
+    act: Act
+    """With its memory fresh."""
+
+
+def rehearse(staged: Callable[[], Stage], seed: int, *, rows: int = 1) -> list[Scale]:
+    """Plays the trial that is to be filmed, and the same by random actions; returns the robots' scales.
+
+    staged: makes the same stage each time. rows: of robots with the same tasks.
+    """
+    played = []
+    for way in ("as staged", "random"):
+        env, act = staged()
+        with closing(env):
+            played.append(play(env, act if way == "as staged" else random_actor(env, seed)))
+    return scales_of(*played, rows=rows)
+
+
+def scales_of(played: TrialRewards, random: TrialRewards, *, rows: int = 1) -> list[Scale]:
+    """Returns the scale of each robot, from whole trials of controllers and of random actions.
+
+    rows: of robots with the same tasks; the first row's controller is what the others are measured by.
+    """
+    count = len(played.reward) // rows
+    scales = []
+    for number, (own, others) in enumerate(zip(played.reward, random.reward, strict=True)):
+        first = played.reward[number % count]
+        scales.append(
+            Scale(float(others[-1].mean()), float(first.mean(axis=-1).max()), _adapted_at(own, first, others))
+        )
+    return scales
+
+
+def _adapted_at(own: NDArray[np.float64], first: NDArray[np.float64], random: NDArray[np.float64]) -> int | None:
+    """Returns when a robot is as good in episode 1 as the first row's controller is in its last."""
+    if first[-1].mean() <= random[-1].mean():
+        return None
+    return steps_to_adapt(np.stack([own[0], first[-1]]), random)
