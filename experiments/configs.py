@@ -10,6 +10,7 @@ from limbshift.envs.errors import InputError
 from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.physics import EngineName
 from limbshift.envs.schema import (
+    ANY_SEQUENCE,
     Checked,
     Count,
     FilePath,
@@ -25,6 +26,7 @@ from limbshift.meta.rl2.config import PPOConfig, Precision
 DEFAULT_MINUTES = 10.0
 
 Device = Literal["auto", "cpu", "cuda"]
+Log = Literal["wandb", "tensorboard"]
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 """`auto` is what WANDB_MODE says, or the user's W&B settings, if they keep data here; else offline."""
 Algorithm = Literal["lstm", "gru", "hyper", "transformer", "no-memory", "ppo", "recurrent-ppo"]
@@ -70,8 +72,8 @@ class TrainConfig(Checked):
     """Where the run's files go; by default a new directory below runs/."""
     resume: Flag = False
     """Go on with the run in --run-dir, with its settings. --minutes or --steps replaces its budget; --device,
-    --threads, --ranks, --precision, --wandb, --eval-minutes, --video-minutes and --family-file may change too; what
-    contradicts the run is refused."""
+    --threads, --ranks, --precision, --log, --wandb and what begins with it, --eval-minutes, --video-minutes and
+    --family-file may change too; what contradicts the run is refused."""
     num_envs: Count = 32
     """Number of trials that run in parallel. More are played faster, above all on a GPU, but learnt from less often."""
     episodes: Count | None = None
@@ -97,8 +99,15 @@ class TrainConfig(Checked):
     precision: Precision = "float32"
     """Numbers that the network computes with while learning; auto is bfloat16 where processor or GPU have it in
     hardware. Parameters are float32."""
+    log: Log = "wandb"
+    """Where metrics go beside metrics.jsonl: Weights & Biases, or files for TensorBoard in the run's directory (pip
+    install '.[tensorboard]')."""
     wandb: WandbMode = "auto"
     """Weights & Biases mode; auto is what WANDB_MODE says, else offline: nothing is uploaded that nobody asked for."""
+    wandb_group: str = ""
+    """Group of the W&B run, such as the name of a sweep."""
+    wandb_tags: Annotated[tuple[str, ...], ANY_SEQUENCE] = ()
+    """Tags of the W&B run."""
     no_memory: Flag = False
     """Train without recurrent state, previous action and reward: a robust policy to compare with."""
     observe_task: Flag = False

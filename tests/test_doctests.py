@@ -42,7 +42,7 @@ PUBLIC = (
     "limbshift.experiments.commands.evaluate:evaluate",
     "limbshift.experiments.commands.render:render",
     "limbshift.experiments.runs.controllers:load_controller",
-    "limbshift.experiments.runs.loggers:read_metrics",
+    "limbshift.experiments.logs.metrics_file:read_metrics",
 )
 """What users import: each has an example, in its docstring or in that of a public method."""
 

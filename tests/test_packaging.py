@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 from limbshift.experiments.runs.controllers import shipped_names
-from limbshift.experiments.sharing.record import RECORD
+from limbshift.experiments.sharing.record_file import RECORD
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("envs", "agents", "meta", "experiments")

@@ -125,7 +125,7 @@ def test_agents_know_no_simulator() -> None:
     ("packages", "importers"),
     [
         ({"warp", "mujoco_warp"}, {"limbshift.envs.physics.warp"}),
-        ({"wandb"}, {"limbshift.experiments.runs.loggers"}),
+        ({"wandb"}, {"limbshift.experiments.logs.weights_and_biases"}),
         ({"ray"}, {"limbshift.experiments.jobs.cluster"}),
         ({"envpool"}, {"limbshift.experiments.benchmarks.peers"}),
         ({"stable_baselines3", "sb3_contrib"}, {"limbshift.envs.adapters.sb3"} | {

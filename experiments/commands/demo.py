@@ -10,8 +10,8 @@ from limbshift.experiments.commands.evaluate import draw, evaluate
 from limbshift.experiments.commands.train import run_training
 from limbshift.experiments.configs import DemoConfig, TrainConfig
 from limbshift.experiments.figures.tables import print_adaptation
+from limbshift.experiments.logs.logger import METRICS_FILE
 from limbshift.experiments.runs.directory import CONTROLLER, VIDEO, make_directory, write_json
-from limbshift.experiments.runs.loggers import METRICS_FILE
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.adaptation import Adaptation
 

@@ -1,6 +1,5 @@
 """Measures how a controller adapts."""
 
-from copy import deepcopy
 from pathlib import Path
 
 from limbshift.agents.atomic_write import check_writable
@@ -9,13 +8,13 @@ from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics import EngineName
 from limbshift.experiments.commands.config import EvaluateConfig
+from limbshift.experiments.commands.measure import measure
 from limbshift.experiments.configs import Device
 from limbshift.experiments.figures.adaptation_charts import by_episode, by_step
 from limbshift.experiments.figures.tables import print_adaptation, tasks_phrase
 from limbshift.experiments.runs.controllers import load_with_family
-from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.experiments.runs.directory import write_json
-from limbshift.meta.evaluation.adaptation import Adaptation, evaluate_adaptation
+from limbshift.meta.evaluation.adaptation import Adaptation
 
 
 def evaluate(
@@ -86,20 +85,3 @@ def draw(result: Adaptation, path: Path) -> None:
 
     charts = [by_episode({"controller": result}), by_step({"controller": result})]
     save_picture(path, charts, f"{result.family}: {tasks_phrase(result)}")
-
-
-def measure(controller: Controller, family: TaskFamily, config: EvaluateConfig) -> Adaptation:
-    """Returns what came of the trials that the configuration asks for."""
-    device = choose_device(config.device)
-    return evaluate_adaptation(
-        deepcopy(controller.policy).to(device),
-        family,
-        config.split,
-        num_tasks=config.num_tasks,
-        episodes=config.episodes or controller.card.episodes_per_trial,
-        horizon=config.horizon or controller.card.horizon,
-        seed=config.seed,
-        sample=config.sample,
-        shift_at=config.shift_at,
-        engine=choose_engine(config.physics, device),
-    )

@@ -18,7 +18,9 @@ from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.mjcf.families import MjcfFamily, about, check_stands
 from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.physics import EngineName
-from limbshift.experiments.configs import Device, TrainConfig, WandbMode
+from limbshift.experiments.configs import Device, Log, TrainConfig, WandbMode
+from limbshift.experiments.logs.logger import MetricsLogger
+from limbshift.experiments.logs.make import check_log
 from limbshift.experiments.ranks.cores import device_of
 from limbshift.experiments.ranks.environment import started_ranks
 from limbshift.experiments.ranks.joining import Joined, about_ranks, check_same, joined
@@ -31,7 +33,8 @@ from limbshift.experiments.runs.directory import make_directory, open_run, robot
 from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.runs.session import Session
-from limbshift.experiments.runs.trainers import about_pieces, resolved, teacher_of, trainer_of
+from limbshift.experiments.runs.trainers import about_pieces, resolved, teacher_of, trainer_of, training_command
+from limbshift.experiments.sharing.publish import publish
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.rl2.build import DEFAULT_PPO
 from limbshift.meta.rl2.config import PPOConfig, Precision
@@ -88,7 +91,10 @@ def train(
     threads: int | None = None,
     overlap: bool = False,
     precision: Precision = "float32",
+    log: Log = "wandb",
     wandb: WandbMode = "auto",
+    wandb_group: str = "",
+    wandb_tags: tuple[str, ...] = (),
     no_memory: bool = False,
     observe_task: bool = False,
     teacher: str | Path | None = None,
@@ -132,7 +138,9 @@ def train(
             many as there are cores.
         overlap: whether the next trials are collected while the last are learnt from.
         precision: of the update: "float32", "bfloat16", or "auto", which asks the hardware.
+        log: where metrics go beside metrics.jsonl: "wandb" or "tensorboard".
         wandb: Weights & Biases: "auto", "online", "offline" or "disabled".
+        wandb_group, wandb_tags: of the W&B run.
         no_memory: train without recurrent state, previous action and reward.
         observe_task: show the policy its task: the oracle.
         teacher: a run directory or a file of a controller that sees its task, which is imitated in place of
@@ -210,6 +218,7 @@ def _run_rank(config: TrainConfig, family: TaskFamily | None, *, rank: Joined, c
     if not config.robot and (config.fall_height, config.fall_tilt) != (None, None):
         raise InputError("fall_height and fall_tilt are for robots of one's own, expected robot beside them")
     family = family or chosen_family(config)
+    check_log(config.log)
     if not config.resume:
         check_stands(family)
     teacher = teacher_of(config, family)  # before a directory is made
@@ -229,7 +238,11 @@ def _run_rank(config: TrainConfig, family: TaskFamily | None, *, rank: Joined, c
             return TrainingOutcome(run, finished=True)
         for line in (*about(family), *about_ranks(rank, config), *about_pieces(session.trainer)):
             console.print(line, highlight=False, soft_wrap=True)
-        return TrainingOutcome(run, session.train(teacher))
+
+        def end(logger: MetricsLogger, *, note: Callable[[str], None]) -> None:
+            publish(run, family, logger, how=training_command(run, family), note=note)
+
+        return TrainingOutcome(run, session.train(teacher, end))
 
 
 def chosen_family(config: TrainConfig) -> TaskFamily:

@@ -17,20 +17,21 @@ from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError, RenderingError
 from limbshift.envs.family import TaskFamily
 from limbshift.experiments.commands.config import EvaluateConfig
-from limbshift.experiments.commands.evaluate import measure
+from limbshift.experiments.commands.measure import measure
 from limbshift.experiments.commands.render import film_of
 from limbshift.experiments.figures import adaptation_charts
 from limbshift.experiments.figures.captions import task_lines
 from limbshift.experiments.figures.chart import Chart, Series
 from limbshift.experiments.figures.tables import measured_sentence
 from limbshift.experiments.figures.web.page import write_page
+from limbshift.experiments.logs.logger import METRICS_FILE
+from limbshift.experiments.logs.metrics_file import read_metrics
 from limbshift.experiments.reporting.config import ReportConfig
 from limbshift.experiments.runs.controllers import find_controller, load_with_family
 from limbshift.experiments.runs.directory import holds_run
-from limbshift.experiments.runs.loggers import METRICS_FILE, read_metrics
 from limbshift.experiments.runs.resume import flattened, read_config
 from limbshift.experiments.runs.trainers import training_command
-from limbshift.experiments.sharing.record import RECORD, Record
+from limbshift.experiments.sharing.record_file import RECORD, read_record
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.adaptation import Adaptation
 
@@ -161,7 +162,7 @@ def results_of(
 
 def shared_command(record: Path) -> str:
     """Returns the command that a shared folder tells."""
-    return Record.read(record).how if record.is_file() else ""
+    return read_record(record).how if record.is_file() else ""
 
 
 def learning_curve(name: str, metrics: Path, colour: str) -> Series | None:

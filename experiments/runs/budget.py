@@ -1,9 +1,13 @@
 """How much a run trains, and when what it does on the way is due."""
 
+import math
 from dataclasses import dataclass
 
 from limbshift.experiments.configs import TrainConfig
-from limbshift.meta.rl2.iteration import Progress
+from limbshift.meta.rl2.iteration import Iteration, Progress
+
+LONG = 0.2
+"""Share of the budget that an iteration should not take."""
 
 
 def budget_spent(config: TrainConfig, progress: Progress) -> float:
@@ -42,3 +46,19 @@ class Schedule:
             return False
         self.last = now
         return True
+
+
+def long_iteration(iteration: Iteration, config: TrainConfig, spent: float) -> str | None:
+    """Returns a warning of iterations of which few fit into the budget, which is overshot by up to one of them.
+
+    The first one only measures, which is all that is done where it spends the budget. None where there is no cause.
+    """
+    budget = 60 * (config.budget_minutes or math.inf)
+    measured = not iteration.losses
+    if iteration.seconds <= LONG * budget or (measured and spent < 1):
+        return None
+    done = "Nothing was learnt: the first iteration, which measures," if measured else "An iteration"
+    return (
+        f"{done} takes {iteration.seconds:.0f} s of the budget's {budget:.0f}: a larger --minutes, or fewer --num-envs,"
+        " would leave time to learn"
+    )

@@ -10,6 +10,7 @@ from limbshift.envs.errors import ControllerError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.mjcf.families import KINDS, MjcfFamily
 from limbshift.envs.mjcf.robot import MjcfRobot
+from limbshift.experiments.logs.weights_and_biases import downloaded, is_address
 from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, robot_file
 from limbshift.experiments.runs.families import load_family
 
@@ -23,12 +24,14 @@ def shipped_names() -> list[str]:
 
 
 def find_controller(name: str | Path) -> Path:
-    """Returns the file of a run directory, a path or a shipped name; a path that exists wins.
+    """Returns the file of a run directory, a path, a run of W&B's or a shipped name; a path that exists wins.
 
-    Raises ControllerError where there is no such run directory, and no such shipped controller.
+    Raises ControllerError where there is no such run, and no such shipped controller.
     """
     if not isinstance(name, str | Path):
         raise ControllerError(f"controller is {name!r}, expected a name, a path or a loaded one")
+    if isinstance(name, str) and is_address(name):
+        return downloaded(name) / CONTROLLER
     path = Path(name)
     if path.is_dir():
         if not (path / CONTROLLER).is_file():

@@ -14,7 +14,10 @@ from limbshift.meta.rl2.config import PPOConfig
 FORMAT = "limbshift-preset-1"
 OURS = "limbshift"
 """The method of presets that do not say for which they are."""
-PERSONS_OWN = ("family", "family_file", "robot", "teacher", "allow_outside", "preset", "run_dir", "resume", "wandb")
+PERSONS_OWN = (
+    *("family", "family_file", "robot", "teacher", "allow_outside", "preset", "run_dir", "resume"),
+    *("log", "wandb", "wandb_group", "wandb_tags"),
+)
 """What no file may choose: whose code is run, what is read from where, and what is written where."""
 OPTIONS = (*(field.name for field in fields(TrainConfig)), *(f"ppo.{field.name}" for field in fields(PPOConfig)))
 """Of `limbshift train`, by name."""

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 BUDGET = ("minutes", "steps")
 """What is given of these replaces the whole budget."""
 CHANGEABLE = (
-    *(*BUDGET, "device", "ranks", "threads", "precision", "wandb", "eval_minutes", "video_minutes"),
+    *(*BUDGET, "device", "ranks", "threads", "precision", "eval_minutes", "video_minutes"),
+    *("log", "wandb", "wandb_group", "wandb_tags"),
     *("family_file", "preset"),
 )
 """Settings that a resumed run may change; a family's file and a preset may have been moved."""

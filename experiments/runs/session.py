@@ -1,11 +1,11 @@
 """A run while it is being trained."""
 
-import math
 import shlex
+from collections.abc import Callable
 from contextlib import closing
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from rich.console import Console
@@ -20,8 +20,12 @@ from limbshift.envs.tasks.task_space import VALIDATION
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.films.video import render_policy
+from limbshift.experiments.logs.logger import MetricsLogger
+from limbshift.experiments.logs.make import make_logger
+from limbshift.experiments.logs.metrics_file import JsonlLogger
+from limbshift.experiments.logs.weights_and_biases import WandbRun
 from limbshift.experiments.ranks.orders import Leader
-from limbshift.experiments.runs.budget import Schedule, budget_spent
+from limbshift.experiments.runs.budget import Schedule, budget_spent, long_iteration
 from limbshift.experiments.runs.directory import (
     CHECKPOINT,
     CONFIG,
@@ -32,7 +36,6 @@ from limbshift.experiments.runs.directory import (
     telling_of_the_disk,
 )
 from limbshift.experiments.runs.interrupt import Interrupt, graceful_interrupt
-from limbshift.experiments.runs.loggers import JsonlLogger, make_logger
 from limbshift.experiments.runs.progress import TrainingProgress, by_episode, metrics_of
 from limbshift.experiments.runs.resume import keep_settings, lasting_settings
 from limbshift.meta.checkpoint import Checkpoints, save_checkpoint
@@ -44,14 +47,18 @@ from limbshift.meta.rl2.trainer_state import check_like
 
 LOOK_TASKS = 32
 """Tasks of a look during training, which chooses the best checkpoint: never held-out ones."""
-LONG = 0.2
-"""Share of the budget that an iteration should not take."""
 SAVE_SECONDS = 30.0
 """Training time between checkpoints."""
 MAX_DUMPS = 3
 """Diverged trials that a run keeps."""
 UNSOUND_BATCH = "unsound-batch.pt"
 """What `Trainer.learn_again` takes, where training stopped for gradients that were not finite."""
+
+
+class Publish(Protocol):
+    """Hands what came of a training to a logger, and notes what it does."""
+
+    def __call__(self, logger: MetricsLogger, *, note: Callable[[str], None]) -> None: ...
 
 
 class Session:
@@ -86,17 +93,22 @@ class Session:
         if config.resume and has_checkpoint(run):
             self._load(self.checkpoints.load(self._check, self._tell))
 
-    def train(self, teacher: Controller | None = None) -> bool:
-        """Trains until the budget is spent or the user interrupts; returns whether it is. The run keeps its teacher."""
+    def train(self, teacher: Controller | None = None, publish: Publish | None = None) -> bool:
+        """Trains until the budget is spent or the user interrupts; returns whether it is. The run keeps its teacher.
+
+        publish: called at the end of the budget, where more than a file logs.
+        """
         with graceful_interrupt() as interrupt:
             settings = keep_settings(self.run, self.config, self.family, teacher=teacher)
             resume_at = self.trainer.progress.steps if self.config.resume else None
-            self.logger = make_logger(self.run, self.config.wandb, settings, name=self.run.name, resume_at=resume_at)
+            config = self.config
+            asked = WandbRun(self.run.name, config.wandb, config.wandb_group, config.wandb_tags)
+            self.logger = make_logger(self.run, config.log, asked, config=settings, resume_at=resume_at)
             with closing(self.logger), TrainingProgress(self.family.name, self.console) as progress:
-                self._train(progress, interrupt)
+                self._train(progress, interrupt, publish)
         return self.budget_spent >= 1
 
-    def _train(self, progress: TrainingProgress, interrupt: Interrupt) -> None:
+    def _train(self, progress: TrainingProgress, interrupt: Interrupt, publish: Publish | None) -> None:
         progress.note(self._about())
         while not (interrupt.requested or self.leader.asked_to_stop or progress.closed or self.budget_spent >= 1):
             self._iterate(progress)
@@ -110,8 +122,8 @@ class Session:
             progress.note(f"To go on: limbshift train --resume --run-dir {shlex.quote(str(self.run))}")
         elif not interrupt.requested:
             self._film(progress)
-        if not isinstance(self.logger, JsonlLogger):
-            progress.note("Finishing the Weights & Biases run")
+            if publish and not isinstance(self.logger, JsonlLogger):
+                publish(self.logger, note=progress.note)
 
     def _about(self) -> str:
         """Returns what is trained, where, and from where it goes on."""
@@ -129,7 +141,9 @@ class Session:
             save_checkpoint(self.run / UNSOUND_BATCH, error.batch, steps=self.trainer.progress.steps)
             raise RunFailure(f"{error}: {self._last_good()}, and the batch is in {self.run / UNSOUND_BATCH}") from error
         self._log(iteration, progress)
-        self._warn_of_long_iterations(iteration, progress)
+        if not self._warned and (warning := long_iteration(iteration, self.config, self.budget_spent)):
+            self._warned = True
+            progress.note(warning)
         if self.trainer.divergence and self.dumps < MAX_DUMPS:
             self._keep_divergence(progress)
         now, finished = self.trainer.progress.seconds, self.budget_spent >= 1
@@ -139,22 +153,6 @@ class Session:
             self._save(best=is_best)
         if film:
             self._film(progress)
-
-    def _warn_of_long_iterations(self, iteration: Iteration, progress: TrainingProgress) -> None:
-        """Says so, once, where few iterations fit into the budget: it is overshot by up to one of them.
-
-        The first one only measures, which is all that is done where it spends the budget.
-        """
-        budget = 60 * (self.config.budget_minutes or math.inf)
-        measured = not iteration.losses
-        if self._warned or iteration.seconds <= LONG * budget or (measured and self.budget_spent < 1):
-            return
-        self._warned = True
-        done = "Nothing was learnt: the first iteration, which measures," if measured else "An iteration"
-        progress.note(
-            f"{done} takes {iteration.seconds:.0f} s of the budget's {budget:.0f}: a larger --minutes, or fewer"
-            " --num-envs, would leave time to learn"
-        )
 
     @property
     def budget_spent(self) -> float:

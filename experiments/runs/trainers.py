@@ -27,7 +27,10 @@ from limbshift.meta.rl2.ppo import PPO
 from limbshift.meta.rl2.precision import choose_precision
 from limbshift.meta.rl2.trainer import Trainer
 
-OF_THE_RUN = ("run_dir", "resume", "device", "threads", "ranks", "wandb", "eval_minutes", "video_minutes")
+OF_THE_RUN = (
+    *("run_dir", "resume", "device", "threads", "ranks", "eval_minutes", "video_minutes"),
+    *("log", "wandb", "wandb_group", "wandb_tags"),
+)
 """Settings that change nothing of what is learnt."""
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from limbshift.experiments.sharing.record import Record, Returns, SplitRecord
 
+CARD = "README.md"
+"""Its name, by which it is found."""
 WIDTH = 120
 SPLITS = {
     "train": "trained on",

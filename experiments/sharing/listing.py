@@ -7,7 +7,8 @@ from rich.table import Table
 from limbshift.experiments.runs.controllers import SHIPPED, shipped_names
 from limbshift.experiments.sharing.card import number, percent, table, with_interval
 from limbshift.experiments.sharing.config import ControllersConfig
-from limbshift.experiments.sharing.record import RECORD, Record
+from limbshift.experiments.sharing.record import Record
+from limbshift.experiments.sharing.record_file import RECORD, read_record
 from limbshift.experiments.terminal import make_console
 
 COLUMNS = ("controller", "trial", "training", "first episode", "last episode", "falls", "random actions")
@@ -37,7 +38,7 @@ def catalogue() -> str:
 
 def rows() -> list[tuple[str, ...]]:
     """Returns what is told of each controller."""
-    return [row(name, Record.read(SHIPPED / name / RECORD)) for name in shipped_names()]
+    return [row(name, read_record(SHIPPED / name / RECORD)) for name in shipped_names()]
 
 
 def row(name: str, record: Record) -> tuple[str, ...]:

@@ -1,16 +1,15 @@
 """What is known of a controller that is shared: a JSON file beside it."""
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from limbshift.envs.schema import ANY_SEQUENCE, Checked, Count, Name, Share, Total, Weight, make
-from limbshift.experiments.runs.directory import read_json, write_json
-from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve
+from limbshift.envs.schema import ANY_SEQUENCE, Checked, Count, Name, Share, Total, Weight
 
-RECORD = "evaluation.json"
+if TYPE_CHECKING:
+    from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve
+
 Interval = Annotated[tuple[float, float], ANY_SEQUENCE]
 
 
@@ -23,7 +22,7 @@ class Returns(Checked):
     ci95: Annotated[tuple[Interval | None, ...], ANY_SEQUENCE]
 
     @classmethod
-    def of(cls, curve: AdaptationCurve) -> "Returns":
+    def of(cls, curve: "AdaptationCurve") -> "Returns":
         """Returns those of an evaluation."""
         return cls(tuple(curve.iqm), tuple(curve.ci95))
 
@@ -46,7 +45,7 @@ class SplitRecord(Checked):
     adaptation_time_s: Weight | None
 
     @classmethod
-    def of(cls, result: Adaptation) -> "SplitRecord":
+    def of(cls, result: "Adaptation") -> "SplitRecord":
         """Returns that of an evaluation."""
         return cls(
             split=result.split,
@@ -87,22 +86,3 @@ class Record(Checked):
     def heldout(self) -> SplitRecord:
         """What it does on held-out tasks, of which every family has some."""
         return next(each for each in self.splits if each.split == "heldout")
-
-    def write(self, path: Path) -> None:
-        """Writes the file."""
-        write_json(path, asdict(self))
-
-    @classmethod
-    def read(cls, path: Path) -> "Record":
-        """Returns what a file holds; InputError names what is wrong with it."""
-        content: dict[str, Any] = read_json(path)
-        found = content.get("splits", [])
-        splits = [make(SplitRecord, _with_returns(each, path), f"splits in {path}") for each in found]
-        return make(cls, {**content, "splits": splits}, str(path))
-
-
-def _with_returns(split: Any, path: Path) -> Any:
-    if not isinstance(split, dict) or not isinstance(split.get("controls"), dict):
-        return split  # which `make` refuses
-    controls = {name: make(Returns, each, f"controls in {path}") for name, each in split["controls"].items()}
-    return {**split, "controls": controls, "returns": make(Returns, split.get("returns"), f"returns in {path}")}

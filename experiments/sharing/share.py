@@ -1,27 +1,23 @@
 """Makes a folder to share of a controller."""
 
 import shutil
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from limbshift.agents.atomic_write import check_writable, replacing
-from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.experiments.commands.config import EvaluateConfig
-from limbshift.experiments.commands.evaluate import measure
 from limbshift.experiments.commands.render import film_of
 from limbshift.experiments.runs.controllers import find_controller, load_with_family
 from limbshift.experiments.runs.directory import CONTROLLER, ROBOT, VIDEO, holds_run, robot_file
 from limbshift.experiments.runs.trainers import training_command
-from limbshift.experiments.sharing.card import SPLITS, card
+from limbshift.experiments.sharing.card import CARD, card
 from limbshift.experiments.sharing.config import ShareConfig
-from limbshift.experiments.sharing.record import RECORD, Record, SplitRecord
+from limbshift.experiments.sharing.publish import record_of, results_of
+from limbshift.experiments.sharing.record_file import RECORD, write_record
 from limbshift.experiments.terminal import make_console
-
-CARD = "README.md"
 
 
 def run_share(config: ShareConfig, console: Console | None = None) -> Path:
@@ -29,7 +25,9 @@ def run_share(config: ShareConfig, console: Console | None = None) -> Path:
     console = console or make_console()
     controller, family = load_with_family(config.controller, family_file=config.family_file)
     check_folder(config.out)
-    record = record_of(controller, family, config)
+    results = results_of(controller, family, config.num_tasks)
+    record = record_of(results, controller, how=config.how or command_of(Path(config.controller), family))
+    record = replace(record, where=config.where, words=config.words)
     config.out.mkdir(parents=True, exist_ok=True)
     source = find_controller(config.controller)
     copy(source, config.out / CONTROLLER)
@@ -40,7 +38,7 @@ def run_share(config: ShareConfig, console: Console | None = None) -> Path:
         made = film_of(config.controller, family, otherwise=video)
         if made != video:
             copy(made, video)
-    record.write(config.out / RECORD)
+    write_record(config.out / RECORD, record)
     with replacing(config.out / CARD) as temporary:
         temporary.write_text(card(record, VIDEO if config.video else ""))
     console.print(f"folder to share in {config.out}", highlight=False, soft_wrap=True)
@@ -56,28 +54,9 @@ def check_folder(out: Path) -> None:
     check_writable(out / CARD)
 
 
-def record_of(controller: Controller, family: TaskFamily, config: ShareConfig) -> Record:
-    """Evaluates a controller on each split of its family, and returns all that is told of it."""
-    about = controller.card
-    splits = [split for split in SPLITS if split in family.task_space.splits]
-    found = [
-        measure(controller, family, EvaluateConfig(config.controller, split, config.num_tasks)) for split in splits
-    ]
-    run = Path(config.controller)
-    return Record(
-        family=about.family,
-        variant=about.variant,
-        robot=about.robot,
-        episodes=about.episodes_per_trial,
-        horizon=about.horizon,
-        minutes=about.minutes,
-        steps=about.steps,
-        where=config.where,
-        how=config.how or (training_command(run, family) if holds_run(run) else ""),
-        words=config.words,
-        version=version("limbshift"),
-        splits=tuple(SplitRecord.of(result) for result in found),
-    )
+def command_of(run: Path, family: TaskFamily) -> str:
+    """Returns the command that made a run; empty for what is none."""
+    return training_command(run, family) if holds_run(run) else ""
 
 
 def copy(source: Path, target: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from limbshift.experiments.cli import main
-from limbshift.experiments.runs.loggers import read_metrics
+from limbshift.experiments.logs.metrics_file import read_metrics
 from limbshift.experiments.runs.trainers import trainer_of
 from limbshift.experiments.usage_errors import MAX_LENGTH
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from limbshift.experiments.runs.loggers import METRICS_FILE, read_metrics
+from limbshift.experiments.logs.logger import METRICS_FILE
+from limbshift.experiments.logs.metrics_file import read_metrics
 from limbshift.meta.checkpoint import load_checkpoint
 from tests.experiments.ranks.hosts import CABLE, ip, train_on, two_hosts
 

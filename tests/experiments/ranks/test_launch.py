@@ -13,7 +13,8 @@ import pytest
 
 import limbshift
 from limbshift.envs.errors import InputError
-from limbshift.experiments.runs.loggers import METRICS_FILE, read_metrics
+from limbshift.experiments.logs.logger import METRICS_FILE
+from limbshift.experiments.logs.metrics_file import read_metrics
 from limbshift.meta.checkpoint import load_checkpoint
 from tests.experiments.runs.comparing import assert_the_same_run
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from limbshift.experiments.runs.loggers import read_metrics
+from limbshift.experiments.logs.metrics_file import read_metrics
 from limbshift.meta.checkpoint import load_checkpoint
 
 CLOCK = ("train/minutes", "speed/")

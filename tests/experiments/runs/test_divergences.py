@@ -13,7 +13,7 @@ import limbshift
 from limbshift.envs.errors import RunFailure
 from limbshift.envs.family import Motion
 from limbshift.experiments.cli import main
-from limbshift.experiments.runs.loggers import read_metrics
+from limbshift.experiments.logs.metrics_file import read_metrics
 from limbshift.meta.checkpoint import load_checkpoint
 from limbshift.meta.diverged_trial import DivergedTrial
 from limbshift.meta.rl2.build import make_trainer

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 
 from limbshift.experiments.cli import main
-from limbshift.experiments.runs.loggers import read_metrics
+from limbshift.experiments.logs.metrics_file import read_metrics
 from limbshift.experiments.runs.session import Session
 from limbshift.meta import checkpoint
 from limbshift.meta.rl2.trainer import Trainer

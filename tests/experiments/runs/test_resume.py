@@ -14,7 +14,7 @@ import limbshift
 from limbshift.envs.errors import InputError
 from limbshift.experiments.cli import main, parse
 from limbshift.experiments.configs import TrainConfig
-from limbshift.experiments.runs.loggers import read_metrics
+from limbshift.experiments.logs.metrics_file import read_metrics
 from limbshift.experiments.runs.resume import read_config
 from limbshift.experiments.runs.session import Session
 from limbshift.meta.rl2.trainer import Trainer

@@ -17,8 +17,9 @@ import pytest
 import limbshift
 from limbshift.envs.errors import RunFailure
 from limbshift.experiments.cli import main
+from limbshift.experiments.logs.logger import METRICS_FILE
+from limbshift.experiments.logs.metrics_file import JsonlLogger, read_metrics
 from limbshift.experiments.runs.directory import make_directory
-from limbshift.experiments.runs.loggers import METRICS_FILE, JsonlLogger, read_metrics
 from limbshift.experiments.runs.session import Session
 from limbshift.meta.checkpoint import load_checkpoint
 from limbshift.meta.rl2.trainer import Trainer

@@ -11,7 +11,7 @@ from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.runs.controllers import SHIPPED, load_controller, shipped_names
 from limbshift.experiments.sharing.card import card
 from limbshift.experiments.sharing.listing import catalogue
-from limbshift.experiments.sharing.record import RECORD, Record
+from limbshift.experiments.sharing.record_file import RECORD, read_record
 
 SIZES = ["--num-envs", "2", "--horizon", "5", "--hidden-size", "8", "--steps", "1", "--wandb", "disabled"]
 
@@ -53,7 +53,7 @@ def test_metadata_is_what_hugging_face_reads(run: Path, tmp_path: Path) -> None:
     (model,) = about["model-index"]
     splits = [result["dataset"]["name"] for result in model["results"]]
     assert splits == [f"HalfCheetahVel, {split} tasks" for split in ("train", "heldout", "extrapolation")]
-    value = Record.read(tmp_path / "shared" / RECORD).heldout.returns.iqm[-1]
+    value = read_record(tmp_path / "shared" / RECORD).heldout.returns.iqm[-1]
     assert model["results"][1]["metrics"][0]["value"] == round(value, 1)
 
 
@@ -85,12 +85,12 @@ def test_a_broken_record_is_named(
     content = json.loads((SHIPPED / "ReacherGoal" / RECORD).read_text())
     path.write_text(json.dumps({**content, **change}))
     with pytest.raises(ValueError, match=told):
-        Record.read(path)
+        read_record(path)
 
 
 @pytest.mark.parametrize("name", shipped_names())
 def test_a_shipped_controller_lies_in_such_a_folder(name: str) -> None:
-    record, about = Record.read(SHIPPED / name / RECORD), load_controller(name).card
+    record, about = read_record(SHIPPED / name / RECORD), load_controller(name).card
     assert (record.family, record.steps, record.horizon) == (about.family, about.steps, about.horizon)
     assert (SHIPPED / name / "README.md").read_text() == card(record)
 

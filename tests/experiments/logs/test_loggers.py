@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -19,14 +20,16 @@ import pytest
 import wandb
 from wandb.proto import wandb_internal_pb2
 
+from limbshift.envs.errors import ControllerError
+from limbshift.experiments.cli import main
+from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.configs import WandbMode
-from limbshift.experiments.runs.loggers import (
-    METRICS_FILE,
-    RUN_ID_FILE,
-    JsonlLogger,
-    make_logger,
-    read_metrics,
-)
+from limbshift.experiments.logs.logger import METRICS_FILE
+from limbshift.experiments.logs.make import make_logger
+from limbshift.experiments.logs.metrics_file import JsonlLogger, read_metrics
+from limbshift.experiments.logs.weights_and_biases import RUN_ID_FILE, WandbRun, downloaded
+from limbshift.experiments.runs.controllers import SHIPPED, find_controller
+from tests.experiments.logs.wandb_server import ENTITY, PROJECT, RUN, wandb_server
 
 METRICS = {"train/return": 12.5, "loss/value": 0.25}
 FAKE_KEY = "0123456789" * 4
@@ -44,6 +47,7 @@ def no_wandb_account(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     for name in ("CONFIG", "CACHE", "DATA"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(home / name.lower()))
     monkeypatch.chdir(home)
+    downloaded.cache_clear()
     yield
     wandb.teardown()
 
@@ -105,7 +109,7 @@ def logged_rows(run_dir: Path) -> list[dict[str, Any]]:
 
 def single_warning(caplog: pytest.LogCaptureFixture) -> str:
     """The one line that was logged, by us."""
-    ours = [record for record in caplog.records if record.name == "limbshift.experiments.runs.loggers"]
+    ours = [record for record in caplog.records if record.name == "limbshift.experiments.logs.weights_and_biases"]
     assert [record.levelno for record in ours] == [logging.WARNING]
     message = ours[0].getMessage()
     assert "\n" not in message
@@ -114,7 +118,8 @@ def single_warning(caplog: pytest.LogCaptureFixture) -> str:
 
 def train_a_little(run_dir: Path, mode: WandbMode, resume: bool = False) -> None:
     """Logs what a training would, at 100 and 200 steps, and closes."""
-    logger = make_logger(run_dir, mode, {"seed": 1}, name="a run", resume_at=200 if resume else None)
+    asked = WandbRun("a run", mode, "a group", ("one", "two"))
+    logger = make_logger(run_dir, "wandb", asked, config={"seed": 1}, resume_at=200 if resume else None)
     logger.log(METRICS, 100)
     logger.log(METRICS, 200)
     logger.close()
@@ -147,7 +152,7 @@ def test_resume_drops_the_half_written_line_and_appends(tmp_path: Path) -> None:
     path = tmp_path / METRICS_FILE
     path.write_text('{"step": 1, "loss": 3.0}\n{"step": 2, "lo')
     assert read_metrics(path) == [{"step": 1, "loss": 3.0}]
-    logger = make_logger(tmp_path, "disabled", {}, name="a run", resume_at=1)
+    logger = make_logger(tmp_path, "wandb", WandbRun("a run", "disabled"), config={}, resume_at=1)
     logger.log({"loss": 2.0}, 2)
     logger.close()
     assert path.read_text() == '{"step": 1, "loss": 3.0}\n{"step": 2, "loss": 2.0}\n'
@@ -165,8 +170,9 @@ def test_a_line_that_is_no_row_is_refused_by_number(tmp_path: Path, line: str) -
 def test_disabled_never_imports_wandb(tmp_path: Path, environment: dict[str, str]) -> None:
     mode = "auto" if environment else "disabled"
     code = (
-        "import sys; from pathlib import Path; from limbshift.experiments.runs.loggers import make_logger\n"
-        f"logger = make_logger(Path({str(tmp_path)!r}), {mode!r}, {{}}, name='a run')\n"
+        "import sys; from pathlib import Path; from limbshift.experiments.logs.make import make_logger\n"
+        "from limbshift.experiments.logs.weights_and_biases import WandbRun\n"
+        f"logger = make_logger(Path({str(tmp_path)!r}), 'wandb', WandbRun('a run', {mode!r}), config={{}})\n"
         "logger.log({'loss': 1.0}, 1); logger.log_video('video', Path('none.mp4'), 1); logger.close()\n"
         "sys.exit('wandb' in sys.modules)\n"
     )
@@ -178,7 +184,9 @@ def test_disabled_never_imports_wandb(tmp_path: Path, environment: dict[str, str
 def test_an_offline_run_holds_the_metrics_and_the_video(
     tmp_path: Path, video: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    logger = make_logger(tmp_path, "auto", {"family": "HalfCheetahDir"}, name="a run")  # No key, so auto is offline.
+    logger = make_logger(
+        tmp_path, "wandb", WandbRun("a run", "auto"), config={"family": "HalfCheetahDir"}
+    )  # No key, so auto is offline.
     logger.log(METRICS, 100)
     logger.log({"loss/value": math.nan}, 200)
     many = {f"task/{i}": float(i) for i in range(1000)}
@@ -210,8 +218,34 @@ def test_the_run_carries_name_config_and_step_axis(tmp_path: Path) -> None:
         (tmp_path / RUN_ID_FILE).read_text().strip(),
     )
     assert {item.key: item.value_json for item in run.config.update}["seed"] == "1"
+    assert (run.run_group, run.job_type, list(run.tags)) == ("a group", "train", ["one", "two"])
     metrics = [record.metric for record in records if record.HasField("metric")]
     assert [metric.step_metric for metric in metrics if metric.glob_name == "*"] == ["env_steps"]
+
+
+def test_an_offline_run_holds_the_table_of_tasks_and_the_controllers_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "controller.safetensors").write_bytes(b"weights")
+    logger = make_logger(tmp_path, "wandb", WandbRun("a run", "offline"), config={})
+    logger.log_table("heldout/tasks", ["mass", "return"], [[0.5, 12.0], [2.0, 7.0]], step=100)
+    logger.log_controller(folder, {"family": "HalfCheetahDir"})
+    shutil.rmtree(folder)
+    logger.close()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    records = offline_records(tmp_path)
+    artifacts = {record.artifact.type: record.artifact for record in records if record.HasField("artifact")}
+    artifact = artifacts["model"]
+    assert (artifact.type, artifact.name) == ("model", f"controller-{(tmp_path / RUN_ID_FILE).read_text().strip()}")
+    assert [entry.path for entry in artifact.manifest.contents] == ["controller.safetensors"]
+    (row,) = (record.history for record in records if record.HasField("history"))
+    table = {"/".join(item.nested_key): item.value_json for item in row.item}
+    assert json.loads(table["heldout/tasks/_type"]) == "table-file"
+    (kept,) = tmp_path.glob("wandb/offline-run-*/files/media/table/heldout/*.json")
+    content = json.loads(kept.read_text())
+    assert (content["columns"], content["data"]) == (["mass", "return"], [[0.5, 12.0], [2.0, 7.0]])
 
 
 def test_resume_goes_on_with_the_same_run(tmp_path: Path) -> None:
@@ -367,7 +401,7 @@ def test_a_run_that_fails_on_the_way_is_one_warning(
     outcome: str,
 ) -> None:
     monkeypatch.setattr(wandb, "init", lambda **_: FailingRun(breaks_on))
-    logger = make_logger(tmp_path, "offline", {}, name="a run")
+    logger = make_logger(tmp_path, "wandb", WandbRun("a run", "offline"), config={})
     logger.log(METRICS, 100)
     logger.log_video("video", video, 100)
     logger.log(METRICS, 200)
@@ -383,7 +417,7 @@ def test_a_server_out_of_reach_costs_seconds_not_the_training(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("limbshift.experiments.runs.loggers.INIT_SECONDS", 2.0)
+    monkeypatch.setattr("limbshift.experiments.logs.weights_and_biases.INIT_SECONDS", 2.0)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # The discard port: nobody listens.
     monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
     start = time.monotonic()
@@ -392,3 +426,41 @@ def test_a_server_out_of_reach_costs_seconds_not_the_training(
     assert "127.0.0.1:9" in single_warning(caplog)
     assert len(read_metrics(tmp_path / METRICS_FILE)) == 2
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_controller_comes_from_a_run_of_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = SHIPPED / "ReacherGoal"
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with wandb_server(files) as address:
+        monkeypatch.setenv("WANDB_BASE_URL", address)
+        monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        name = f"wandb://{ENTITY}/{PROJECT}/{RUN}"
+        assert evaluate(name, num_tasks=2, horizon=5).returns == evaluate("ReacherGoal", num_tasks=2, horizon=5).returns
+        assert {path.name for path in find_controller(name).parent.iterdir()} == files.keys()
+        wandb.teardown()
+        with pytest.raises(
+            ControllerError, match=r"^wandb://people/robots/none could not be downloaded \(.*\), expected"
+        ):
+            find_controller(f"wandb://{ENTITY}/{PROJECT}/none")
+
+
+@pytest.mark.parametrize("address", ["wandb://", "wandb://a/b", "wandb://a/../c", "wandb://a/b/c/d", "wandb://a b/c/d"])
+def test_what_is_no_address_of_a_run_is_refused(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", address]) == 2
+    assert capsys.readouterr().err == f"limbshift: controller is {address}, expected wandb://ENTITY/PROJECT/RUN\n"
+
+
+def test_without_key_or_network_a_controller_of_wandb_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "wandb://a/b/c"]) == 2
+    assert "wandb://a/b/c needs a key of W&B's, expected WANDB_API_KEY" in capsys.readouterr().err
+    wandb.teardown()
+    monkeypatch.setattr("limbshift.experiments.logs.weights_and_biases.API_SECONDS", 2)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # The discard port: nobody listens.
+    monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
+    assert main(["evaluate", "wandb://a/b/c"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("limbshift: wandb://a/b/c could not be downloaded (")
+    assert told.count("\n") == 1

@@ -1,0 +1,1 @@
+"""Where what training measures goes."""
