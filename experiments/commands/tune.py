@@ -13,11 +13,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from limbshift.agents.atomic_write import check_writable
+from limbshift.agents.atomic_write import check_writable, replacing
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.tasks.task_space import VALIDATION
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.commands.search_space import CELLS, search_space, sweep
 from limbshift.experiments.comparison.config import TuneConfig, portable
 from limbshift.experiments.comparison.methods import METHODS, check_installed
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, usual_setting
@@ -43,8 +44,6 @@ UNPRUNED = 3
 """Trainings that are never given up, so that later ones have something to be measured by."""
 Settings = dict[str, Any]
 """Options of `limbshift train` by name."""
-CELLS = ("lstm", "gru")
-"""Of limbshift itself; other algorithms are methods of their own."""
 
 
 class Tried(NamedTuple):
@@ -57,8 +56,10 @@ class Tried(NamedTuple):
 
 
 def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
-    """Runs the command. Returns the preset's path."""
+    """Runs the command. Returns the path of the preset, or of the sweep that was asked for."""
     console = console or make_console()
+    if config.wandb_sweep:
+        return write_sweep(config, config.wandb_sweep, console)
     if not find_spec("optuna"):
         raise InputError("tune needs optuna: pip install '.[tune]'")
     check_installed(*(method_of(algorithm) for algorithm in config.algorithms))
@@ -93,6 +94,16 @@ def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
     )
     console.print(f"preset in {config.out}: {use}", highlight=False, soft_wrap=True)
     return config.out
+
+
+def write_sweep(config: TuneConfig, path: Path, console: Console) -> Path:
+    """Writes the search for Weights & Biases to make, and returns the file's path."""
+    text = sweep(config, named_family(config.family, config.family_file, config.variant))
+    check_writable(path)
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+    console.print(f"sweep in {path}: wandb sweep {path}", highlight=False, soft_wrap=True)
+    return path
 
 
 def make_study(config: TuneConfig) -> "Study":
@@ -156,18 +167,7 @@ def default_settings(config: TuneConfig, family: TaskFamily) -> Settings:
 
 def suggest(trial: "Trial", config: TuneConfig, family: TaskFamily) -> Settings:
     """Returns the settings to try next."""
-    return {
-        "algorithm": trial.suggest_categorical("algorithm", config.algorithms),
-        "hidden_size": trial.suggest_categorical("hidden_size", (64, 128, 256)),
-        "gamma": trial.suggest_float("gamma", min(0.9, family.gamma), 0.999),
-        "initial_log_std": trial.suggest_float("initial_log_std", -2.0, 0.0),
-        "ppo.learning_rate": trial.suggest_float("ppo.learning_rate", 1e-4, 3e-3, log=True),
-        "ppo.clip_coef": trial.suggest_float("ppo.clip_coef", 0.05, 0.3),
-        "ppo.gae_lambda": trial.suggest_float("ppo.gae_lambda", 0.8, 1.0),
-        "ppo.ent_coef": trial.suggest_float("ppo.ent_coef", 1e-4, 2e-2, log=True),
-        "ppo.update_epochs": trial.suggest_int("ppo.update_epochs", 2, 8),
-        "ppo.num_minibatches": trial.suggest_categorical("ppo.num_minibatches", (4, 8, 16, 32)),
-    }
+    return {name: part.suggested(trial, name) for name, part in search_space(config.algorithms, family).items()}
 
 
 def method_of(algorithm: Algorithm) -> str:

@@ -99,6 +99,8 @@ class TuneConfig(Checked):
     """Number of validation tasks that settings are judged on; held-out tasks stay unseen."""
     out: FilePath = Path("preset.json")
     """Preset file of the best settings so far; rewritten after each training."""
+    wandb_sweep: FilePath | None = None
+    """Train nothing: write the same search as a sweep for Weights & Biases to this YAML file, for `wandb sweep`."""
     engine: Engine = "local"
     """Where trainings run: local, one after another; or ray, side by side on the machines of a Ray cluster, each on one
     core (pip install '.[cluster]')."""

@@ -4,12 +4,14 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import optuna
 import pytest
+import yaml
 
 from limbshift.envs.catalogue import make_family
 from limbshift.experiments.cli import main, parse
@@ -182,3 +184,31 @@ def test_a_rival_is_tuned_for_a_comparison(algorithm: str, tmp_path: Path, capsy
 def test_a_rival_is_tuned_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tune", "InvertedPendulumBody", "--algorithms", "lstm", "ppo"]) == 2
     assert capsys.readouterr().err == "limbshift: algorithms are lstm, ppo, expected ppo to be tuned alone\n"
+
+
+def test_a_sweep_of_wandb_goes_through_the_same_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each end of each range, and each choice, is a command line of `train`."""
+    path = tmp_path / "sweep.yaml"
+    asked = ["--algorithms", "lstm", "gru", "--trial-steps", "5000", "--episodes", "3", "--wandb-sweep", str(path)]
+    assert main(["tune", "AntDir", *asked]) == 0
+    assert f"wandb sweep {path}" in capsys.readouterr().out
+    content = yaml.safe_load(path.read_text())
+    assert content["metric"] == {"name": "validation/return_episode_3", "goal": "maximize"}
+    program, *arguments, given = content["command"]
+    assert (program, given) == ("limbshift", "${args}")
+    settings = default_settings(TuneConfig("AntDir"), make_family("AntDir"))
+    names = {name.replace("_", "-") for name in settings} - {"algorithm"} | {"cell"}
+    assert content["parameters"].keys() == names
+    for name, part in content["parameters"].items():
+        for value in part.get("values", [part.get("min"), part.get("max")]):
+            config = parse([*arguments, f"--{name}={value}"])
+            assert isinstance(config, TrainConfig)
+            assert attrgetter(name.replace("-", "_"))(config) == value
+            assert (config.family, config.steps, config.episodes, config.wandb) == ("AntDir", 5000, 3, "online")
+
+
+def test_a_sweep_of_other_methods_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sweep.yaml"
+    assert main(["tune", "AntDir", "--algorithms", "ppo", "--wandb-sweep", str(path)]) == 2
+    assert capsys.readouterr().err == "limbshift: algorithms are ppo, expected lstm or gru in a W&B sweep\n"
+    assert not path.exists()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # it comes without types
+import yaml
 
 from limbshift.experiments.cli import main
 from limbshift.experiments.commands.evaluate import evaluate
