@@ -13,6 +13,11 @@ BODIES = ("torso", "thigh", "leg", "foot", "thigh_left", "leg_left", "foot_left"
 JOINTS = tuple(f"{body}_joint" for body in BODIES[1:])
 
 
+ALIVE_WEIGHT = 3.0
+"""Of staying upright, where a speed is asked for: as much as the highest speed costs one that stands, so that no fall
+pays."""
+
+
 class Walker2d(PlanarWalker):
     """Gymnasium's Walker2d-v5: its model, observation, initial state and fall.
 
@@ -62,8 +67,9 @@ class Walker2dVel(Walker2dFamily):
     parameters = (TARGET_VELOCITY,)
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """-|v_x - target_velocity| + 1 (0 where it falls) - 0.001 * sum(a^2)"""
-        return self.paid(-(motion.velocity - task["target_velocity"]).abs(), motion)
+        """-|v_x - target_velocity| + 3 (0 where it falls) - 0.001 * sum(a^2)"""
+        terms = self.paid(-(motion.velocity - task["target_velocity"]).abs(), motion)
+        return {**terms, "alive": ALIVE_WEIGHT * terms["alive"]}
 
     def asked(self, task: Mapping[str, Tensor]) -> Tensor:
         return task["target_velocity"].clone()
