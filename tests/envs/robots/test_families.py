@@ -33,7 +33,7 @@ from tests.envs.sled import Sledding
 
 STEPS = 10
 """Of a bit-for-bit comparison."""
-LONG = 60
+LONG = 80
 """Of a motion in which each change of a body must tell: a robot must have slipped, and moved fast."""
 EXTREME_STEPS = 40
 
