@@ -17,7 +17,7 @@ from limbshift.experiments.runs.controllers import SHIPPED, check_family, load_c
 
 RETURNS = {
     "AntCrippled": 370,
-    "AntDir": 340,
+    "AntDir": 580,
     "AntDirForwardBack": 600,
     "AntGoal": 216,
     "AntLimbs": 573,
