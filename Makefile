@@ -10,7 +10,7 @@ LINKS := $(addprefix limbshift/,envs agents meta experiments)
 # MuJoCo Warp's kernels, which are compiled once for each robot
 export WARP_CACHE_PATH := $(CURDIR)/.cache/warp
 
-.PHONY: demo test check-slow check-gpu fuzz survey results bench clean gl chromium
+.PHONY: demo test docs check-slow check-gpu fuzz survey results bench clean gl chromium
 
 demo: .venv/.installed gl
 	.venv/bin/limbshift demo
@@ -21,6 +21,9 @@ test: .venv/.installed gl chromium
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/pytest -n 2 --dist loadfile
+
+docs: .venv/.installed # the documentation at http://localhost:8000, made again whenever a page changes
+	.venv/bin/zensical serve
 
 check-slow: .venv/.extras gl
 	.venv/bin/pytest -m slow

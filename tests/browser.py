@@ -74,6 +74,10 @@ class BrowserPage:
         for kind in ("keyDown", "keyUp"):
             self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
 
+    def type(self, text: str) -> None:
+        """Writes where the focus is."""
+        self._call("Input.insertText", text=text)
+
     def click_on(self, text: str) -> None:
         """Clicks the button with this text."""
         found = f"[...document.querySelectorAll('button')].find(b => b.textContent.trim() === {json.dumps(text)})"

@@ -23,8 +23,8 @@ PAGES = [
 ]
 PYTHON = [
     block
-    for page in (README, (ROOT / "docs" / "environments.md").read_text())
-    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    for page in ("README.md", "docs/environments.md", "docs/start.md", "docs/own-family.md")
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
 ]
 
 ROBOT = """
