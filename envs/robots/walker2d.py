@@ -65,6 +65,7 @@ class Walker2dVel(Walker2dFamily):
     """Walk at a speed between 0 and 3 m/s; which one is hidden."""
 
     parameters = (TARGET_VELOCITY,)
+    horizon = 400  # 3.2 s, of which half a second to one go into picking up speed
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """-|v_x - target_velocity| + 3 (0 where it falls) - 0.001 * sum(a^2)"""
