@@ -26,7 +26,7 @@ for line in sys.stdin:
     *obs, reward, start = map(float, line.split())
     for name, value in (("obs", obs), ("previous_reward", reward), ("episode_start", start)):
         if name in told:
-            told[name][:] = value
+            told[name][:] = np.reshape(value, told[name].shape)  # one that lacks a number is no observation
     made = dict(zip(outputs, session.run(outputs, told), strict=True))
     print(*made["action"][0], flush=True)
     for name, value in made.items():  # what it did and what it remembers go into the next step

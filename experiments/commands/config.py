@@ -16,7 +16,7 @@ class EvaluateConfig(Checked):
     """Measure how a controller adapts to unseen tasks, beside controls without memory and random actions."""
 
     controller: tyro.conf.Positional[ControllerArgument]
-    """A run directory, a .safetensors file, or the name of a shipped controller."""
+    """A run directory, a .safetensors file, the name of a shipped controller, or a run as wandb://ENTITY/PROJECT/RUN."""
     split: str = "heldout"
     """Which tasks: train, heldout, validation or extrapolation."""
     num_tasks: NumTasks = 64
@@ -65,7 +65,7 @@ class RenderConfig(Checked):
     """Make a captioned video of whole trials on several tasks side by side."""
 
     controller: tyro.conf.Positional[ControllerArgument] = ""
-    """A run directory, a .safetensors file, or the name of a shipped controller."""
+    """A run directory, a .safetensors file, the name of a shipped controller, or a run as wandb://ENTITY/PROJECT/RUN."""
     split: str = "heldout"
     """Which tasks: train, heldout, validation or extrapolation."""
     num_tasks: NumTasks = 3
@@ -105,7 +105,7 @@ class ExportConfig(Checked):
     """Write one step of a controller as an ONNX file, which runs where there is no PyTorch (pip install '.[onnx]')."""
 
     controller: tyro.conf.Positional[ControllerArgument]
-    """A run directory, a .safetensors file, or the name of a shipped controller."""
+    """A run directory, a .safetensors file, the name of a shipped controller, or a run as wandb://ENTITY/PROJECT/RUN."""
     out: FilePath = Path("controller.onnx")
     """The ONNX file."""
     family_file: str | None = None

@@ -102,8 +102,11 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
         return
     controller, family = load_with_family(config.controller, family_file=config.family_file)
     device, returns = choose_device(config.device), film(controller, family, config)
-    for trial in returns:
-        console.print("return by episode: " + ", ".join(f"{value:.1f}" for value in trial), highlight=False)
+    for number, trial in enumerate(returns):
+        row, task = divmod(number, config.num_tasks)
+        who = f"{config.against}, " if row else ""
+        told = ", ".join(f"{value:.1f}" for value in trial)
+        console.print(f"{who}task {task + 1}: return by episode {told}", highlight=False, soft_wrap=True)
     console.print(
         f"video in {config.out}; physics on {config.physics}, network on {device.type}", highlight=False, soft_wrap=True
     )

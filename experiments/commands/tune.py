@@ -102,7 +102,8 @@ def write_sweep(config: TuneConfig, path: Path, console: Console) -> Path:
     check_writable(path)
     with replacing(path) as temporary:
         temporary.write_text(text)
-    console.print(f"sweep in {path}: wandb sweep {path}", highlight=False, soft_wrap=True)
+    told = f"sweep in {path}: wandb sweep {path}, and then the wandb agent that it names; runs are uploaded"
+    console.print(told, highlight=False, soft_wrap=True)
     return path
 
 

@@ -1,7 +1,7 @@
 """A live page in the browser, on which a person changes the robot under its controller."""
 
 import secrets
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib.util import find_spec
 
 from rich.console import Console
@@ -27,4 +27,5 @@ def run_watch(config: WatchConfig, console: Console | None = None) -> None:
     with closing(live), serving(guard, config.port) as server:
         address = guard.page(server.get_port())
         console.print(f"Watch it at {address} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
-        Show(server, live).run()
+        with suppress(KeyboardInterrupt):  # which is how a page is ended
+            Show(server, live).run()

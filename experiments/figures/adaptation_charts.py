@@ -1,7 +1,8 @@
 """The charts of evaluations: of one controller beside its controls, or of several controllers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import cycle
+from dataclasses import replace
+from itertools import chain, cycle
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,15 +54,23 @@ def by_episode(results: Mapping[str, Adaptation]) -> Chart:
     first = next(iter(results.values()))
     curves = ways_to_act(results)
     series = []
-    for place, (name, (colour, figures)) in enumerate(curves.items()):
-        episodes = [episode + 1 + SIDESTEP * (place - (len(curves) - 1) / 2) for episode in range(first.episodes)]
+    episodes = list(range(1, first.episodes + 1))
+    for name, (colour, figures) in curves.items():
         ends = [interval or (iqm, iqm) for iqm, interval in zip(figures.iqm, figures.ci95, strict=True)]
         series.append(
             Series(name, colour, episodes, figures.iqm, ([low for low, _ in ends], [high for _, high in ends]))
         )
     title = tasks_phrase(first)
     label = "return (IQM, 95 % interval)"
-    return Chart(title, "episode of the trial", label, tuple(series), ticks=tuple(range(1, first.episodes + 1)))
+    return Chart(title, "episode of the trial", label, tuple(series), ticks=tuple(episodes), sidestep=SIDESTEP)
+
+
+def alike(charts: Sequence[Chart]) -> list[Chart]:
+    """Returns the charts with one range of the y axis, so that heights can be compared."""
+    ends = [value for chart in charts for series in chart.series for value in chain(series.y, *(series.interval or ()))]
+    low, high = min(value for value in ends if value is not None), max(value for value in ends if value is not None)
+    edge = 0.05 * (high - low or 1.0)
+    return [replace(chart, y_range=(low - edge, high + edge)) for chart in charts]
 
 
 def by_step(results: Mapping[str, Adaptation]) -> Chart:

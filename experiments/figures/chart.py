@@ -48,8 +48,20 @@ class Chart:
     ticks: tuple[float, ...] = ()
     """Of the x axis; by default as many as fit."""
     x_log: bool = False
+    sidestep: float = 0.0
+    """How far the series of one name are drawn beside those of the next, so that none hides another."""
     y_range: tuple[float, float | None] | None = None
     """Where the y axis begins and ends, None for as far as it needs; by default both."""
+
+    @property
+    def has_intervals(self) -> bool:
+        """Returns whether anything has one."""
+        return any(each.interval for each in self.series)
+
+    def shift(self, name: str) -> float:
+        """Returns how far aside the series of this name are drawn."""
+        names = list(dict.fromkeys(each.name for each in self.series))
+        return self.sidestep * (names.index(name) - (len(names) - 1) / 2)
 
     @property
     def names(self) -> dict[str, str]:

@@ -64,17 +64,18 @@ def adaptation(runs: Sequence[TrainingRun]) -> Chart:
     longer = all(run.trials for run in runs)
     trained = len(runs[0].splits["heldout"][0])
     series: list[Series] = []
-    for place, (name, own) in enumerate(methods.items()):
+    for name, own in methods.items():
         played = [run.trials.longer if longer and run.trials else run.splits["heldout"] for run in own]
         returns = np.array(played)  # (seeds, tasks, episodes)
         curves = interquartile_mean(returns, axis=1)
-        episodes = np.arange(1, curves.shape[1] + 1)
-        beside = (episodes + SIDESTEP * (place - len(methods) / 2)).tolist()
+        episodes = list(range(1, curves.shape[1] + 1))
         level = interquartile_mean(np.concatenate(returns), axis=0)
-        series.append(Series(name, COLOURS[name], beside, level.tolist()))
+        series.append(Series(name, COLOURS[name], episodes, level.tolist()))
         if len(curves) < FEW_SEEDS:
             series += [
-                Series(name, COLOURS[name], beside, curve.tolist(), line=False, notes=[f"seed {run.seed}"] * len(curve))
+                Series(
+                    name, COLOURS[name], episodes, curve.tolist(), line=False, notes=[f"seed {run.seed}"] * len(curve)
+                )
                 for run, curve in zip(own, curves, strict=True)
             ]
     return Chart(
@@ -83,7 +84,8 @@ def adaptation(runs: Sequence[TrainingRun]) -> Chart:
         RETURN,
         tuple(series),
         border=(trained + 0.5, "trained on") if len(episodes) > trained else None,
-        ticks=tuple(episodes.tolist()),
+        ticks=tuple(episodes),
+        sidestep=SIDESTEP,
     )
 
 

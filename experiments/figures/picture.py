@@ -43,7 +43,7 @@ def _draw(axes: Axes, chart: Chart) -> None:
     if chart.ground:
         axes.axvspan(*chart.ground, color="#eeeeee")
     for series in chart.series:
-        _draw_series(axes, series)
+        _draw_series(axes, series, chart.shift(series.name))
     for level in chart.levels:
         axes.axhline(level.y, color=level.colour, ls=":", lw=1.2)
     if chart.border:
@@ -59,14 +59,15 @@ def _draw(axes: Axes, chart: Chart) -> None:
     axes.grid(alpha=0.25)
 
 
-def _draw_series(axes: Axes, series: Series) -> None:
+def _draw_series(axes: Axes, series: Series, shift: float) -> None:
+    x = [value + shift for value in series.x]
     y = [float("nan") if value is None else value for value in series.y]
     style, marker = "-" if series.line else "none", "o" if series.dots else "none"
-    axes.plot(series.x, y, color=series.colour, ls=style, marker=marker, ms=4 if series.line else 3, lw=1.6)
+    axes.plot(x, y, color=series.colour, ls=style, marker=marker, ms=4 if series.line else 3, lw=1.6)
     if not series.interval:
         return
     low, high = ([float("nan") if value is None else value for value in end] for end in series.interval)
     if series.dots:
-        axes.vlines(series.x, low, high, color=series.colour, lw=1.2)
+        axes.vlines(x, low, high, color=series.colour, lw=1.2)
     else:
-        axes.fill_between(series.x, low, high, color=series.colour, alpha=0.12, lw=0)
+        axes.fill_between(x, low, high, color=series.colour, alpha=0.12, lw=0)

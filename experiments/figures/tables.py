@@ -22,7 +22,7 @@ LABELS = {
 
 def tasks_phrase(result: Adaptation) -> str:
     """Describes tasks, such as "64 held-out tasks never trained on"."""
-    seen = "never trained on" if result.unseen else "the same as in training"
+    seen = "never trained on" if result.unseen else "drawn as in training"
     split = result.split.replace("heldout", "held-out")
     return f"{result.num_tasks} {split} tasks, {seen}"
 
@@ -41,7 +41,7 @@ def print_adaptation(result: Adaptation, console: Console | None = None) -> None
     for episode in range(result.episodes):
         table.add_row(str(episode + 1), *(_cell(figures, episode) for figures in ways))
     table.add_row("worst tenth", *(f"{figures.worst10[-1]:.1f}" for figures in ways))
-    table.add_row("adapted", *(_time(figures.adaptation_time_s) for figures in ways))
+    table.add_row("adapted", _time(result.adaptation_time_s), *("" for _ in result.controls))
     console.print(table)
     if result.measured:
         console.print(measured_sentence(result.measured), highlight=False)

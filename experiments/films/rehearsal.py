@@ -5,12 +5,14 @@ from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.films.video_chart import Scale
 from limbshift.meta.evaluation.adaptation_time import steps_to_adapt
 from limbshift.meta.evaluation.trials import Act, TrialRewards, play, random_actor
+
+LEARNT = 0.2
+"""Share of the film's largest gain over random actions from which on a controller has learnt a task."""
 
 
 class Stage(NamedTuple):
@@ -40,17 +42,11 @@ def scales_of(played: TrialRewards, random: TrialRewards, *, rows: int = 1) -> l
     rows: of robots with the same tasks; the first row's controller is what the others are measured by.
     """
     count = len(played.reward) // rows
+    gains = played.reward[:count, -1].mean(axis=-1) - random.reward[:count, -1].mean(axis=-1)
     scales = []
     for number, (own, others) in enumerate(zip(played.reward, random.reward, strict=True)):
-        first = played.reward[number % count]
-        scales.append(
-            Scale(float(others[-1].mean()), float(first.mean(axis=-1).max()), _adapted_at(own, first, others))
-        )
+        first, gain = played.reward[number % count], gains[number % count]
+        learnt = gain > max(0.0, LEARNT * gains.max())
+        steps = steps_to_adapt(np.stack([own[0], first[-1]]), others) if learnt else None
+        scales.append(Scale(float(others[-1].mean()), float(first.mean(axis=-1).max()), steps))
     return scales
-
-
-def _adapted_at(own: NDArray[np.float64], first: NDArray[np.float64], random: NDArray[np.float64]) -> int | None:
-    """Returns when a robot is as good in episode 1 as the first row's controller is in its last."""
-    if first[-1].mean() <= random[-1].mean():
-        return None
-    return steps_to_adapt(np.stack([own[0], first[-1]]), random)

@@ -160,8 +160,13 @@ _MP4 = (
     *("-movflags", "+faststart", "-f", "mp4"),
 )
 """H.264, which browsers play."""
-_GIF = ("-vf", "fps=12.5,split[a][b];[a]palettegen=stats_mode=diff[p];[b][p]paletteuse=dither=bayer", "-f", "gif")
-"""Half as many pictures, by one palette of 256 colours."""
+_GIF = (
+    "-vf",
+    "fps=12.5,scale='min(900,iw)':-1,split[a][b];[a]palettegen=stats_mode=diff[p];[b][p]paletteuse=dither=bayer",
+    "-f",
+    "gif",
+)
+"""Half as many pictures, at most 900 pixels wide, by one palette of 256 colours."""
 
 
 class _Encoder:

@@ -58,7 +58,7 @@ class Scale(NamedTuple):
     """That of the controller's best episode."""
     adapted_at: int | None
     """The step of episode 1 from which on the controller is nearly as good as in the last, as evaluations tell it;
-    None where it never is."""
+    None where it never is, or has hardly learnt the task."""
 
 
 class RewardChart:

@@ -16,6 +16,7 @@ from limbshift.experiments.films.video_chart import CHART_LINES, RewardChart, Sc
 Picture = NDArray[np.uint8]
 TILE = (426, 320)
 """Width and height of a task's picture; three fill a page of 1280."""
+DASHES = "   dashed: what its best episode earns, and random actions"
 BANNER_SECONDS = 0.8
 """For how long the start of an episode is announced."""
 _GAP = 4
@@ -87,7 +88,9 @@ class Page:
         self.size = (width + width % 2, height + height % 2)  # yuv420p wants even numbers
         self._blank = Image.new("RGB", self.size, PAPER)
         draw = ImageDraw.Draw(self._blank)
-        self._pen.row(draw, (self._pen.margin, self._pen.margin), [_title(env, frame_rate)])
+        self._pen.row(
+            draw, (self._pen.margin, self._pen.margin), [_title(env, frame_rate) + (DASHES if scales else "")]
+        )
         self._pen.row(draw, (self._pen.margin, self._pen.margin + self._pen.line), legend)
         for number, caption in enumerate(captions):
             left, top = self._corner(number)

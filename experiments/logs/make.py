@@ -35,4 +35,7 @@ def make_logger(
     if mode == "disabled":
         return metrics_file
     run = asked._replace(mode=mode)
-    return Both(metrics_file, WandbLogger(lambda: start_run(run_dir, run, config, resume=resume_at is not None)))
+    begun = WandbLogger(
+        lambda: start_run(run_dir, run, config, resume=resume_at is not None), run_dir / "wandb" / "data"
+    )
+    return Both(metrics_file, begun)

@@ -7,7 +7,8 @@ import logging
 import os
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -54,7 +55,9 @@ class WandbRun(NamedTuple):
 class WandbLogger:
     """A W&B run. When it fails, it says so in one warning and takes nothing more; training goes on."""
 
-    def __init__(self, start: Callable[[], "wandb.Run | None"]) -> None:
+    def __init__(self, start: Callable[[], "wandb.Run | None"], folder: Path) -> None:
+        """folder: where W&B keeps what is to be uploaded, unless WANDB_DATA_DIR says where."""
+        self._folder = folder
         self._run: wandb.Run | None = None
         try:
             self._run = start()
@@ -77,7 +80,8 @@ class WandbLogger:
             import wandb
 
             table = wandb.Table(columns=list(columns), data=[list(row) for row in rows])
-            run.log({name: table, STEP_METRIC: step})
+            with _data_in(self._folder):
+                run.log({name: table, STEP_METRIC: step})
 
         self._attempt(send)
 
@@ -86,8 +90,9 @@ class WandbLogger:
             import wandb
 
             artifact = wandb.Artifact(_artifact_of(run.id), ARTIFACT, metadata=dict(about))
-            artifact.add_dir(str(folder))
-            run.log_artifact(artifact)
+            with _data_in(self._folder):
+                artifact.add_dir(str(folder))
+                run.log_artifact(artifact)
 
         self._attempt(send)
 
@@ -106,6 +111,20 @@ class WandbLogger:
         except Exception as error:  # As above.
             self._run = None
             _warn("failed", error, otherwise)
+
+
+@contextmanager
+def _data_in(folder: Path) -> Iterator[None]:
+    """Lets W&B keep files in a folder, rather than in the user's home, unless the user said where."""
+    if "WANDB_DATA_DIR" in os.environ:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["WANDB_DATA_DIR"] = str(folder.absolute())
+    try:
+        yield
+    finally:
+        del os.environ["WANDB_DATA_DIR"]
 
 
 def start_run(run_dir: Path, asked: WandbRun, config: Mapping[str, object], *, resume: bool) -> "wandb.Run | None":

@@ -16,7 +16,7 @@ class ReportConfig(Checked):
     """Write one web page that tells all of a controller, or of several of one family, and needs nothing beside it."""
 
     controllers: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="CONTROLLER")] = ()
-    """Run directories, .safetensors files, or names of shipped controllers."""
+    """One or more: run directories, .safetensors files, names of shipped controllers, or wandb://ENTITY/PROJECT/RUN."""
     out: FilePath = Path("report.html")
     """The page."""
     num_tasks: NumTasks = 64

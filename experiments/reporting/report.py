@@ -40,6 +40,8 @@ SPLITS = {"heldout": "held out", "train": "trained on", "extrapolation": "outsid
 """What is reported of, and what each is."""
 WORST = 5
 """Tasks that are named, of those where it does worst."""
+MIN_LOOKS = 2
+"""At validation tasks: one is no curve."""
 PACKAGES = ("limbshift", "torch", "mujoco", "gymnasium", "numpy")
 """Whose versions are told."""
 
@@ -166,11 +168,11 @@ def shared_command(record: Path) -> str:
 
 
 def learning_curve(name: str, metrics: Path, colour: str) -> Series | None:
-    """Returns the validation returns that a run has logged; None where there are none."""
+    """Returns the validation returns that a run has logged; None where there are not two."""
     rows = read_metrics(metrics) if metrics.is_file() else []
     keys = sorted({key for row in rows for key in row if key.startswith("validation/return_episode_")}, key=_episode)
     looks = [(row["step"], row[keys[-1]]) for row in rows if keys and keys[-1] in row]
-    if not looks:
+    if len(looks) < MIN_LOOKS:
         return None
     return Series(name, colour, [(steps or 0) / 1e6 for steps, _ in looks], [value for _, value in looks])
 
@@ -193,7 +195,9 @@ def embedded_film(path: str, family: TaskFamily, console: Console) -> str:
 def write(family: TaskFamily, reported: Sequence[Reported], config: ReportConfig) -> None:
     """Replaces the page."""
     splits = list(reported[0].results)
-    by_split = [adaptation_charts.by_episode({each.name: each.results[split] for each in reported}) for split in splits]
+    by_split = adaptation_charts.alike(
+        [adaptation_charts.by_episode({each.name: each.results[split] for each in reported}) for split in splits]
+    )
     curves = [each.origin.learning for each in reported if each.origin.learning]
     learning = Chart("On validation tasks", "env steps, M", "return, last episode", tuple(curves))
     write_page(
@@ -211,6 +215,7 @@ def write(family: TaskFamily, reported: Sequence[Reported], config: ReportConfig
         learning=learning if curves else None,
         weaknesses={each.name: weaknesses(each.results, family) for each in reported},
         told=told,
+        number=number,
         falls=falls,
         measured=lambda result: measured_sentence(result.measured) if result.measured else "",
         repeat=repeating(config),
@@ -237,13 +242,21 @@ def weaknesses(results: Mapping[str, Adaptation], family: TaskFamily) -> list[We
     return found
 
 
+def number(value: float) -> str:
+    """Writes a return.
+
+    >>> number(1234.5), number(12.345), number(-0.0123)
+    ('1,234', '12.3', '-0.012')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+
+
 def told(result: Adaptation, way: str, episode: int) -> str:
     """Writes the return of an episode, and its interval where it has one; way: "controller" or a control."""
     curve = result if way == "controller" else result.controls[way]
-    value, interval = curve.iqm[episode], curve.ci95[episode]
-    digits = 0 if abs(value) >= 100 else 1
-    words = f"{value:,.{digits}f}"
-    return words if interval is None else f"{words} ({interval[0]:,.{digits}f} to {interval[1]:,.{digits}f})"
+    interval = curve.ci95[episode]
+    ends = f" ({number(interval[0])} to {number(interval[1])})" if interval else ""
+    return f"{number(curve.iqm[episode])}{ends}"
 
 
 def falls(result: Adaptation) -> str:

@@ -17,7 +17,7 @@ class ShareConfig(Checked):
     """
 
     controller: tyro.conf.Positional[ControllerArgument]
-    """A run directory, a .safetensors file, or the name of a shipped controller."""
+    """A run directory, a .safetensors file, the name of a shipped controller, or a run as wandb://ENTITY/PROJECT/RUN."""
     out: FilePath = Path("controller")
     """The folder; a new or empty one, or one of an earlier `share`, which is replaced."""
     num_tasks: NumTasks = 64

@@ -26,7 +26,7 @@ def publish(run: Path, family: TaskFamily, logger: MetricsLogger, *, how: str, n
 
     how: the command that trained it.
     """
-    note("Evaluating the controller for the log")
+    note("Evaluating the controller: a table of tasks and a card for the log")
     controller = Controller.load(run / CONTROLLER)
     try:
         results = results_of(controller, family, NUM_TASKS)

@@ -15,7 +15,7 @@ class WatchConfig(Checked):
     """Watch a controller adapt on a live page in the browser, and change its robot under its feet."""
 
     controller: tyro.conf.Positional[ControllerArgument]
-    """A run directory, a .safetensors file, or the name of a shipped controller."""
+    """A run directory, a .safetensors file, the name of a shipped controller, or a run as wandb://ENTITY/PROJECT/RUN."""
     port: Annotated[int, Ge(0), Le(65535)] = 0
     """Where this machine alone serves the page; 0 for any port that is free."""
     split: str = "heldout"

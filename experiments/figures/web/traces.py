@@ -17,7 +17,11 @@ BAND = 0.15
 def figure_of(chart: Chart, hidden: Sequence[str] = ()) -> go.Figure:
     """Returns the figure, on no ground of its own, so that the page's colours show; hidden: names not yet shown."""
     figure = go.Figure(
-        data=[trace for each in chart.series for trace in _traces(each, shown=each.name not in hidden)],
+        data=[
+            trace
+            for each in chart.series
+            for trace in _traces(each, chart.shift(each.name), shown=each.name not in hidden)
+        ],
         layout={
             "template": None,
             "height": HEIGHT,
@@ -38,7 +42,9 @@ def figure_of(chart: Chart, hidden: Sequence[str] = ()) -> go.Figure:
         figure.add_vrect(*chart.ground, fillcolor="rgba(128,128,128,0.15)", line_width=0, layer="below")
     if chart.border:
         place, words = chart.border
-        figure.add_vline(place, line={"dash": "dot", "width": 1, "color": "gray"}, annotation={"text": words})
+        figure.add_vline(
+            place, line={"dash": "dot", "width": 1, "color": "gray"}, annotation={"text": words, "xanchor": "right"}
+        )
     return figure
 
 
@@ -51,8 +57,9 @@ def _range(chart: Chart) -> dict[str, Any]:
     return {"range": list(chart.y_range)} if chart.y_range else {}
 
 
-def _traces(series: Series, *, shown: bool) -> Iterator[go.Scatter]:
-    """Yields the points, and a band where an interval is one."""
+def _traces(series: Series, shift: float, *, shown: bool) -> Iterator[go.Scatter]:
+    """Yields the points, so far aside, and a band where an interval is one."""
+    x = [value + shift for value in series.x]
     style: dict[str, Any] = {"name": series.name, "visible": shown}
     bars = None
     if series.interval and series.dots:
@@ -67,7 +74,7 @@ def _traces(series: Series, *, shown: bool) -> Iterator[go.Scatter]:
     elif series.interval:
         red, green, blue = (int(series.colour[place : place + 2], 16) for place in (1, 3, 5))
         yield go.Scatter(
-            x=[*series.x, *reversed(series.x)],
+            x=[*x, *reversed(x)],
             y=[*series.interval[1], *reversed(series.interval[0])],
             fill="toself",
             fillcolor=f"rgba({red},{green},{blue},{BAND})",
@@ -78,14 +85,17 @@ def _traces(series: Series, *, shown: bool) -> Iterator[go.Scatter]:
         )
     modes = [mode for mode, used in (("lines", series.line), ("markers", series.dots)) if used]
     yield go.Scatter(
-        x=list(series.x),
+        x=x,
+        customdata=list(series.x),
         y=list(series.y),
         mode="+".join(modes),
         line={"color": series.colour, "width": 2},
         marker={"color": series.colour, "size": 6 if series.line else 5, "opacity": 1 if series.line else 0.75},
         error_y=bars,
         text=list(series.notes) or None,
-        hovertemplate="%{x:.4g}: %{y:.4g}" + ("<br>%{text}" if series.notes else "") + f"<extra>{series.name}</extra>",
+        hovertemplate="%{customdata:.4g}: %{y:.4g}"
+        + ("<br>%{text}" if series.notes else "")
+        + f"<extra>{series.name}</extra>",
         **style,
     )
 
