@@ -12,8 +12,10 @@ from limbshift.envs.physics.protocol import CONTACT_FORCES, Physics
 from limbshift.envs.tasks.common import HEADING
 from limbshift.envs.tasks.rewards import alive, along, control_cost
 
-RUN_WEIGHT, ALIVE_WEIGHT, CONTROL_WEIGHT = 1.25, 5.0, 0.1
-"""Gymnasium's weights of speed (m/s), of staying upright and of a squared motor force."""
+ALIVE_WEIGHT, CONTROL_WEIGHT = 5.0, 0.1
+"""Gymnasium's weights of staying upright and of a squared motor force."""
+GYMNASIUM_RUN_WEIGHT = 1.25
+"""Gymnasium's weight of speed (m/s), by which a humanoid learns to stand and stays there: standing earns 5 a step."""
 CONTACT_WEIGHT = 5e-7
 """Gymnasium's cost of a squared force (N) or torque (N m) of a contact on a body."""
 MAX_CONTACT_COST = 10.0
@@ -85,17 +87,19 @@ class HumanoidDir(RunningFamily):
 
     robot: Robot = Humanoid()
     parameters = (HEADING,)
-    variants = {"default": {}, "gymnasium": {"robot": GymnasiumHumanoid()}}
+    run_weight: float = 5.0
+    """Of speed (m/s)."""
+    variants = {"default": {}, "gymnasium": {"robot": GymnasiumHumanoid(), "run_weight": GYMNASIUM_RUN_WEIGHT}}
     gamma = 0.99
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """1.25 * (v_x * cos(heading) + v_y * sin(heading)) + 5 (0 where it falls) - 0.1 * sum(a^2);
+        """5 * (v_x * cos(heading) + v_y * sin(heading)) + 5 (0 where it falls) - 0.1 * sum(a^2);
         variant "gymnasium": 1.25 * (v_x * cos(heading) + v_y * sin(heading)) + 5 (0 where it falls) - 0.1 * sum(a^2)
         - min(5e-7 * sum(f^2), 10);
         f are the forces (N) and torques (N m) of contacts on the bodies
         """
         terms = {
-            "run": RUN_WEIGHT * self.progress(motion, task),
+            "run": self.run_weight * self.progress(motion, task),
             "alive": ALIVE_WEIGHT * alive(motion.fallen),
             "control": control_cost(motion.action, CONTROL_WEIGHT),
         }
