@@ -45,6 +45,7 @@ RETURNS = {
     "ReacherLimbs": 34,
     "SwimmerViscosity": 36,
     "Walker2dRandParams": 650,
+    "Walker2dVel": 1020,
 }
 """What each reaches at least on held-out tasks, in the last episode."""
 MOST_FALLS = 0.1
