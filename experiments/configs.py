@@ -24,6 +24,8 @@ from limbshift.envs.schema import (
 from limbshift.meta.rl2.config import PPOConfig, Precision
 
 DEFAULT_MINUTES = 10.0
+MAX_TAG = 64
+"""Letters of a W&B tag."""
 
 Device = Literal["auto", "cpu", "cuda"]
 Log = Literal["wandb", "tensorboard"]
@@ -148,6 +150,12 @@ class TrainConfig(Checked):
             require_family(
                 self.family, self.family_file, "one that `limbshift families` lists, --robot or --family-file"
             )
+        for name in ("wandb_group", "preset", "family_file", *(["run_dir"] if self.run_dir else [])):
+            check_text(str(getattr(self, name) or ""), name)
+        for tag in self.wandb_tags:
+            check_text(tag, "wandb_tags")
+            if not 1 <= len(tag) <= MAX_TAG:
+                raise InputError(f"wandb_tags holds one of {len(tag)} letters, expected 1 to {MAX_TAG}")
         if fault := width_fault(self.cell, self.hidden_size):
             raise InputError(fault)
 
@@ -210,6 +218,14 @@ class RegressionConfig(Checked):
     """Meta-training steps of each learner on each kind of function."""
     plot: FilePath | None = None
     """Draw the errors to this PNG file."""
+
+
+def check_text(text: str, name: str) -> None:
+    """Raises InputError for what a file of text could not hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{name} is {text!r}, expected letters of Unicode") from error
 
 
 def require_family(family: str, family_file: str | None, expected: str) -> None:

@@ -22,9 +22,9 @@ from limbshift.experiments.commands.config import CameraConfig, RenderConfig
 from limbshift.experiments.configs import Device
 from limbshift.experiments.films.rehearsal import Stage, rehearse
 from limbshift.experiments.films.video import record_trials
-from limbshift.experiments.runs.controllers import family_of_card, find_controller, load_with_family
+from limbshift.experiments.runs.controllers import family_of_card, find_controller, load_with_family, same_robot
 from limbshift.experiments.runs.devices import choose_device, choose_engine
-from limbshift.experiments.runs.directory import VIDEO
+from limbshift.experiments.runs.directory import CONTROLLER, VIDEO
 from limbshift.experiments.runs.families import load_family
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.diverged_trial import DivergedTrial
@@ -89,8 +89,9 @@ def render(
 
 def film_of(controller: str, family: TaskFamily, otherwise: Path) -> Path:
     """Returns the film that lies beside a controller, as a run leaves it; where there is none a new one is made."""
-    own = find_controller(controller).parent / VIDEO
-    return own if own.is_file() else render(controller, out=otherwise, family=family)
+    file = find_controller(controller)
+    own = file.parent / VIDEO
+    return own if own.is_file() and file.name == CONTROLLER else render(controller, out=otherwise, family=family)
 
 
 def run_render(config: RenderConfig, console: Console | None = None) -> None:
@@ -161,6 +162,8 @@ def rival(config: RenderConfig, policy: RecurrentActorCritic, family: TaskFamily
     if config.against == "random":
         return Rival("random actions", random_actor(env, config.seed, (0, config.num_tasks)))
     other, _ = load_with_family(config.against, family)
+    if other.card.robot and not same_robot(load_with_family(config.against)[1], family):
+        raise InputError(f"{config.against} moves another robot than {config.controller}, expected the same")
     if other.policy.spec.trial_obs_dim != policy.spec.trial_obs_dim:
         raise InputError(f"{config.against} is shown other observations than {config.controller}, expected the same")
     name = f"{Path(config.against).stem}, without memory" if not other.policy.spec.memory else config.against

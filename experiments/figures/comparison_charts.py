@@ -118,7 +118,7 @@ def by_parameter(bins: Sequence["Bin"], quantity: str) -> list[Chart]:
             Series(name, COLOURS[name], middles, [each.values[name] for each in own], notes=_ranges(own))
             for name in own[0].values
         ]
-        ground = (min(each.low for each in inside), max(each.high for each in inside))
+        ground = (min(each.low for each in inside), max(each.high for each in inside)) if inside else None
         charts.append(Chart(f"By {parameter}", parameter, quantity, tuple(series), ground=ground))
     return charts
 

@@ -207,12 +207,16 @@ def downloaded(address: str) -> Path:
     folder = home / "limbshift" / "wandb" / entity / project / run
     import wandb
 
-    wandb.setup(wandb.Settings(silent=True))
-    if not wandb.login(prompt=False, verify=False):
-        raise ControllerError(f"{address} needs a key of W&B's, expected WANDB_API_KEY or one stored by `wandb login`")
     try:
+        wandb.setup(wandb.Settings(silent=True))
+        if not wandb.login(prompt=False, verify=False):
+            raise ControllerError(
+                f"{address} needs a key of W&B's, expected WANDB_API_KEY or one stored by `wandb login`"
+            )
         artifact = wandb.Api(timeout=API_SECONDS).artifact(f"{entity}/{project}/{_artifact_of(run)}:latest", ARTIFACT)
         artifact.download(str(folder))
+    except ControllerError:
+        raise
     except Exception as error:  # W&B's own, its HTTP client's and its validator's
         raise ControllerError(
             f"{address} could not be downloaded ({_first_line(error)}), expected a run whose training has ended, and"
@@ -227,5 +231,6 @@ def _artifact_of(run: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    first = next(iter(str(error).splitlines()), type(error).__name__)  # What follows is advice on W&B's API.
-    return textwrap.shorten(first, 200)
+    first, *rest = str(error).splitlines() or [type(error).__name__]  # What follows is advice on W&B's API.
+    told = " ".join([first, *rest[:2]]) if isinstance(error, ValueError) else first  # a validator's first line is none
+    return textwrap.shorten(told, 200)

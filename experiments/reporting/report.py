@@ -2,6 +2,7 @@
 
 import base64
 import platform
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -27,11 +28,11 @@ from limbshift.experiments.figures.web.page import write_page
 from limbshift.experiments.logs.logger import METRICS_FILE
 from limbshift.experiments.logs.metrics_file import read_metrics
 from limbshift.experiments.reporting.config import ReportConfig
-from limbshift.experiments.runs.controllers import find_controller, load_with_family
-from limbshift.experiments.runs.directory import holds_run
+from limbshift.experiments.runs.controllers import find_controller, load_with_family, same_robot
+from limbshift.experiments.runs.directory import CONTROLLER, RunError, holds_run
 from limbshift.experiments.runs.resume import flattened, read_config
 from limbshift.experiments.runs.trainers import training_command
-from limbshift.experiments.sharing.record_file import RECORD, read_record
+from limbshift.experiments.sharing.record_file import kept_record
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.adaptation import Adaptation
 
@@ -122,6 +123,8 @@ def family_of(families: Sequence[TaskFamily], controllers: Sequence[Controller],
         if kind(place) != kind(0):
             one, other = (" ".join(part for part in kind(each) if part not in ("", "default")) for each in (0, place))
             raise InputError(f"{name} was trained on {other}, expected {one} as {names[0]}")
+        if not same_robot(families[place], families[0]):
+            raise InputError(f"{name} moves another robot of the name {controllers[place].card.robot} than {names[0]}")
         if trial(place) != trial(0):
             raise InputError(f"{name} was trained in trials of {trial(place)}, expected {trial(0)} as {names[0]}")
     return families[0]
@@ -142,10 +145,14 @@ def names_of(paths: Sequence[str]) -> list[str]:
 
 def origin_of(path: str, family: TaskFamily, *, name: str, colour: str) -> Origin:
     """Reads what a run, or a shared folder, holds beside the controller."""
-    folder = find_controller(path).parent
+    file = find_controller(path)
+    folder = file.parent
+    if file.name != CONTROLLER:  # one that lies beside a run's, such as a student's teacher
+        return Origin("", {}, None)
     learning = learning_curve(name, folder / METRICS_FILE, colour)
     if not holds_run(folder):
-        return Origin(shared_command(folder / RECORD), {}, learning)
+        shared = kept_record(file)
+        return Origin(shared.how if shared else "", {}, learning)
     return Origin(training_command(folder, family), flattened(vars(read_config(folder))), learning)
 
 
@@ -162,19 +169,22 @@ def results_of(
     return results
 
 
-def shared_command(record: Path) -> str:
-    """Returns the command that a shared folder tells."""
-    return read_record(record).how if record.is_file() else ""
-
-
 def learning_curve(name: str, metrics: Path, colour: str) -> Series | None:
     """Returns the validation returns that a run has logged; None where there are not two."""
-    rows = read_metrics(metrics) if metrics.is_file() else []
-    keys = sorted({key for row in rows for key in row if key.startswith("validation/return_episode_")}, key=_episode)
+    try:
+        rows = read_metrics(metrics) if metrics.is_file() else []
+    except ValueError as error:
+        raise RunError(str(error)) from error
+    keys = sorted((key for row in rows for key in row if _LOOK.fullmatch(key)), key=_episode)
     looks = [(row["step"], row[keys[-1]]) for row in rows if keys and keys[-1] in row]
+    if not all(isinstance(value, int | float | None) for look in looks for value in look):
+        raise RunError(f"{metrics} holds what is no number, expected step and {keys[-1]} to be numbers")
     if len(looks) < MIN_LOOKS:
         return None
     return Series(name, colour, [(steps or 0) / 1e6 for steps, _ in looks], [value for _, value in looks])
+
+
+_LOOK = re.compile(r"validation/return_episode_\d+")
 
 
 def _episode(key: str) -> int:

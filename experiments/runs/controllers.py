@@ -100,6 +100,13 @@ def family_of_card(card: ControllerCard, name: str | Path | Controller) -> TaskF
     return MjcfFamily(card.family, MjcfRobot.load(kept, card.robot))
 
 
+def same_robot(one: TaskFamily, other: TaskFamily) -> bool:
+    """Returns whether two families move the same robot, where these are of the user's own."""
+    if isinstance(one.robot, MjcfRobot) and isinstance(other.robot, MjcfRobot):
+        return one.robot is other.robot or one.robot.same_as(other.robot)
+    return True
+
+
 def check_family(controller: Controller, family: TaskFamily) -> TaskFamily:
     """Returns the family; raises ControllerError where the controller was trained on another."""
     card, spec = controller.card, controller.policy.spec

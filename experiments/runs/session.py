@@ -122,7 +122,7 @@ class Session:
             progress.note(f"To go on: limbshift train --resume --run-dir {shlex.quote(str(self.run))}")
         elif not interrupt.requested:
             self._film(progress)
-            if publish and not isinstance(self.logger, JsonlLogger):
+            if publish and not interrupt.requested and not isinstance(self.logger, JsonlLogger):
                 publish(self.logger, note=progress.note)
 
     def _about(self) -> str:

@@ -123,11 +123,12 @@ def training_command(run: Path, family: TaskFamily) -> str:
     """Returns the command that trains as a run did, with what differs from the family's defaults."""
     config = read_config(run)
     defaults = flattened(vars(resolved(TrainConfig(family.name, variant=family.variant), family, torch.device("cpu"))))
-    words = ["limbshift", "train", family.name]
+    words = ["limbshift", "train", shlex.quote(family.name)]
     if family.variant != "default":
-        words += ["--variant", family.variant]
+        words += ["--variant", shlex.quote(family.variant)]
     for name, value in flattened(vars(config)).items():
-        if name not in OF_THE_RUN and value != (None if name in BUDGET else defaults[name]):
+        usual = None if name in (*BUDGET, "robot") else defaults[name]
+        if name not in OF_THE_RUN and value != usual:
             words += [f"--{name.replace('_', '-')}", *([] if value is True else [shlex.quote(f"{value}")])]
     return " ".join(words)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from limbshift.envs.schema import Checked, FilePath
-from limbshift.experiments.configs import ControllerArgument, Flag, NumTasks
+from limbshift.experiments.configs import ControllerArgument, Flag, NumTasks, check_text
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class ShareConfig(Checked):
     """The family of your own that the controller was trained on: FILE.py:Class or module:Class. Its code is run."""
     video: bool = True
     """Whether a video goes in too: that of the run directory where it has one, else a new one."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("words", "where", "how"):
+            check_text(getattr(self, name), name)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def publish(run: Path, family: TaskFamily, logger: MetricsLogger, *, how: str, n
         for name in names:
             shutil.copyfile(run / name, Path(folder) / name)
         write_record(Path(folder) / RECORD, record)
-        (Path(folder) / CARD).write_text(card(record, VIDEO if VIDEO in names else ""))
+        (Path(folder) / CARD).write_text(card(record, VIDEO if VIDEO in names else ""), encoding="utf-8")
         logger.log_controller(Path(folder), {"family": family.name, "return": record.heldout.returns.iqm[-1]})
 
 

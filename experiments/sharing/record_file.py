@@ -4,8 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from limbshift.envs.schema import make
-from limbshift.experiments.runs.directory import read_json, write_json
+from limbshift.envs.schema import make, shortened
+from limbshift.experiments.runs.directory import CONTROLLER, RunError, read_json, write_json
 from limbshift.experiments.sharing.record import Record, Returns, SplitRecord
 
 RECORD = "evaluation.json"
@@ -19,9 +19,17 @@ def write_record(path: Path, record: Record) -> None:
 def read_record(path: Path) -> Record:
     """Returns what a file holds; InputError names what is wrong with it."""
     content: dict[str, Any] = read_json(path)
-    found = content.get("splits", [])
+    found = content.get("splits")
+    if not isinstance(found, list):
+        raise RunError(f"splits in {path} are {shortened(found)}, expected a list")
     splits = [make(SplitRecord, _with_returns(each, path), f"splits in {path}") for each in found]
     return make(Record, {**content, "splits": splits}, str(path))
+
+
+def kept_record(controller: Path) -> Record | None:
+    """Returns what a shared folder tells of its controller's file; None where it lies in no such folder."""
+    record = controller.parent / RECORD
+    return read_record(record) if controller.name == CONTROLLER and record.is_file() else None
 
 
 def _with_returns(split: Any, path: Path) -> Any:

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
@@ -16,7 +17,7 @@ from limbshift.experiments.runs.trainers import training_command
 from limbshift.experiments.sharing.card import CARD, card
 from limbshift.experiments.sharing.config import ShareConfig
 from limbshift.experiments.sharing.publish import record_of, results_of
-from limbshift.experiments.sharing.record_file import RECORD, write_record
+from limbshift.experiments.sharing.record_file import RECORD, kept_record, write_record
 from limbshift.experiments.terminal import make_console
 
 
@@ -25,22 +26,26 @@ def run_share(config: ShareConfig, console: Console | None = None) -> Path:
     console = console or make_console()
     controller, family = load_with_family(config.controller, family_file=config.family_file)
     check_folder(config.out)
-    results = results_of(controller, family, config.num_tasks)
-    record = record_of(results, controller, how=config.how or command_of(Path(config.controller), family))
-    record = replace(record, where=config.where, words=config.words)
-    config.out.mkdir(parents=True, exist_ok=True)
     source = find_controller(config.controller)
-    copy(source, config.out / CONTROLLER)
-    if controller.card.robot:
-        copy(robot_file(source.parent), config.out / ROBOT)
-    if config.video:
-        video = config.out / VIDEO
-        made = film_of(config.controller, family, otherwise=video)
-        if made != video:
-            copy(made, video)
-    write_record(config.out / RECORD, record)
+    before = kept_record(source)
+    how = config.how or (before.how if before else command_of(Path(config.controller), family))
+    results = results_of(controller, family, config.num_tasks)
+    record = replace(
+        record_of(results, controller, how=how),
+        where=config.where or (before.where if before else ""),
+        words=config.words or (before.words if before else ""),
+    )
+    with TemporaryDirectory(prefix="limbshift-share-") as folder:  # nothing is begun before all is there
+        film = film_of(config.controller, family, otherwise=Path(folder) / VIDEO) if config.video else None
+        config.out.mkdir(parents=True, exist_ok=True)
+        write_record(config.out / RECORD, record)  # by which a folder is known as one of these
+        copy(source, config.out / CONTROLLER)
+        if controller.card.robot:
+            copy(robot_file(source.parent), config.out / ROBOT)
+        if film:
+            copy(film, config.out / VIDEO)
     with replacing(config.out / CARD) as temporary:
-        temporary.write_text(card(record, VIDEO if config.video else ""))
+        temporary.write_text(card(record, VIDEO if config.video else ""), encoding="utf-8")
     console.print(f"folder to share in {config.out}", highlight=False, soft_wrap=True)
     return config.out
 
@@ -60,6 +65,8 @@ def command_of(run: Path, family: TaskFamily) -> str:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Replaces a file by a copy of another."""
+    """Replaces a file by a copy of another; does nothing where they are one."""
+    if source.exists() and target.exists() and source.samefile(target):
+        return
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)

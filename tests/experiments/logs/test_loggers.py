@@ -464,3 +464,23 @@ def test_without_key_or_network_a_controller_of_wandb_is_one_line(
     told = capsys.readouterr().err
     assert told.startswith("limbshift: wandb://a/b/c could not be downloaded (")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("WANDB_MODE", "nonsense"), ("WANDB_BASE_URL", "nonsense"), ("WANDB_API_KEY", "x")]
+)
+def test_odd_variables_of_wandb_are_one_line(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("limbshift.experiments.logs.weights_and_biases.API_SECONDS", 2)
+    monkeypatch.setenv(name, value)
+    assert main(["evaluate", "wandb://a/b/c"]) == 2
+    assert capsys.readouterr().err.startswith("limbshift: wandb://a/b/c could not be downloaded (")
+
+
+@pytest.mark.parametrize("tag", ["", "t" * 65])
+def test_a_tag_that_wandb_would_refuse_is_refused(tag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "AntDir", "--wandb-tags", tag]) == 2
+    assert f"wandb_tags holds one of {len(tag)} letters, expected 1 to 64" in capsys.readouterr().err

@@ -53,3 +53,20 @@ def test_without_tensorboardx_it_is_refused_before_anything_is_made(
     assert main(["train", "HalfCheetahDir", "--log", "tensorboard", "--run-dir", str(run)]) == 2
     assert capsys.readouterr().err == "limbshift: log tensorboard needs tensorboardX: pip install '.[tensorboard]'\n"
     assert not run.exists()
+
+
+def test_a_disk_that_is_full_is_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    logger = make_logger(tmp_path, "tensorboard", NO_WANDB, config={})
+    logger.log({"loss": 1.0}, 1)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    own = vars(logger)["_loggers"][1]
+    vars(own)["_file"].write_event = full
+    for step in range(2, 50):
+        logger.log({"loss": 1.0}, step)
+    logger.close()
+    (record,) = (each for each in caplog.records if each.name.endswith("tensorboard"))
+    assert record.getMessage().startswith("TensorBoard's file failed (No space left on device); training goes on")
+    assert len(read_metrics(tmp_path / "metrics.jsonl")) == 49

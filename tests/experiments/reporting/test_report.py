@@ -1,6 +1,7 @@
 """`limbshift report`: what the page tells of runs and of shipped controllers, and what is refused."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,52 @@ def test_trials_of_another_length_are_refused(
     assert main(["report", "HalfCheetahLimbsDir", str(runs[0]), "--out", str(tmp_path / "no.html")]) == 2
     assert "plain was trained in trials of 2 x 5, expected 2 x 200 as" in capsys.readouterr().err.replace("\n", "")
     assert names_of(["a/run", "b/run", "c"]) == ["a/run", "b/run", "c"]
+
+
+OWN = """
+<mujoco><worldbody><geom type="plane" size="5 5 .1"/>
+  <body name="trunk" pos="0 0 .4"><freejoint/><geom type="box" size=".2 .1 .05" mass="{mass}"/>
+    <body pos=".2 0 0"><joint name="knee" axis="0 1 0" range="-60 60"/><geom size=".05" mass=".5"/></body></body>
+</worldbody><actuator><motor joint="knee" ctrlrange="-1 1"/></actuator></mujoco>"""
+
+
+def test_robots_of_one_name_and_other_bodies_stand_on_no_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limbshift.experiments.runs.session.render_policy", lambda *_, **__: False)
+    for name, mass in (("one", 2), ("two", 3)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "own.xml").write_text(OWN.format(mass=mass))
+        assert main(["train", "--robot", str(folder / "own.xml"), *SIZES, "--run-dir", str(folder / "run")]) == 0
+    runs = [str(tmp_path / name / "run") for name in ("one", "two")]
+    capsys.readouterr()
+    assert main(["report", *runs, "--out", str(tmp_path / "no.html")]) == 2
+    assert "moves another robot of the name own" in capsys.readouterr().err
+    assert main(["render", runs[0], "--against", runs[1], "--out", str(tmp_path / "no.mp4")]) == 2
+    assert f"{runs[1]} moves another robot than {runs[0]}, expected the same" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["garbage", '{"step": [1], "validation/return_episode_2": 1}', '{"step": 3, "validation/return_episode_2": "hi"}'],
+)
+def test_a_broken_log_is_refused_before_anything_is_played(
+    runs: list[Path], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs[0], run)
+    with (run / "metrics.jsonl").open("a") as log:
+        log.write(f"{line}\n")
+    assert main(["report", str(run), "--out", str(tmp_path / "no.html")]) == 2
+    told = capsys.readouterr()
+    assert "metrics.jsonl" in told.err
+    assert "tasks" not in told.out
+
+
+def test_a_file_beside_a_runs_own_has_no_film_and_no_command_of_it(runs: list[Path], tmp_path: Path) -> None:
+    other = runs[0] / "teacher.safetensors"
+    shutil.copy(runs[1] / "controller.safetensors", other)
+    out = tmp_path / "page.html"
+    assert main(["report", str(other), "--out", str(out), "--tasks", "1", "--no-video"]) == 0
+    assert "limbshift train" not in words(out)

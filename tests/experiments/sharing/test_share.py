@@ -106,3 +106,12 @@ def test_the_list_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["controllers"]) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in shipped_names())
+
+
+def test_what_is_shared_again_keeps_what_was_told_of_it(tmp_path: Path) -> None:
+    out = tmp_path / "again"
+    assert main(["share", "ReacherGoal", "--out", str(out), "--tasks", "1", "--no-video"]) == 0
+    before, after = read_record(SHIPPED / "ReacherGoal" / RECORD), read_record(out / RECORD)
+    assert (after.how, after.where, after.words) == (before.how, before.where, before.words)
+    assert main(["share", str(out), "--out", str(out), "--tasks", "1", "--no-video"]) == 0  # in its own place
+    assert read_record(out / RECORD).how == before.how
