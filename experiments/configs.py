@@ -150,7 +150,7 @@ class TrainConfig(Checked):
             require_family(
                 self.family, self.family_file, "one that `limbshift families` lists, --robot or --family-file"
             )
-        for name in ("wandb_group", "preset", "family_file", *(["run_dir"] if self.run_dir else [])):
+        for name in ("wandb_group", "preset", "family_file"):
             check_text(str(getattr(self, name) or ""), name)
         for tag in self.wandb_tags:
             check_text(tag, "wandb_tags")
