@@ -1,5 +1,6 @@
 """Videos of a controller that adapts."""
 
+from collections.abc import Callable
 from contextlib import closing
 from copy import deepcopy
 from pathlib import Path
@@ -117,6 +118,7 @@ def film(controller: Controller, family: TaskFamily, config: RenderConfig) -> ND
     """Writes the video, and returns the return of each robot's episodes: (robots, episodes)."""
     device = choose_device(config.device)
     policy, rows = deepcopy(controller.policy).to(device), 2 if config.against else 1
+    other = rival(config, policy, family) if config.against else None
 
     def staged() -> Stage:
         env = TrialEnv(
@@ -131,14 +133,14 @@ def film(controller: Controller, family: TaskFamily, config: RenderConfig) -> ND
             engine=choose_engine(config.physics, device),
         )
         act: Act = PolicyActor(policy, config.num_tasks)
-        if config.against:
+        if other:
             env.task_env.task_index[config.num_tasks :] = env.task_env.task_index[: config.num_tasks]
-            act = halves(act, rival(config, policy, family, env=env).act, config.num_tasks)
+            act = halves(act, other.acting(env), config.num_tasks)
         return Stage(env, act)
 
     env, act = staged()
     with closing(env):
-        labels = ("with its memory", rival(config, policy, family, env=env).name) if config.against else ()
+        labels = ("with its memory", other.name) if other else ()
         scales = rehearse(staged, config.seed, rows=rows)
         return record_trials(act, env, config.out, labels=labels, scales=scales, camera=config.camera.given)
 
@@ -152,22 +154,25 @@ class Rival(NamedTuple):
     """What a controller is shown against."""
 
     name: str
-    act: Act
+    acting: Callable[[TrialEnv], Act]
+    """Returns how it acts in an env, with its memory fresh."""
 
 
-def rival(config: RenderConfig, policy: RecurrentActorCritic, family: TaskFamily, *, env: TrialEnv) -> Rival:
-    """Returns what the controller is shown against; its memory is fresh."""
+def rival(config: RenderConfig, policy: RecurrentActorCritic, family: TaskFamily) -> Rival:
+    """Returns what the controller is shown against."""
+    count = config.num_tasks
     if config.against == "wiped":
-        return Rival("memory wiped before each step", PolicyActor(policy, config.num_tasks, MemoryWipe.EACH_STEP))
+        return Rival("memory wiped before each step", lambda env: PolicyActor(policy, count, MemoryWipe.EACH_STEP))
     if config.against == "random":
-        return Rival("random actions", random_actor(env, config.seed, (0, config.num_tasks)))
+        return Rival("random actions", lambda env: random_actor(env, config.seed, (0, count)))
     other, _ = load_with_family(config.against, family)
     if other.card.robot and not same_robot(load_with_family(config.against)[1], family):
         raise InputError(f"{config.against} moves another robot than {config.controller}, expected the same")
     if other.policy.spec.trial_obs_dim != policy.spec.trial_obs_dim:
         raise InputError(f"{config.against} is shown other observations than {config.controller}, expected the same")
     name = f"{Path(config.against).stem}, without memory" if not other.policy.spec.memory else config.against
-    return Rival(name, PolicyActor(other.policy.to(policy.log_std.device), config.num_tasks))
+    others = other.policy.to(policy.log_std.device)
+    return Rival(name, lambda env: PolicyActor(others, count))
 
 
 def film_divergence(path: Path, config: RenderConfig) -> str:

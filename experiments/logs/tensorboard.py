@@ -38,6 +38,7 @@ class TensorboardLogger:
 
         for name, value in metrics.items():
             self._write(step=step, summary=scalar(name, value))
+        self.flush()
 
     def log_video(self, name: str, path: Path, step: int) -> None:
         """Does nothing: the film lies in the run's directory, and browsers play it."""
@@ -48,6 +49,7 @@ class TensorboardLogger:
 
         lines = [columns, ["---"] * len(columns), *([f"{value:.4g}" for value in row] for row in rows)]
         self._write(step=step, summary=text(name, "\n".join(f"| {' | '.join(line)} |" for line in lines)))
+        self.flush()
 
     def log_controller(self, folder: Path, about: Mapping[str, object]) -> None:
         """Does nothing: the run's directory has the controller already."""
@@ -61,7 +63,6 @@ class TensorboardLogger:
 
     def _write(self, **content: Any) -> None:
         self._attempt("write_event", self._event(wall_time=time.time(), **content))
-        self._attempt("flush")
 
     def _attempt(self, action: str, *arguments: Any) -> None:
         if self._file is None:
