@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import numpy as np
 from rich.console import Console
 
 from limbshift.agents.atomic_write import check_writable
@@ -32,12 +31,15 @@ from limbshift.experiments.runs.controllers import find_controller, load_with_fa
 from limbshift.experiments.runs.directory import CONTROLLER, RunError, holds_run
 from limbshift.experiments.runs.resume import flattened, read_config
 from limbshift.experiments.runs.trainers import training_command
+from limbshift.experiments.sharing.card import SPLITS as NAMES
+from limbshift.experiments.sharing.card import percent
+from limbshift.experiments.sharing.record import SplitRecord
 from limbshift.experiments.sharing.record_file import kept_record
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.adaptation import Adaptation
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
-SPLITS = {"heldout": "held out", "train": "trained on", "extrapolation": "outside the training ranges"}
+SPLITS = {split: NAMES[split] for split in ("heldout", "train", "extrapolation")}
 """What is reported of, and what each is."""
 WORST = 5
 """Tasks that are named, of those where it does worst."""
@@ -271,7 +273,7 @@ def told(result: Adaptation, way: str, episode: int) -> str:
 
 def falls(result: Adaptation) -> str:
     """Writes the share of episodes with a fall."""
-    return f"{100 * float((np.array(result.falls) > 0).mean()):.0f} %"
+    return percent(SplitRecord.of(result).falls)
 
 
 def repeating(config: ReportConfig) -> str:
