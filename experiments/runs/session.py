@@ -124,6 +124,8 @@ class Session:
             self._film(progress)
             if publish and not interrupt.requested and not isinstance(self.logger, JsonlLogger):
                 publish(self.logger, note=progress.note)
+        if self.config.log == "wandb" and not isinstance(self.logger, JsonlLogger):
+            progress.note("Finishing the Weights & Biases run")
 
     def _about(self) -> str:
         """Returns what is trained, where, and from where it goes on."""
