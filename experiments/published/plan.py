@@ -37,9 +37,18 @@ class Comparison(NamedTuple):
     seeds: Mapping[str, int]
     """By method."""
     train_tasks: int | None = None
+    variant: str = "default"
+
+    @property
+    def name(self) -> str:
+        """The family's, with the variant where that is another one."""
+        return self.family if self.variant == "default" else f"{self.family} ({self.variant})"
 
     def directory(self, out: Path) -> Path:
-        return out / (self.family if self.train_tasks is None else f"{self.family}-{self.train_tasks}-tasks")
+        parts = [self.family]
+        parts += [] if self.variant == "default" else [self.variant]
+        parts += [] if self.train_tasks is None else [f"{self.train_tasks}-tasks"]
+        return out / "-".join(parts)
 
     def runs(self) -> list[tuple[str, int]]:
         """Returns methods and seeds: random actions first, by which the rest is measured, then seed by seed, so that
@@ -56,19 +65,29 @@ class Comparison(NamedTuple):
         """Returns whether there is anything to tell."""
         return self.files(out)[0].is_file()
 
-    def jobs(self, out: Path, console: Console | None = None) -> list[Job[TrainingRun]]:
-        """Returns a job for each run that is missing."""
+    def jobs(self, out: Path, console: Console | None = None) -> list[tuple[int, Job[TrainingRun]]]:
+        """Returns seed and job of each run that is missing."""
         config = CompareConfig(
             self.family,
             out=self.directory(out),
             methods=tuple(self.seeds),
             minutes=self.minutes,
+            variant=self.variant,
             train_tasks=self.train_tasks,
         )
         open_comparison(config)
         console = console or make_console()
         missing = [run for run in self.runs() if is_missing(*run, config.out)]
-        return [job_of(method, seed, config, console=console, tuned={}) for method, seed in missing]
+        return [(seed, job_of(method, seed, config, console=console, tuned={})) for method, seed in missing]
+
+
+class Found(NamedTuple):
+    """What trials of 2 x 200 steps return."""
+
+    iqm: float
+    """Interquartile mean of an episode, mean of both."""
+    mean_total: float
+    """Of both episodes, the mean over tasks."""
 
 
 class Milestone(NamedTuple):
@@ -77,18 +96,19 @@ class Milestone(NamedTuple):
     family: str
     steps: int
     goal: float
-    """Interquartile mean return of an episode on held-out tasks, mean of both episodes."""
+    """Of `Found.iqm`, on held-out tasks."""
 
     def directory(self, out: Path) -> Path:
         return out / f"{self.family}-{self.steps / 1e6:g}M-steps"
 
-    def found(self, out: Path) -> float | None:
-        """Returns the interquartile mean return of an episode; None as long as it is not trained."""
+    def found(self, out: Path) -> Found | None:
+        """Returns what it gave; None as long as it is not trained."""
         path = self.directory(out) / RETURNS
         if not path.is_file():
             return None
         returns = np.array(read_json(path)["returns"])
-        return float(np.mean([interquartile_mean(episode) for episode in returns.T]))
+        iqm = np.mean([interquartile_mean(episode) for episode in returns.T])
+        return Found(float(iqm), float(returns.sum(axis=1).mean()))
 
     def jobs(self, out: Path, engine: Engine = "local") -> list[Job[Files]]:
         """Returns the training, unless it is over. Elsewhere it goes on with what this machine has of it."""
@@ -143,13 +163,24 @@ def train_to(milestone: Milestone, run: Path) -> None:
     write_json(run / RETURNS, {"returns": evaluate(run).returns, "provenance": provenance}, indent=None)
 
 
-FIVE = {"limbshift": 5, "no-memory": 5, "ppo": 5, "recurrent-ppo": 5}
-TWO = {"oracle": 2, "rl2": 2, "ceiling": 2, "maml": 2, "sac": 2, "finetune": 2}
-FEW = {"limbshift": 2, "oracle": 2, "ppo": 2, "recurrent-ppo": 2}
+METHODS = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo", "rl2", "rma")
+FIVE, THREE = dict.fromkeys(METHODS, 5), dict.fromkeys(METHODS, 3)
 COMPARISONS = (
-    *(Comparison(family, 3.0, {**FIVE, **TWO}) for family in ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal")),
-    *(Comparison(family, 4.0, FEW) for family in ("HalfCheetahVel", "AntDirForwardBack", "Walker2dRandParams")),
+    Comparison("HalfCheetahDir", 4.0, FIVE),
+    Comparison("HalfCheetahVel", 4.0, FIVE),
+    Comparison("HalfCheetahWiring", 4.0, FIVE),
+    Comparison("ReacherGoal", 4.0, FIVE),
+    Comparison("Walker2dRandParams", 4.0, FIVE),
+    Comparison("HopperRandParams", 4.0, THREE),
+    Comparison("AntDir", 4.0, THREE),
+    Comparison("AntGoal", 4.0, THREE, variant="sparse"),
+    Comparison("QuadrupedBodies", 8.0, THREE),
+    Comparison("HumanoidDir", 8.0, THREE),
 )
 OVERFITTING = tuple(Comparison("HalfCheetahLimbsDir", 3.0, {"limbshift": 2}, count) for count in (2, 8, 32, 128, None))
 """How training on few tasks tells on others."""
-MILESTONES = (Milestone("HalfCheetahVel", 5_000_000, -50.0), Milestone("HalfCheetahDir", 10_000_000, 1400.0))
+MILESTONES = (
+    Milestone("HalfCheetahVel", 5_000_000, -50.0),
+    Milestone("HalfCheetahDir", 20_000_000, 1400.0),
+    Milestone("AntDir", 20_000_000, 500.0),
+)

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def run_results(config: ResultsConfig, console: Console | None = None) -> Path:
     console = console or make_console()
     if not config.page_only:
         check_engine(config.engine)
-        jobs: list[Job[Any]] = [job for each in (*COMPARISONS, *OVERFITTING) for job in each.jobs(config.out, console)]
+        compared = [pair for each in (*COMPARISONS, *OVERFITTING) for pair in each.jobs(config.out, console)]
+        jobs: list[Job[Any]] = [job for _, job in sorted(compared, key=itemgetter(0))]  # all families, seed by seed
         jobs += [job for milestone in MILESTONES for job in milestone.jobs(config.out, config.engine)]
         with open_engine(config.engine, on_each_core, console=console) as do:
             keep_all(do(jobs))

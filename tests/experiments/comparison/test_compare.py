@@ -3,7 +3,9 @@
 import functools
 import itertools
 import json
+import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -427,3 +429,12 @@ def test_a_student_that_was_never_trained_is_no_result(tmp_path: Path, capsys: p
     assert compare(tmp_path / "out", "--methods", "rma", "--seeds", "1", "--steps", "1") == 2
     assert "the budget of rma ends with its teacher's first iteration, expected one of two" in capsys.readouterr().err
     assert not (tmp_path / "out/cells/rma-0.json").exists()
+
+
+def test_a_process_with_one_core_counts_that_cores_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else runs on the core then takes nothing of a training's budget."""
+    env = TrialEnv(make_family("InvertedPendulumBody"), 1)
+    for cores, clock in (({3}, time.process_time), ({0, 1}, time.perf_counter)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: cores, raising=False)
+        assert TimedTraining(env, 0, seconds=1.0, num_looks=1).clock is clock
+    env.close()

@@ -1,7 +1,7 @@
 """docs/results.md: from trainings to words."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.summary import MethodResult
 from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
 from limbshift.experiments.comparison.training_run import TrainingRun
+from limbshift.experiments.jobs.job import Job
 from limbshift.experiments.published import markdown, plan, run
 from limbshift.experiments.published.markdown import hopes, processors
 from limbshift.experiments.published.plan import Comparison, Milestone
@@ -99,16 +100,38 @@ def test_the_page_in_the_repository_is_of_the_trainings_beside_it() -> None:
     text = (DOCS / "results.md").read_text()
     comparisons = (*plan.COMPARISONS, *plan.OVERFITTING)
     there = sum(path.is_file() for comparison in comparisons for path in comparison.files(DOCS / "results"))
-    assert f"from {there} of its 141 trainings" in text.replace("\n", " ")
+    assert f"from {there} of its 305 trainings" in text.replace("\n", " ")
     for comparison in plan.COMPARISONS:
-        assert (f"\n## {comparison.family}\n" in text) == comparison.begun(DOCS / "results")
+        assert (f"\n## {comparison.name}\n" in text) == comparison.begun(DOCS / "results")
 
 
 def test_the_evidence_is_what_was_promised() -> None:
-    by_family = {comparison.family: comparison.seeds for comparison in plan.COMPARISONS}
-    assert len(by_family) == 6
-    for family in ("HalfCheetahDir", "HalfCheetahWiring", "ReacherGoal"):
-        assert {name for name, seeds in by_family[family].items() if seeds == 5} == {
-            "limbshift", "ppo", "recurrent-ppo", "no-memory",
-        }  # fmt: skip
+    seeds = {comparison.name: comparison.seeds for comparison in plan.COMPARISONS}
+    assert len(seeds) == 10
+    for family, by_method in seeds.items():
+        assert by_method.keys() == {"limbshift", "rl2", "no-memory", "oracle", "ppo", "recurrent-ppo", "rma"}
+        assert set(by_method.values()) in ({5}, {3}), family
+    assert sum(set(by_method.values()) == {5} for by_method in seeds.values()) == 5
+    assert plan.COMPARISONS[7].directory(Path("results")) == Path("results/AntGoal-sparse")
     assert [comparison.train_tasks for comparison in plan.OVERFITTING] == [2, 8, 32, 128, None]
+
+
+def test_trainings_go_seed_by_seed_over_all_families(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a part of them is a page on all families already."""
+    done: list[str] = []
+
+    def named(jobs: Iterable[Job[object]]) -> list[object]:
+        done.extend(job.name for job in jobs)
+        return []
+
+    comparisons = [Comparison(family, 1.0, {"limbshift": 2}) for family in ("ReacherGoal", "InvertedPendulumBody")]
+    for module in (run, markdown):
+        monkeypatch.setattr(module, "COMPARISONS", comparisons)
+        monkeypatch.setattr(module, "OVERFITTING", ())
+        monkeypatch.setattr(module, "MILESTONES", ())
+    monkeypatch.setattr(run, "on_each_core", named)
+    run_results(ResultsConfig(tmp_path / "runs", tmp_path / "results.md"))
+    assert [name.split(": ")[1] for name in done] == [
+        "random, seed 0", "limbshift, seed 0", "random, seed 0", "limbshift, seed 0", "limbshift, seed 1",
+        "limbshift, seed 1",
+    ]  # fmt: skip
