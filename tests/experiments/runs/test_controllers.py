@@ -18,7 +18,7 @@ from limbshift.experiments.runs.controllers import SHIPPED, check_family, load_c
 RETURNS = {
     "AntCrippled": 370,
     "AntDir": 580,
-    "AntDirForwardBack": 600,
+    "AntDirForwardBack": 700,
     "AntGoal": 216,
     "AntLimbs": 573,
     "AntLimbsDir": 501,
