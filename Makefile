@@ -10,7 +10,7 @@ LINKS := $(addprefix limbshift/,envs agents meta experiments)
 # MuJoCo Warp's kernels, which are compiled once for each robot
 export WARP_CACHE_PATH := $(CURDIR)/.cache/warp
 
-.PHONY: demo test docs check-slow check-gpu fuzz survey results bench clean gl chromium
+.PHONY: demo test docs check-slow check-gpu fuzz survey results catalogue bench clean gl chromium
 
 demo: .venv/.installed gl
 	.venv/bin/limbshift demo
@@ -43,6 +43,9 @@ survey: .venv/.installed gl # an hour; fetches other projects' robots, and goes 
 
 results: .venv/.installed # hours; it goes on where it was interrupted
 	.venv/bin/python -m limbshift.experiments.published.run
+
+catalogue: .venv/.installed gl # docs/catalogue.md and its pictures
+	.venv/bin/python -m limbshift.experiments.published.catalogue
 
 bench: .venv/.extras # some minutes, on a machine that does nothing else
 	.venv/bin/limbshift bench
