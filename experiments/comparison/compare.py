@@ -35,7 +35,7 @@ from limbshift.experiments.comparison.timed_training import (
     returns_on,
     rewards_on,
 )
-from limbshift.experiments.comparison.trainers import TRAIN, GuessingActor, Ours
+from limbshift.experiments.comparison.trainers import TRAIN, GuessingActor, Ours, add_own
 from limbshift.experiments.comparison.training_run import (
     FORMAT,
     Consumed,
@@ -130,8 +130,9 @@ def family_of(config: CompareConfig) -> TaskFamily:
 
 
 def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:
-    """Returns the methods asked for, each once, and random actions."""
+    """Returns the methods asked for, each once, the user's own, and random actions."""
     episodes = config.episodes or family.episodes_per_trial
+    own = add_own(config.method_files)
     for name in config.methods:
         if name not in METHODS:
             raise InputError(f"method is {name!r}, expected some of {', '.join(METHODS)}")
@@ -140,7 +141,7 @@ def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:
             raise InputError(f"method rma needs tasks that differ, and {family.name} has no parameters")
         if episodes < METHODS[name].min_episodes:
             raise InputError(f"episodes is {episodes}, expected at least {METHODS[name].min_episodes} for {name}")
-    return list(dict.fromkeys((*config.methods, "random")))
+    return list(dict.fromkeys((*config.methods, *own, "random")))
 
 
 def what_is_compared(config: CompareConfig, family: TaskFamily, *, tuned: dict[str, Any]) -> dict[str, Any]:
@@ -199,6 +200,7 @@ def is_missing(method: str, seed: int, out: Path) -> bool:
 
 def train_method(name: str, seed: int, config: CompareConfig, *, tuned: Mapping[str, Any]) -> TrainingRun:
     """Trains, with what was tuned for the method, and returns what came of it."""
+    add_own(config.method_files)
     with threads_for(config.steps):
         return trained(name, setting_of(name, seed, config, family=family_of(config), tuned=tuned), config)
 

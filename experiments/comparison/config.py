@@ -1,8 +1,9 @@
 """What a comparison, or a search for settings, may be told; the docstrings are the command line's help."""
 
+from collections import ChainMap
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from annotated_types import MinLen
 
@@ -12,7 +13,7 @@ from limbshift.envs.schema import ANY_SEQUENCE, Checked, Count, FilePath, Positi
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.configs import Algorithm, FamilyArgument, Flag, NumTasks, require_family
 from limbshift.experiments.jobs.job import Engine
-from limbshift.experiments.jobs.own_files import Files, files_of_family
+from limbshift.experiments.jobs.own_files import Files, files_of_own
 
 Methods = Annotated[tuple[str, ...], ANY_SEQUENCE, MinLen(1)]
 EXPECTED = "one that `limbshift families` lists, or --family-file"
@@ -31,6 +32,9 @@ class CompareConfig(Checked):
     methods: Methods = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo")
     """Any of limbshift, rl2, hyper, transformer, no-memory, oracle, ceiling, rma, maml, ppo, sac, recurrent-ppo and
     finetune. Random actions are always added; scores need oracle."""
+    method_files: Annotated[tuple[str, ...], ANY_SEQUENCE] = ()
+    """Methods of your own beside them: FILE.py:function or module:function, each a function of a setting and a timed
+    training. Their code is run."""
     variant: str = "default"
     """Variant of the family."""
     minutes: Positive = 2.0
@@ -118,9 +122,17 @@ Config = TypeVar("Config", CompareConfig, TuneConfig)
 
 def portable(config: Config) -> tuple[Config, Files]:
     """Returns the configuration as its engine's machines can take it, and the files that they need of the user's own
-    family, which must be loaded.
+    family and methods, which must be loaded.
     """
-    if config.engine == "local" or not config.family_file:
+    if config.engine == "local":
         return config, {}
-    reference, files = files_of_family(config.family_file)
-    return replace(config, family_file=reference), files
+    own: dict[str, Any] = {}
+    files: dict[str, bytes] = {}
+    if config.family_file:
+        own["family_file"], found = files_of_own(config.family_file)
+        files |= found
+    if isinstance(config, CompareConfig) and config.method_files:
+        references, found_in = zip(*map(files_of_own, config.method_files), strict=True)
+        own["method_files"] = references
+        files = dict(ChainMap(files, *found_in))
+    return replace(config, **own), files

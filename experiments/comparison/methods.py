@@ -25,9 +25,11 @@ class Method(NamedTuple):
     """The method whose presets it takes."""
     network: Mapping[str, Any] = MappingProxyType({})
     """What of its network is its own, whatever is tuned or chosen for all."""
+    code: str = ""
+    """Of a method of the user's own: a few letters that tell its file's contents from others."""
 
 
-METHODS: Mapping[str, Method] = {
+METHODS: dict[str, Method] = {
     "limbshift": Method("RL² by PPO, with an auxiliary loss while training: its memory must tell the task"),
     "rl2": Method("plain RL² by PPO: limbshift without the auxiliary loss"),
     "hyper": Method(

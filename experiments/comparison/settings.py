@@ -73,7 +73,8 @@ def training_settings(method: str, setting: Setting, config: CompareConfig) -> d
     """Returns the settings of one training of a comparison, resolved."""
     about, family = METHODS[method], setting.family
     budget = about.budget
-    own = {"maml": asdict(MAMLConfig(first_order=config.first_order))} if method == "maml" else {}
+    own: dict[str, Any] = {"maml": asdict(MAMLConfig(first_order=config.first_order))} if method == "maml" else {}
+    own |= {"code": about.code} if about.code else {}
     return {
         "method": method,
         "seed": setting.seed,

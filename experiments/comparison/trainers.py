@@ -1,9 +1,12 @@
 """How each method of a comparison is trained."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,12 +17,18 @@ from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.agents.heads import TaskHead
 from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
+from limbshift.experiments.comparison.methods import METHODS, Method
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
+from limbshift.experiments.runs.own_code import OwnCode
 from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.evaluation.trials import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
 from limbshift.meta.rl2.build import make_trainer
 from limbshift.meta.rl2.trainer import Trainer
+
+Train = Callable[[Setting, TimedTraining], MakeAct]
+"""Trains a method until the clock says stop, and returns the policy that came of it."""
+CODE = OwnCode("method_files", "function", InputError)
 
 
 @dataclass
@@ -149,7 +158,7 @@ def train_random(setting: Setting, timed: TimedTraining) -> MakeAct:
     return make_act
 
 
-def train_sb3(name: str) -> Callable[[Setting, TimedTraining], MakeAct]:
+def train_sb3(name: str) -> Train:
     """Returns one of Stable-Baselines3's, which is imported when it is asked for: an optional extra."""
 
     def train(setting: Setting, timed: TimedTraining) -> MakeAct:
@@ -160,7 +169,7 @@ def train_sb3(name: str) -> Callable[[Setting, TimedTraining], MakeAct]:
     return train
 
 
-TRAIN: Mapping[str, Callable[[Setting, TimedTraining], MakeAct]] = {
+TRAIN: dict[str, Train] = {
     "limbshift": train_ours,
     "rl2": partial(train_ours, auxiliary_loss=False),
     "hyper": train_ours,
@@ -176,4 +185,37 @@ TRAIN: Mapping[str, Callable[[Setting, TimedTraining], MakeAct]] = {
     "finetune": train_sb3("finetune"),
     "random": train_random,
 }
-"""By method, what trains it until the clock says stop; it returns the policy that came of it."""
+"""By method."""
+
+
+def add_own(references: Sequence[str]) -> list[str]:
+    """Makes methods of the user's own known, each a function `FILE.py:function`, and returns their names.
+
+    Raises InputError where there is no such function, where it does not take a setting and a training, and where
+    another of them, or one of ours, has its name.
+    """
+    own: dict[str, tuple[Method, Train]] = {}
+    for reference in references:
+        name, found = own_method(reference)
+        if name in own or (name in METHODS and not METHODS[name].code):
+            known = "two methods" if name in own else "a method that comes with limbshift"
+            raise InputError(f"method_files: {name} is the name of {known}, expected each method to have its own")
+        own[name] = found
+    METHODS.update((name, method) for name, (method, _) in own.items())
+    TRAIN.update((name, train) for name, (_, train) in own.items())
+    return list(own)
+
+
+def own_method(reference: str) -> tuple[str, tuple[Method, Train]]:
+    """Returns the name of a function of the user's, what is known of it, and the function."""
+    place, name = CODE.split(reference)
+    train = getattr(CODE.load(place), name, None)
+    if not inspect.isfunction(train):
+        raise InputError(f"{place} has no function {name}, expected one")
+    try:
+        inspect.signature(train).bind("setting", "timed")
+    except TypeError as error:
+        raise InputError(f"{reference} cannot be called with a setting and a training ({error})") from error
+    description = next(iter((inspect.getdoc(train) or "").splitlines()), f"of {place}")
+    code = hashlib.sha256(Path(inspect.getfile(train)).read_bytes()).hexdigest()[:16]
+    return name, (Method(description, tuned_as=None, code=code), train)

@@ -120,7 +120,9 @@ def method_in(content: dict[str, Any], path: Path) -> str:
         raise RunError(f"{path} is of format {shortened(version)}, expected {FORMAT} or an older one")
     method = RENAMED.get(name, name) if version == 1 and isinstance(name, str) else name
     if not isinstance(method, str) or method not in METHODS:
-        raise RunError(f"method in {path} is {shortened(name)}, expected one of {', '.join(METHODS)}")
+        raise RunError(
+            f"method in {path} is {shortened(name)}, expected one of {', '.join(METHODS)}, or one of --method-files"
+        )
     return method
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COLOURS = dict(
     zip(
-        METHODS,
+        (name for name, method in METHODS.items() if not method.code),
         (
             "#2b74c9", "#d77fb3", "#17a398", "#e0559e", "#2e9157", "#7f8490", "#a8a8a8", "#94b52c", "#c2a200",
             "#d9741b", "#4a9aa5", "#8f61bd", "#8f6d5c", "#c9424e",
@@ -24,7 +24,9 @@ COLOURS = dict(
         strict=True,
     )
 )  # fmt: skip
-"""By method: the same in all pictures, and to be told from white ground and from black."""
+"""By method that comes with limbshift: the same in all pictures, and to be told from white ground and from black."""
+OWN_COLOURS = ("#7a5af5", "#00908c", "#b5651d")
+"""Of the user's own methods, in turn."""
 FEW_SEEDS = 5
 """Under so many each seed is drawn, as a dot."""
 SIDESTEP = 0.04
@@ -32,19 +34,27 @@ SIDESTEP = 0.04
 RETURN = "return (IQM)"
 
 
+def colour(method: str) -> str:
+    """Returns a method's colour."""
+    if method in COLOURS:
+        return COLOURS[method]
+    own = [name for name in METHODS if name not in COLOURS]
+    return OWN_COLOURS[own.index(method) % len(OWN_COLOURS)]
+
+
 def training(runs: Sequence[TrainingRun]) -> tuple[Chart, Chart]:
     """Returns the return by time, and by steps, a line for each seed; what is not trained is a level."""
     trained = [run for run in runs if run.looks[-1].steps]
     curves = [[float(interquartile_mean(np.array(look.returns)[:, -1])) for look in run.looks] for run in trained]
     levels = tuple(
-        Level(run.method, COLOURS[run.method], float(interquartile_mean(np.array(run.looks[0].returns)[:, -1])))
+        Level(run.method, colour(run.method), float(interquartile_mean(np.array(run.looks[0].returns)[:, -1])))
         for run in runs
         if not run.looks[-1].steps
     )
 
     def chart(title: str, label: str, places: list[list[float]]) -> Chart:
         lines = [
-            Series(run.method, COLOURS[run.method], place, curve, notes=[f"seed {run.seed}"] * len(curve))
+            Series(run.method, colour(run.method), place, curve, notes=[f"seed {run.seed}"] * len(curve))
             for run, place, curve in zip(trained, places, curves, strict=True)
         ]
         return Chart(title, label, RETURN, tuple(lines), levels)
@@ -70,11 +80,11 @@ def adaptation(runs: Sequence[TrainingRun]) -> Chart:
         curves = interquartile_mean(returns, axis=1)
         episodes = list(range(1, curves.shape[1] + 1))
         level = interquartile_mean(np.concatenate(returns), axis=0)
-        series.append(Series(name, COLOURS[name], episodes, level.tolist()))
+        series.append(Series(name, colour(name), episodes, level.tolist()))
         if len(curves) < FEW_SEEDS:
             series += [
                 Series(
-                    name, COLOURS[name], episodes, curve.tolist(), line=False, notes=[f"seed {run.seed}"] * len(curve)
+                    name, colour(name), episodes, curve.tolist(), line=False, notes=[f"seed {run.seed}"] * len(curve)
                 )
                 for run, curve in zip(own, curves, strict=True)
             ]
@@ -94,7 +104,7 @@ def task_error(runs: Sequence[TrainingRun]) -> Chart:
     series = [
         Series(
             run.method,
-            COLOURS[run.method],
+            colour(run.method),
             (run.trials.control_timestep_s * np.arange(len(run.trials.task_error))).tolist(),
             run.trials.task_error,
             dots=False,
@@ -115,7 +125,7 @@ def by_parameter(bins: Sequence["Bin"], quantity: str) -> list[Chart]:
         inside = [each for each in own if each.inside]
         middles = [each.middle for each in own]
         series = [
-            Series(name, COLOURS[name], middles, [each.values[name] for each in own], notes=_ranges(own))
+            Series(name, colour(name), middles, [each.values[name] for each in own], notes=_ranges(own))
             for name in own[0].values
         ]
         ground = (min(each.low for each in inside), max(each.high for each in inside)) if inside else None
@@ -133,7 +143,7 @@ def profile(across: Across) -> Chart:
     for name, figures in across.profile.items():
         low, high = zip(*(figure.ci95 or (figure.value, figure.value) for figure in figures), strict=True)
         values = [figure.value for figure in figures]
-        series.append(Series(name, COLOURS[name], LEVELS, values, (low, high), dots=False))
+        series.append(Series(name, colour(name), LEVELS, values, (low, high), dots=False))
     return Chart("Profile", "score", "share of trainings above it", tuple(series), y_range=(-0.03, 1.03))
 
 
@@ -142,7 +152,7 @@ def consumed(runs: Sequence[TrainingRun]) -> Chart:
     series = [
         Series(
             run.method,
-            COLOURS[run.method],
+            colour(run.method),
             [each.episodes for each in run.consumed],
             [float(interquartile_mean(np.array(each.returns))) for each in run.consumed],
             notes=[f"seed {run.seed}"] * len(run.consumed),
@@ -151,7 +161,7 @@ def consumed(runs: Sequence[TrainingRun]) -> Chart:
         if run.consumed
     ]
     levels = tuple(
-        Level(name, COLOURS[name], float(interquartile_mean(finals(own).ravel())))
+        Level(name, colour(name), float(interquartile_mean(finals(own).ravel())))
         for name, own in by_method(runs).items()
         if not own[0].consumed
     )

@@ -1,4 +1,4 @@
-"""Takes the user's own task family to machines that lack its files."""
+"""Takes the user's own task family, and methods, to machines that lack their files."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,11 +11,11 @@ Files = Mapping[str, bytes]
 """Contents by path below a folder."""
 
 
-def files_of_family(reference: str) -> tuple[str, Files]:
-    """Returns a reference to a family that is loaded, as it is in a folder of its own, and the files of that folder.
+def files_of_own(reference: str) -> tuple[str, Files]:
+    """Returns a reference to what is loaded, as it is in a folder of its own, and the files of that folder.
 
-    reference: FILE.py:Class or module:Class. The files are the modules that were imported from the folder of FILE.py,
-    or from the working directory; what is installed must be so on each machine.
+    reference: FILE.py:Class or module:Class, or of a function. The files are the modules that were imported from the
+    folder of FILE.py, or from the working directory; what is installed must be so on each machine.
     """
     place, _, name = reference.rpartition(":")
     from_file = place.endswith(".py")

@@ -209,7 +209,7 @@ def cells_of(method: MethodResult, splits: Sequence[str], *, timed: bool) -> lis
         *(f"{method.by_split[split]:.1f}" for split in splits),
         *([time] if timed else []),
         f"{method.steps / 1e6:.2f}",
-        f"{method.steps / method.seconds:,.0f}" if method.steps else "-",
+        f"{method.steps / method.seconds:,.0f}" if method.seconds else "-",
     ]
 
 
