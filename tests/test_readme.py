@@ -23,7 +23,10 @@ PAGES = [
 ]
 PYTHON = [
     block
-    for page in ("README.md", "docs/environments.md", "docs/start.md", "docs/own-family.md")
+    for page in (
+        "README.md",
+        *(f"docs/{name}.md" for name in ("environments", "start", "own-family", "own-method", "deploy")),
+    )
     for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
 ]
 
