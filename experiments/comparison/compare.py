@@ -118,10 +118,17 @@ def finish_comparison(out: Path, family: TaskFamily) -> None:
     """Writes results and page from all runs there are."""
     about, runs = read_json(out / ABOUT), read_runs(out)
     results = summarise_methods(runs)
-    content = {**about, "methods": [asdict(result) for result in results], "cells": [asdict(run) for run in runs]}
+    content = {**about, "methods": [named(vars(result)) for result in results], "cells": [asdict(run) for run in runs]}
     bins = by_parameter(runs, family)
     write_json(out / RESULTS, {**content, "by_parameter": [each._asdict() for each in bins]})
     write_page(out / PAGE, about, results, runs=runs, bins=bins)
+
+
+def named(value: Any) -> Any:
+    """Returns named tuples within mappings as mappings, so that JSON says which number is which."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    return {name: named(part) for name, part in value.items()} if isinstance(value, dict) else value
 
 
 def family_of(config: CompareConfig) -> TaskFamily:

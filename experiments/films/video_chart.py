@@ -111,7 +111,8 @@ class RewardChart:
             self._draw_scale(draw, corner, self._scales[number], bottom=top + height, seen=len(curve), place=place)
         if len(curve) > 1:
             draw.line([place(step + 1, value) for step, value in enumerate(curve.tolist())], self._color, width=2)
-        words = f"reward/s, up to {high:.3g}" if high > 1e-6 else "reward/s"
+        most = f"{high:,.0f}" if high >= 100 else f"{high:.3g}"
+        words = f"reward/s, up to {most}" if high > 1e-6 else "reward/s"
         self._pen.write(draw, (left + 3, top), words, color=FAINT)
 
     def _draw_scale(
