@@ -57,8 +57,8 @@ clean: # what was trained, in runs/, stays
 	@touch $@
 
 .venv/.extras: .venv/.installed
-	@echo "Installing Ray and EnvPool, which take most of a gigabyte"
-	.venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[bench,cluster]'
+	@echo "Installing Ray, EnvPool and other learning libraries, which take more than a gigabyte"
+	.venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[bench,clients,cluster]'
 	@touch $@
 
 $(LINKS): # which an sdist lacks, since it holds no symbolic links
