@@ -60,8 +60,8 @@ clean: # what was trained, in runs/, stays
 	@touch $@
 
 .venv/.extras: .venv/.installed
-	@echo "Installing Ray, EnvPool and Jupyter's kernel, which take most of a gigabyte"
-	.venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[bench,cluster,notebooks]'
+	@echo "Installing Ray, EnvPool and other learning libraries, which take more than a gigabyte"
+	.venv/bin/python -m pip install --progress-bar on --disable-pip-version-check -c constraints.txt -e '.[bench,clients,cluster,notebooks]'
 	@touch $@
 
 $(LINKS): # which an sdist lacks, since it holds no symbolic links

@@ -15,6 +15,10 @@ class InputError(ValueError):
         super().__init__("".join(shown))
 
 
+class ArgumentError(InputError, TypeError):
+    """An argument that does not exist: to Python a TypeError, by whose words other libraries know it."""
+
+
 class FamilyError(InputError):
     """A task family or a variant that does not exist."""
 

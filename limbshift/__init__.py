@@ -11,19 +11,31 @@ from limbshift.envs.catalogue import families, register_envs
 from limbshift.envs.catalogue import make_family as family
 
 if TYPE_CHECKING:
-    from limbshift.envs.adapters.make import make_sb3, make_trials
+    from limbshift.envs.adapters.make import make_rsl_rl, make_sb3, make_trials
     from limbshift.experiments.commands.evaluate import evaluate
     from limbshift.experiments.commands.export import export
     from limbshift.experiments.commands.render import render
     from limbshift.experiments.commands.train import train
     from limbshift.experiments.runs.controllers import load_controller
 
-__all__ = ["evaluate", "export", "families", "family", "load_controller", "make_sb3", "make_trials", "render", "train"]
+__all__ = [
+    "evaluate",
+    "export",
+    "families",
+    "family",
+    "load_controller",
+    "make_rsl_rl",
+    "make_sb3",
+    "make_trials",
+    "render",
+    "train",
+]
 
 _LATER = {
     "evaluate": "limbshift.experiments.commands.evaluate",
     "export": "limbshift.experiments.commands.export",
     "load_controller": "limbshift.experiments.runs.controllers",
+    "make_rsl_rl": "limbshift.envs.adapters.make",
     "make_sb3": "limbshift.envs.adapters.make",
     "make_trials": "limbshift.envs.adapters.make",
     "render": "limbshift.experiments.commands.render",

@@ -26,6 +26,7 @@ PUBLIC = (
     "limbshift.envs.adapters.gym_trials:TrialVectorEnv",
     "limbshift.envs.adapters.make:make_trials",
     "limbshift.envs.adapters.make:make_sb3",
+    "limbshift.envs.adapters.make:make_rsl_rl",
     "limbshift.envs.mjcf.robot:MjcfRobot",
     "limbshift.agents.controller:Controller",
     "limbshift.agents.actor:PolicyActor",

@@ -127,6 +127,7 @@ def test_agents_know_no_simulator() -> None:
         ({"warp", "mujoco_warp"}, {"limbshift.envs.physics.warp"}),
         ({"wandb"}, {"limbshift.experiments.logs.weights_and_biases"}),
         ({"ray"}, {"limbshift.experiments.jobs.cluster"}),
+        ({"tensordict", "rsl_rl"}, {"limbshift.envs.adapters.rsl_rl"}),
         ({"envpool"}, {"limbshift.experiments.benchmarks.peers"}),
         ({"stable_baselines3", "sb3_contrib"}, {"limbshift.envs.adapters.sb3"} | {
             "limbshift.experiments.comparison.sb3_baselines"

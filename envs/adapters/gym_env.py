@@ -28,15 +28,15 @@ from limbshift.envs.adapters.common import (
     steps_of_episode,
     with_render_fps,
 )
-from limbshift.envs.adapters.infos import Info
+from limbshift.envs.adapters.infos import Info, flattened_alone
 from limbshift.envs.adapters.options import choose_tasks
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import ArgumentError, InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.given import numbers
+from limbshift.envs.given import flag, numbers
 from limbshift.envs.task_env import ActionError, TaskEnv
 from limbshift.envs.task_step import Moved
 
-OF_VECTOR_ENVS = ("num_envs", "vectorization_mode", "vector_kwargs", "autoreset_mode", "flat_info")
+OF_VECTOR_ENVS = ("num_envs", "vectorization_mode", "vector_kwargs", "autoreset_mode")
 
 
 class TaskFamilyEnv(gym.Env[Floats, Floats]):
@@ -60,6 +60,9 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
     | "task" | the value of each task parameter |
     | "reward_terms" | the terms whose sum is the reward; after a step only |
     | "diverged" | whether the simulation diverged; after a step only |
+
+    `flat_info` names them "task/<parameter>" and "reward_terms/<term>", without mappings inside, and gives NumPy's
+    numbers, for readers that know these alone.
 
     `gym.make` with the spec of a vector env makes one robot of it: what such an env alone is told
     is taken with its "vectorization_mode", and ignored.
@@ -87,6 +90,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         horizon: int | None = 200,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
+        flat_info: bool = False,
         seed: int | None = None,
         **of_vector_env: Any,
     ) -> None:
@@ -102,6 +106,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         self.observation_space = observation_space(self.task_env.obs_dim)
         self.action_space = action_space(self.task_env)
         self.metadata = with_render_fps(self.metadata, self.family)
+        self._flat_info = flag("flat_info", flat_info)
         self._frames = Frames(self.task_env)
         self._task: dict[str, float] = {}
         self._begun = False
@@ -117,7 +122,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         self._begun = True
         self._task = self.task_env.task_of(0)
         self._steps_left = self.horizon
-        return self._observe(), {"task": self._task.copy()}
+        return self._observe(), self._told({"task": self._task.copy()})
 
     def step(self, action: ArrayLike) -> tuple[Floats, float, bool, bool, Info]:
         """Executes an (action_dim,) action; returns observation, reward, terminated, truncated, and info."""
@@ -131,7 +136,7 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         terminated, truncated = bool(moved.terminated.item()), not self._steps_left
         if terminated:
             self._steps_left = 0
-        return self._observe(), reward, terminated, truncated, info
+        return self._observe(), reward, terminated, truncated, self._told(info)
 
     def set_state(self, qpos: ArrayLike, qvel: ArrayLike) -> Floats:
         """Puts the robot into a state, (nq,) and (nv,) in MuJoCo's units; returns the observation there.
@@ -161,6 +166,9 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
         obs: Floats = self.task_env.observe_native()[0]
         return obs
 
+    def _told(self, info: Info) -> Info:
+        return flattened_alone(info) if self._flat_info else info
+
     def _paid(self, moved: Moved) -> tuple[float, dict[str, float]]:
         """Returns the reward and its terms; one robot's are added soonest by Python itself, to the same bits."""
         if not moved.all_sound:
@@ -173,11 +181,11 @@ class TaskFamilyEnv(gym.Env[Floats, Floats]):
 
 
 def _refuse_unknown(arguments: Mapping[str, object]) -> None:
-    """Raises InputError unless all are arguments of a vector env, from whose spec they come."""
+    """Raises an InputError unless all are arguments of a vector env, from whose spec they come."""
     for name in arguments:
         if name not in OF_VECTOR_ENVS:
-            expected = "split, variant, horizon, max_episode_steps, render_mode or seed"
-            raise InputError(f"argument {name!r} does not exist, expected {expected}")
+            expected = "split, variant, horizon, max_episode_steps, render_mode, flat_info or seed"
+            raise ArgumentError(f"got an unexpected keyword argument {name!r}, expected {expected}")
         if "vectorization_mode" not in arguments:
             raise InputError(
                 f"argument {name!r} is of a vector env, expected none for a single one; gym.make_vec takes"

@@ -37,6 +37,15 @@ def flattened(infos: Info) -> Info:
     return flat
 
 
+def flattened_alone(info: Info) -> Info:
+    """Returns one robot's info in the same form, with NumPy's numbers.
+
+    >>> flattened_alone({"task": {"mass": 2.0}})["task/mass"].dtype
+    dtype('float64')
+    """
+    return {name: np.asarray(value)[()] for name, value in flattened(info).items()}
+
+
 def info_of(infos: Info, env: int) -> Info:
     """Returns the info of one robot.
 

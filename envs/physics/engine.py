@@ -54,4 +54,27 @@ class Engine(NamedTuple):
         return WarpPhysics(model, num_sims, model_fields, computed_fields=computed_fields, device=self.device)
 
 
+def chosen_engine(physics: str, device: str | torch.device = "auto") -> Engine:
+    """Returns the engine by its name, on a device: the one that is there, for "auto".
+
+    Raises InputError for a device that the engine cannot use, or that is not there.
+
+    >>> chosen_engine("mujoco").device
+    device(type='cpu')
+    """
+    name = choice("physics", physics, get_args(EngineName))
+    found = torch.cuda.device_count()
+    if isinstance(device, str) and device == "auto":
+        return Engine(name, torch.device("cuda" if name == "warp" and found else "cpu"))
+    try:
+        on = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"device is {device!r}, expected auto, cpu or cuda") from error
+    if on.type not in ("cpu", "cuda") or (on.type == "cuda" and (on.index or 0) >= found):
+        raise InputError(f"device is {on}, expected cpu, or one of the {found} CUDA devices that PyTorch sees")
+    if name == "mujoco" and on.type != "cpu":
+        raise InputError(f"device is {on} with physics mujoco, expected cpu, or physics warp")
+    return Engine(name, on)
+
+
 CPU = Engine()

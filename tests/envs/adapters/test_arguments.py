@@ -74,19 +74,24 @@ def test_what_is_either_so_or_not_is_a_bool() -> None:
 
 
 def test_names_that_do_not_exist_are_refused_in_one_line() -> None:
-    message = (
-        "argument 'horizn' does not exist, expected split, variant, horizon, max_episode_steps, render_mode or seed"
-    )
-    with pytest.raises(InputError, match=f"^{message}$"):
+    expected = "split, variant, horizon, max_episode_steps, render_mode, flat_info or seed"
+    message = f"^got an unexpected keyword argument 'horizn', expected {expected}"
+    with pytest.raises(InputError, match=f"{message}$"):
+        TaskFamilyEnv("HalfCheetahDir", horizn=9)
+    with pytest.raises(InputError, match=f"{message} was raised from the environment creator for {DIR}"):
         gym.make(DIR, horizn=9)
 
 
-@pytest.mark.parametrize("told", [{"autoreset_mode": "Disabled"}, {"flat_info": True}])
-def test_what_gymnasiums_copies_would_not_do_is_refused(told: dict[str, Any]) -> None:
-    """In mode "sync" they go to each single env, which begins nothing by itself."""
-    (name,) = told
-    with pytest.raises(InputError, match=f"^argument '{name}' is of a vector env, expected none for a single one; gym"):
-        gym.make_vec(DIR, num_envs=2, vectorization_mode="sync", **told)
+def test_an_unknown_argument_is_pythons_own_type_error() -> None:
+    """TorchRL's GymEnv tries "frameskip", and goes on without it where a TypeError says these words."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
+        gym.make(DIR, frameskip=1)
+
+
+def test_what_gymnasiums_copies_would_not_do_is_refused() -> None:
+    """In mode "sync" it goes to each single env, which begins nothing by itself."""
+    with pytest.raises(InputError, match=r"^argument 'autoreset_mode' is of a vector env, expected none for a"):
+        gym.make_vec(DIR, num_envs=2, vectorization_mode="sync", autoreset_mode="Disabled")
     theirs = gym.make_vec(DIR, num_envs=2, vectorization_mode="sync", vector_kwargs={"autoreset_mode": "SameStep"})
     assert theirs.spec is not None
     assert isinstance(gym.make(theirs.spec).unwrapped, TaskFamilyEnv)

@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import DictInfoToList
 from numpy.typing import NDArray
 
+from limbshift.envs.adapters.gym_env import TaskFamilyEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.adapters.make import make_trials
 from tests.envs.sled import Sledding
@@ -105,3 +106,15 @@ def test_torchrls_wrapper_finds_what_it_reads() -> None:
     reader = Reader(TaskFamilyVectorEnv("HalfCheetahDir", 2, horizon=3, seed=0, flat_info=True))
     assert reader.rollout(7) == (4, 4)
     assert Reader(make_trials("HalfCheetahDir", 2, 1, horizon=3, seed=0, flat_info=True)).rollout(7) == (4, 4)
+
+
+def test_a_single_envs_flat_info_holds_numbers_that_have_a_dtype() -> None:
+    """As TorchRL's reader of infos asks for them, alone and in Gymnasium's copies of the env."""
+    env = TaskFamilyEnv(Sledding(), horizon=2, seed=0, flat_info=True)
+    env.reset(options={"task": {"mass": 0.5}})
+    info = env.step(PUSH[0])[4]
+    assert set(info) == STEP
+    assert (info["task/mass"], info["reward_terms/control"], info["diverged"]) == (0.5, -0.5, False)
+    assert [info[name].dtype for name in ("task/mass", "diverged")] == ["float64", "bool"]
+    copies = gym.make_vec("limbshift/HalfCheetahVel-v0", 2, vectorization_mode="sync", flat_info=True)
+    assert copies.reset(seed=0)[1]["task/target_velocity"].shape == (2,)
