@@ -149,7 +149,6 @@ def test_families_are_listed_and_told(capsys: pytest.CaptureFixture[str]) -> Non
         (["train", "ReacherGoal", "--variant", "sparse"], "variant of ReacherGoal is 'sparse', expected one of"),
         (["evaluate", "Nobody"], "unknown controller 'Nobody': expected a run directory, a .safetensors file or"),
         (["evaluate", "HalfChetahDir"], "unknown controller 'HalfChetahDir': did you mean HalfCheetahDir?\n"),
-        (["evaluate", "HumanoidDir"], "HumanoidDir has no shipped controller: train one by `limbshift train Huma"),
         (["render", "runs/nothere"], "no run directory runs/nothere, expected one that `limbshift train` made\n"),
         (["evaluate", "{run}/.."], "holds no controller.safetensors, expected the directory of a run"),
         (["evaluate", "missing.safetensors"], "no controller at missing.safetensors"),

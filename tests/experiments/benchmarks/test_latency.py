@@ -41,6 +41,9 @@ def test_what_is_missing_is_told(
     assert capsys.readouterr().err == f"limbshift: bench --latency needs {missing}: pip install '.[onnx]'\n"
 
 
-def test_a_family_without_a_controller_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_family_without_a_controller_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("limbshift.experiments.runs.controllers.SHIPPED", tmp_path)
     assert main(["bench", "HumanoidDir", "--latency"]) == 2
     assert capsys.readouterr().err.startswith("limbshift: HumanoidDir has no shipped controller: train one by")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import limbshift
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import ControllerError
+from limbshift.experiments.cli import main
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.runs.controllers import SHIPPED, check_family, load_controller, shipped_names
 
@@ -26,6 +28,7 @@ RETURNS = {
     "ArmJointFriction": -28,
     "ArmPayload": -12,
     "HalfCheetahActuators": 555,
+    "HalfCheetahAnyChange": 700,
     "HalfCheetahCrippled": 574,
     "HalfCheetahDir": 1350,
     "HalfCheetahGround": 573,
@@ -36,10 +39,12 @@ RETURNS = {
     "HalfCheetahWiring": 950,
     "HopperPacker": 530,
     "HopperRandParams": 560,
+    "HumanoidDir": 1850,
     "InvertedPendulumBody": 190,
-    "QuadrupedBodies": 355,
+    "QuadrupedBodies": 370,
     "QuadrupedMotors": 280,
     "QuadrupedPayload": 300,
+    "QuadrupedTerrain": 320,
     "QuadrupedVel": 320,
     "ReacherGoal": 40,
     "ReacherLimbs": 34,
@@ -48,8 +53,20 @@ RETURNS = {
     "Walker2dVel": 1020,
 }
 """What each reaches at least on held-out tasks, in the last episode."""
+CHAOTIC = {"HumanoidDir": 1e-2}
+"""How far returns after episode 1 may lie apart where an evaluation's larger batch rounds the last digit otherwise, which
+a walking humanoid makes 0.04 % of in 400 steps; others keep to 1e-6 throughout."""
 MOST_FALLS = 0.1
 """Share of the episodes in which a robot may fall."""
+
+
+def test_a_family_without_a_controller_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("limbshift.experiments.runs.controllers.SHIPPED", tmp_path)
+    assert main(["evaluate", "HumanoidDir"]) == 2
+    told = "limbshift: HumanoidDir has no shipped controller: train one by `limbshift train HumanoidDir"
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_what_is_shipped() -> None:
@@ -105,8 +122,9 @@ def returns_of_evaluation(name: str) -> list[list[float]]:
 def test_driving_a_robot_by_hand_returns_what_evaluation_says(
     name: str, dtype: type[np.floating[Any]], torch_too: bool
 ) -> None:
-    expected = returns_of_evaluation(name)
-    np.testing.assert_allclose(driven_by_hand(name, dtype, torch_too), expected, rtol=1e-6, atol=1e-6)
+    expected, found = np.array(returns_of_evaluation(name)), driven_by_hand(name, dtype, torch_too)
+    np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(found, expected, rtol=CHAOTIC.get(name, 1e-6), atol=1e-6)
 
 
 def test_an_oracle_that_is_shown_tasks_in_another_code_is_refused() -> None:
