@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from limbshift.envs.physics.cores import available_cores
+
 PACKAGES = (
     "limbshift",
     "mujoco",
@@ -31,7 +33,7 @@ def machine() -> dict[str, Any]:
     """
     return {
         "processor": cpu_model(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": len(available_cores()),
         "load": round(os.getloadavg()[0], 2),
         "system": platform.system(),
         "python": platform.python_version(),

@@ -1,6 +1,5 @@
 """Physics on MuJoCo's CPU engine."""
 
-import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
@@ -13,6 +12,7 @@ from mujoco.batch import Batch
 from torch import Tensor
 
 from limbshift.envs.errors import SimulationError
+from limbshift.envs.physics.cores import available_cores
 from limbshift.envs.physics.models import MESSAGES
 from limbshift.envs.physics.protocol import CONTACT_FORCES
 
@@ -54,7 +54,7 @@ class MujocoPhysics:
     ) -> None:
         self.model = model
         self.num_sims = num_sims
-        self.num_threads = min(num_threads or len(os.sched_getaffinity(0)), num_sims)
+        self.num_threads = min(num_threads or len(available_cores()), num_sims)
         # Contacts, from which their forces are computed, are kept by a persistent batch alone.
         self._batch = Batch(model, num_sims, self.num_threads, persistent=CONTACT_FORCES in computed_fields)
         self._states: dict[str, Tensor] = {}

@@ -1,6 +1,5 @@
 """Speed on this machine, as ratios of things measured in one run: all that is measured, by name, and the command."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -10,6 +9,7 @@ from rich.console import Console
 
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.errors import InputError
+from limbshift.envs.physics.cores import available_cores
 from limbshift.experiments.benchmarks import learning, peers, physics, ranks, scale, training
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.gpu.suite import run_gpu_bench
@@ -206,7 +206,7 @@ def missing(name: str) -> str | None:
     measure = MEASURES[name]
     if measure.package and find_spec(measure.package) is None:
         return f"{measure.package} is not installed: {INSTALL[measure.package]}"
-    if len(os.sched_getaffinity(0)) < measure.cores:
+    if len(available_cores()) < measure.cores:
         return f"this process has fewer than {measure.cores} cores"
     return None
 

@@ -1,6 +1,5 @@
 """Our envs beside those of others: the same robot, actions, number of physics steps and threads."""
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from limbshift.envs.family import Robot, TaskFamily
+from limbshift.envs.physics.cores import available_cores
 from limbshift.envs.physics.models import MESSAGES
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.robots.ant_robot import Ant
@@ -153,7 +153,7 @@ def make_envpool(robot: str, config: BenchConfig, **settings: object) -> VectorE
     """Returns EnvPool's vector env of one of Gymnasium's robots, on as many threads as ours."""
     import envpool  # an optional extra
 
-    threads = min(len(os.sched_getaffinity(0)), config.num_envs)
+    threads = min(len(available_cores()), config.num_envs)
     env = envpool.make_gymnasium(
         robot, num_envs=config.num_envs, num_threads=threads, max_episode_steps=config.horizon, **settings
     )

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics.cores import available_cores, keep_to
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.measure import Outcome, rates_of
 from limbshift.experiments.benchmarks.training import CORES, WARM_UP, trainer_of
-from limbshift.experiments.ranks.cores import available_cores
 from limbshift.experiments.runs.families import named_family
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.ranks.together import Together
@@ -46,8 +46,7 @@ def slowest(processes: Sequence[ProcessPoolExecutor]) -> float:
 
 def begin(config: BenchConfig, core: int, *, rank: int | None, port: int) -> int:
     """Makes this process a rank, or one that learns alone; returns the env steps of its iterations."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {core})
+    keep_to([core])
     ranks: Ranks = ALONE
     if rank is not None:
         meeting = {"RANK": rank, "WORLD_SIZE": CORES, "MASTER_ADDR": "localhost", "MASTER_PORT": port}

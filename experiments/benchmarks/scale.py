@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import resource
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -72,6 +74,15 @@ def resident_while_playing(name: str, family_file: str | None, num_envs: int) ->
     """Plays a few steps of so many trials, and returns the bytes of this process that are in memory."""
     env = TrialEnv(named_family(name, family_file), num_envs, 2, horizon=2)
     trial_seconds(env, random_actions(env))
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    memory = resident_memory()
     env.close()
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return memory
+
+
+def resident_memory() -> int:
+    """Returns the bytes of this process that are in memory; where the system does not tell, the most so far."""
+    pages = Path("/proc/self/statm")
+    if pages.is_file():
+        return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most  # macOS counts bytes, others KiB

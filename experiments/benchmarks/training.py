@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics.cores import available_cores
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.benchmarks.clock import shares_of
 from limbshift.experiments.benchmarks.config import BenchConfig
 from limbshift.experiments.benchmarks.measure import Outcome, rates_of
 from limbshift.experiments.comparison.timed_training import MakeAct, TimedTraining, usual_setting
-from limbshift.experiments.ranks.cores import available_cores, keeping_to
+from limbshift.experiments.ranks.cores import keeping_to
 from limbshift.experiments.runs.devices import choose_device, choose_engine, choose_threads
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.build import DEFAULT_PPO, make_trainer

@@ -1,6 +1,5 @@
 """What a training is told, and the time of it, which is looked at on the way."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ import numpy as np
 from limbshift.agents import ActionHead, RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics.cores import available_cores
 from limbshift.envs.schema import Checked, Total, Weight, filled_rows
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.trials import Act, play
@@ -111,8 +111,7 @@ def training_clock() -> Callable[[], float]:
     A process that is kept to one core counts that core's time, so that what else runs on it takes nothing away; others,
     which may use several at once, count as the clock on the wall does.
     """
-    alone = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
-    return time.process_time if alone else time.perf_counter
+    return time.process_time if len(available_cores()) == 1 else time.perf_counter
 
 
 @dataclass

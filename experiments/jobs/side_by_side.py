@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from limbshift.envs.errors import RunFailure
+from limbshift.envs.physics.cores import available_cores, keep_to
 from limbshift.experiments.jobs.job import Job, Outcomes
 from limbshift.meta.threads import torch_threads
 
@@ -24,7 +25,7 @@ POLL_SECONDS = 10.0
 def on_each_core(jobs: Iterable[Job[R]]) -> Outcomes[R]:
     """Does each job on whichever core of this machine is free; an error in one ends them all."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context) as pool:
+    with ProcessPoolExecutor(len(available_cores()), context) as pool:
         try:
             running = {pool.submit(alone_on_a_core, job.work): job for job in jobs}
             for future in as_completed(running):
@@ -87,17 +88,17 @@ def own_core() -> Iterator[None]:
 
     Where all are taken, it may use them all. A process that dies gives its core back.
     """
-    cores = os.sched_getaffinity(0)
+    cores = available_cores()
     folder = Path(tempfile.gettempdir()) / f"limbshift-cores-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as held:
-        for core in sorted(cores):
+        for core in cores:
             file = held.enter_context((folder / str(core)).open("w"))
             with suppress(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.sched_setaffinity(0, {core})
+                keep_to([core])
                 break
         try:
             yield
         finally:
-            os.sched_setaffinity(0, cores)
+            keep_to(cores)

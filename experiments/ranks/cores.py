@@ -1,6 +1,5 @@
 """How the ranks of one host share its cores and its GPUs."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 import torch
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.physics.cores import available_cores, keep_to
 from limbshift.meta.threads import torch_threads
 
 
@@ -18,13 +18,6 @@ class Place(NamedTuple):
     """From 0 on."""
     total: int = 1
     """How many there are."""
-
-
-def available_cores() -> list[int]:
-    """Returns the cores that this process may run on; all of the machine's where the system does not tell."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def share_of(cores: Sequence[int], place: Place) -> list[int]:
@@ -45,14 +38,12 @@ def share_of(cores: Sequence[int], place: Place) -> list[int]:
 def keeping_to(cores: Sequence[int]) -> Iterator[None]:
     """Runs the block, and all threads that it starts, on these cores alone, where the system can bind a process."""
     before = available_cores()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cores)
+    keep_to(cores)
     try:
         with torch_threads(len(cores)):
             yield
     finally:
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, before)
+        keep_to(before)
 
 
 def device_of(device: torch.device, place: Place) -> torch.device:

@@ -14,8 +14,9 @@ import torch
 
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics.cores import available_cores
 from limbshift.experiments.configs import TrainConfig
-from limbshift.experiments.ranks.cores import Place, available_cores, keeping_to, share_of
+from limbshift.experiments.ranks.cores import Place, keeping_to, share_of
 from limbshift.experiments.ranks.environment import started_ranks
 from limbshift.experiments.runs.resume import lasting_settings
 from limbshift.meta.ranks.alone import ALONE, Ranks

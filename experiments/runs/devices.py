@@ -1,6 +1,5 @@
 """Where the network lives, and what simulates."""
 
-import os
 from typing import NamedTuple, get_args
 
 import torch
@@ -8,6 +7,7 @@ import torch
 from limbshift.envs.errors import InputError
 from limbshift.envs.given import choice
 from limbshift.envs.physics import EngineName
+from limbshift.envs.physics.cores import available_cores
 from limbshift.envs.physics.engine import Engine
 from limbshift.experiments.configs import Device
 
@@ -28,7 +28,7 @@ def choose_threads(threads: int | None, *, overlap: bool) -> Threads:
     >>> choose_threads(8, overlap=True), choose_threads(8, overlap=False)
     (Threads(simulating=4, learning=8), Threads(simulating=8, learning=8))
     """
-    available = threads or len(os.sched_getaffinity(0))
+    available = threads or len(available_cores())
     return Threads(max(1, available // 2) if overlap else available, available)
 
 

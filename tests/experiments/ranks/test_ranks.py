@@ -15,9 +15,10 @@ import torch
 import limbshift
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError, RunFailure
+from limbshift.envs.physics.cores import available_cores
 from limbshift.experiments.cli import main
 from limbshift.experiments.configs import TrainConfig
-from limbshift.experiments.ranks.cores import Place, available_cores, device_of, keeping_to, share_of
+from limbshift.experiments.ranks.cores import Place, device_of, keeping_to, share_of
 from limbshift.experiments.ranks.environment import started_ranks
 from limbshift.experiments.ranks.joining import Joined, about_ranks, check_same, digest_of, joined
 from limbshift.experiments.runs.resume import resumed_config

@@ -54,8 +54,9 @@ RETURNS = {
 }
 """What each reaches at least on held-out tasks, in the last episode."""
 CHAOTIC = {"HumanoidDir": 1e-2}
-"""How far returns after episode 1 may lie apart where an evaluation's larger batch rounds the last digit otherwise, which
-a walking humanoid makes 0.04 % of in 400 steps; others keep to 1e-6 throughout."""
+"""How far returns after episode 1 may lie apart: a larger batch rounds the last digit otherwise, and a humanoid that
+walks makes 0.04 % of that in 400 steps. Others keep to 1e-6 throughout.
+"""
 MOST_FALLS = 0.1
 """Share of the episodes in which a robot may fall."""
 

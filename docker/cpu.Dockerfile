@@ -1,0 +1,23 @@
+# limbshift on CPUs, with what it needs to film:
+#   docker build -f docker/cpu.Dockerfile -t limbshift .
+#   docker run --rm -v "$PWD/runs:/work/runs" limbshift train HalfCheetahDir --minutes 10 --run-dir runs/dir
+FROM python:3.11-slim-bookworm
+
+RUN apt-get update && apt-get install -y --no-install-recommends libegl1 libgl1-mesa-dri \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /src
+# PyTorch's own index holds its CPU build, which is a tenth of the size of the one with CUDA.
+COPY constraints.txt .
+RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
+    "$(grep '^torch==' constraints.txt)+cpu"
+COPY . .
+RUN sed -i 's/^\(torch==.*\)$/\1+cpu/' constraints.txt \
+    && pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu -c constraints.txt \
+    '.[sb3,tune,watch,onnx,tensorboard]'
+
+RUN useradd --create-home user && mkdir /work && chown user /work
+USER user
+WORKDIR /work
+ENTRYPOINT ["limbshift"]
+CMD ["--help"]
