@@ -19,7 +19,7 @@ class TrialStep(NamedTuple):
     """What a step of a trial gave."""
 
     obs: Tensor
-    """(N, trial_obs_dim) float32: what to act on next; after the trial's last step, its final state."""
+    """(N, obs_dim) float32: what to act on next; after the trial's last step, its final state."""
     reward: Tensor
     """(N,) in the engine's dtype."""
     terminated: Tensor
@@ -75,7 +75,7 @@ class TrialMirror:
         self._action_sign = torch.tensor(mirror.action_sign, device=device)
 
     def obs(self, obs: Tensor, in_mirror: Tensor) -> Tensor:
-        """Returns (N, trial_obs_dim) observations, as the mirror shows them where the (N, 1) mask picks."""
+        """Returns (N, obs_dim) observations, as the mirror shows them where the (N, 1) mask picks."""
         return torch.where(in_mirror, obs[:, self._obs] * self._obs_sign, obs)
 
     def action(self, action: Tensor, in_mirror: Tensor) -> Tensor:
@@ -164,7 +164,7 @@ class TrialEnv:
         self._steps = 0
 
     def reset(self) -> Tensor:
-        """Begins new trials, on the next tasks, and returns their first observations: (N, trial_obs_dim) float32."""
+        """Begins new trials, on the next tasks, and returns their first observations: (N, obs_dim) float32."""
         self.task_env.begin_tasks(self.task_env.all_envs)
         return self.begin_trials()
 
@@ -229,7 +229,7 @@ class TrialEnv:
             self._encoded_task = self.task_env.encoded_task()
 
     def _observe(self, action: Array, reward: Array, boundary: Tensor) -> Tensor:
-        """Returns (N, trial_obs_dim) float32, laid out as `layout` says."""
+        """Returns (N, obs_dim) float32, laid out as `layout` says."""
         parts = [action, reward, self.task_env.native(boundary)]
         if self._observe_task:
             parts.append(self.task_env.native(self._encoded_task))

@@ -35,7 +35,7 @@ from limbshift.experiments.comparison.timed_training import (
     returns_on,
     rewards_on,
 )
-from limbshift.experiments.comparison.trainers import TRAIN, GuessingActor, Ours, add_own
+from limbshift.experiments.comparison.trainers import TRAIN, GuessingActor, Ours, add_own, errors_of
 from limbshift.experiments.comparison.training_run import (
     FORMAT,
     Consumed,
@@ -208,7 +208,7 @@ def is_missing(method: str, seed: int, out: Path) -> bool:
 def train_method(name: str, seed: int, config: CompareConfig, *, tuned: Mapping[str, Any]) -> TrainingRun:
     """Trains, with what was tuned for the method, and returns what came of it."""
     add_own(config.method_files)
-    with threads_for(config.steps):
+    with threads_for(config.steps), errors_of(METHODS[name]):
         return trained(name, setting_of(name, seed, config, family=family_of(config), tuned=tuned), config)
 
 

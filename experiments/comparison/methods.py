@@ -25,6 +25,8 @@ class Method(NamedTuple):
     """The method whose presets it takes."""
     network: Mapping[str, Any] = MappingProxyType({})
     """What of its network is its own, whatever is tuned or chosen for all."""
+    reference: str = ""
+    """Of a method of the user's own: FILE.py:function."""
     code: str = ""
     """Of a method of the user's own: a few letters that tell its file's contents from others."""
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -218,4 +218,17 @@ def own_method(reference: str) -> tuple[str, tuple[Method, Train]]:
         raise InputError(f"{reference} cannot be called with a setting and a training ({error})") from error
     description = next(iter((inspect.getdoc(train) or "").splitlines()), f"of {place}")
     code = hashlib.sha256(Path(inspect.getfile(train)).read_bytes()).hexdigest()[:16]
-    return name, (Method(description, tuned_as=None, code=code), train)
+    return name, (Method(description, tuned_as=None, reference=reference, code=code), train)
+
+
+@contextmanager
+def errors_of(method: Method) -> Iterator[None]:
+    """Tells in one line what a method of the user's own raises, and where."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # whatever a user's code may raise
+        if not method.reference:
+            raise
+        raise CODE.failure(method.reference, error) from error

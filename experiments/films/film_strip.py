@@ -16,7 +16,10 @@ from limbshift.meta.evaluation.trials import random_actor
 TILE = (224, 150)
 """Width and height of a picture."""
 SECONDS = (0.0, 0.5, 1.0, 2.0)
-"""Moments of episode 1; the last picture of the first row, and all of the second, are of the middle of the last one."""
+"""Moments of episode 1, sooner where it is short; the last picture of the first row, and all of the second, are of the
+middle of the last one."""
+LATEST = 0.6
+"""Share of episode 1 by which the last of them is."""
 TASKS = len(SECONDS) + 1
 SEED = 0
 PEN = Pen(12)
@@ -33,7 +36,9 @@ def film_strip(family: TaskFamily, controller: Controller | None) -> Image.Image
     episodes, horizon = shape.episodes_per_trial, shape.horizon
     env = TrialEnv(family, TASKS, episodes, horizon=horizon, split="heldout", seed=SEED)
     act = PolicyActor(controller.policy, TASKS) if controller else random_actor(env, SEED)
-    moments = [round(seconds / family.robot.control_timestep) for seconds in SECONDS]
+    timestep = family.robot.control_timestep
+    sooner = min(1.0, LATEST * horizon * timestep / SECONDS[-1])
+    moments = [round(sooner * seconds / timestep) for seconds in SECONDS]
     middle = (episodes - 1) * horizon + horizon // 2
     with closing(env), closing(TaskRenderer(family, *TILE)) as renderer:
         obs = env.reset()
@@ -49,7 +54,7 @@ def film_strip(family: TaskFamily, controller: Controller | None) -> Image.Image
                 upper.append(picture(0))
             obs = env.step(act(obs)).obs
         lower = [picture(sim) for sim in range(TASKS)]
-    times = [*(f"{seconds:g} s" for seconds in SECONDS), f"episode {episodes}"]
+    times = [*(f"{moment * timestep:.2g} s" for moment in moments), f"episode {episodes}"]
     return in_two_rows([*upper, lower[0], *lower], [*times, *(shortest(family, task) for task in tasks)])
 
 

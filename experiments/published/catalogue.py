@@ -96,7 +96,7 @@ def section(family: TaskFamily) -> Iterator[str]:
 def reached(name: str) -> str:
     """Tells what the family's controller returns, where one comes with the package."""
     if name not in shipped_names():
-        return f"No controller comes with the package: `limbshift train {name}` trains one."
+        return f"No controller comes with the package, so the pictures are of random actions: `limbshift train {name}`."
     record = read_record(SHIPPED / name / RECORD)
     found = record.heldout
     adapted = "" if found.adaptation_time_s is None else f", adapted after {found.adaptation_time_s:.1f} s"

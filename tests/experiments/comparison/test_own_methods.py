@@ -1,6 +1,7 @@
 """Methods of the user's own, from a file, beside those that come with limbshift."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,24 @@ def test_what_is_no_method_is_one_line(
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith(f"limbshift: {told}")
     assert not Path("out").exists()
+
+
+def test_the_documentations_example_runs(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"```python\n(.*?)```", (EXAMPLE.parents[1] / "docs" / "own-method.md").read_text(), re.DOTALL
+    )
+    (tmp_path / "mine.py").write_text(block)
+    assert compare(tmp_path / "out", "--method-files", f"{tmp_path / 'mine.py'}:random_linear") == 0
+
+
+def test_what_a_method_raises_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def broken(setting, timed):\n    return timed.nothing\n\ndef empty(setting, timed):\n    pass\n")
+    assert compare(tmp_path / "out", "--method-files", f"{file}:broken") == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"limbshift: {file}:broken raised AttributeError in line 2: ")
+    assert compare(tmp_path / "out", "--method-files", f"{file}:empty") == 2
+    assert capsys.readouterr().err.startswith(f"limbshift: {file}:empty ")
 
 
 def test_two_of_one_name_are_refused(file: Path) -> None:
