@@ -52,7 +52,7 @@ def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     from nbclient import NotebookClient
 
     monkeypatch.chdir(tmp_path)
-    notebook = nbformat.reads(path.read_text(), as_version=4)  # type: ignore[no-untyped-call]  # has no annotations
+    notebook = nbformat.reads(path.read_text(), as_version=4)
     NotebookClient(notebook, timeout=BUDGET, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ()) if "data" in output]
     assert any({"image/png", "image/gif"} & output["data"].keys() for output in shown) or "family" in path.stem
