@@ -38,8 +38,8 @@ def cross_entropy(setting: Setting, timed: TimedTraining) -> MakeAct:
         nonlocal mean, std, steps
         tried = mean + std * torch.randn(env.num_envs, *mean.shape, generator=generator)
         returns = torch.from_numpy(play(env, linear(env, tried)).reward).sum(dim=(1, 2))
-        elite = tried[returns.topk(max(2, round(ELITE * env.num_envs))).indices]
-        mean, std = elite.mean(dim=0), elite.std(dim=0) + LEAST_STD
+        elite = tried[returns.topk(min(env.num_envs, max(2, round(ELITE * env.num_envs)))).indices]
+        mean, std = elite.mean(dim=0), elite.std(dim=0, correction=0) + LEAST_STD
         steps += env.num_envs * env.steps_per_trial
 
     def make_act(played: TrialEnv) -> Act:

@@ -29,6 +29,8 @@ def test_what_the_workflow_runs_exists() -> None:
     commands = " ".join(step["run"] for job in jobs.values() for step in job["steps"] if "run" in step)
     assert [path for path in re.findall(r"tests/[\w/.]+", commands) if not (ROOT / path).exists()] == []
     assert "make test PYTHON=python" in commands
+    given = [value for job in jobs.values() for step in job["steps"] for value in step.get("with", {}).values()]
+    assert [value for value in given if not isinstance(value, str)] == [], "the inputs of an action are strings"
 
 
 def test_the_dev_container_uses_the_makefiles_environment() -> None:

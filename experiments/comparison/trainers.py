@@ -217,7 +217,7 @@ def own_method(reference: str) -> tuple[str, tuple[Method, Train]]:
     except TypeError as error:
         raise InputError(f"{reference} cannot be called with a setting and a training ({error})") from error
     description = next(iter((inspect.getdoc(train) or "").splitlines()), f"of {place}")
-    code = hashlib.sha256(Path(inspect.getfile(train)).read_bytes()).hexdigest()[:16]
+    code = hashlib.sha256(Path(inspect.getfile(inspect.unwrap(train))).read_bytes()).hexdigest()[:16]
     return name, (Method(description, tuned_as=None, reference=reference, code=code), train)
 
 
@@ -228,7 +228,7 @@ def errors_of(method: Method) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # whatever a user's code may raise
+    except (Exception, SystemExit) as error:  # whatever a user's code may raise
         if not method.reference:
             raise
         raise CODE.failure(method.reference, error) from error

@@ -122,6 +122,22 @@ def test_what_a_method_raises_is_one_line(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().err.startswith(f"limbshift: {file}:empty ")
 
 
+def test_a_method_that_ends_the_program_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import sys\n\ndef ending(setting, timed):\n    sys.exit(0)\n")
+    assert compare(tmp_path / "out", "--method-files", f"{file}:ending") == 2
+    assert capsys.readouterr().err.startswith(f"limbshift: {file}:ending raised SystemExit in line 4: 0")
+
+
+def test_a_decorated_methods_code_is_that_of_its_own_file(tmp_path: Path) -> None:
+    file, codes = tmp_path / "mine.py", []
+    for number in range(2):
+        file.write_text(f"import torch\n\n@torch.no_grad()\ndef quiet(setting, timed):\n    return {number}\n")
+        add_own([f"{file}:quiet"])
+        codes.append(METHODS["quiet"].code)
+    assert codes[0] != codes[1]
+
+
 def test_two_of_one_name_are_refused(file: Path) -> None:
     other = file.with_name("other.py")
     other.write_text(file.read_text())
