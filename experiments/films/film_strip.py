@@ -42,8 +42,7 @@ def film_strip(family: TaskFamily, controller: Controller | None) -> Image.Image
     middle = (episodes - 1) * horizon + horizon // 2
     with closing(env), closing(TaskRenderer(family, *TILE)) as renderer:
         obs = env.reset()
-        values = env.task_env.task_values()
-        tasks = [{name: float(column[sim]) for name, column in values.items()} for sim in range(TASKS)]
+        tasks = [env.task_env.task_of(sim) for sim in range(TASKS)]
 
         def picture(sim: int) -> Image.Image:
             return Image.fromarray(renderer.frame(env.task_env.physics, sim, tasks[sim]))

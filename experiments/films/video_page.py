@@ -55,9 +55,8 @@ class Page:
 
         scales: by which the robots' rewards are measured, if they are known.
         """
-        values = env.task_env.task_values()
         family = env.task_env.family
-        self.tasks = [{name: float(column[sim]) for name, column in values.items()} for sim in range(env.num_envs)]
+        self.tasks = [env.task_env.task_of(sim) for sim in range(env.num_envs)]
         self._episodes = env.episodes_per_trial
         self._timestep = family.robot.control_timestep
         self._banner_steps = max(1, min(round(BANNER_SECONDS * frame_rate), env.horizon // 4))

@@ -1,7 +1,6 @@
 """docs/catalogue.md: each family with a strip of pictures, its numbers and its controller's: `make catalogue`."""
 
 import sys
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from limbshift.experiments.commands.families import parameter_row, sizes, splits
 from limbshift.experiments.configs import Flag
 from limbshift.experiments.films.film_strip import film_strip
 from limbshift.experiments.runs.controllers import SHIPPED, load_controller, shipped_names
-from limbshift.experiments.sharing.card import number, percent, table, with_interval
+from limbshift.experiments.sharing.card import filled, number, percent, table, with_interval
 from limbshift.experiments.sharing.record_file import RECORD, read_record
 
 PICTURES = "catalogue"
@@ -105,10 +104,6 @@ def reached(name: str) -> str:
         f" actions {number(found.controls['random'].iqm[-1])}, falls {percent(found.falls)}{adapted}; trained for"
         f" {record.steps / 1e6:.1f} M steps. {record.words}"
     )
-
-
-def filled(text: str) -> str:
-    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def card(record: Record, video: str = "") -> str:
     title = record.family if record.variant == "default" else f"{record.family}, variant {record.variant}"
     parts = [metadata(record), f"# {title}", _trained(record), *_heldout(record.heldout)]
     parts.append(_by_split(record.splits))
-    parts += [_filled(record.words)] if record.words else []
+    parts += [filled(record.words)] if record.words else []
     parts += [f"[A video of it adapting]({video})"] if video else []
     return "\n\n".join([*parts, _use(record)]) + "\n"
 
@@ -90,7 +90,7 @@ def _trained(record: Record) -> str:
     trial = f"in trials of {record.episodes} x {record.horizon} steps"
     how = f": `{record.how}`" if record.how else ""
     amount = f"{record.minutes:.0f} minutes" if record.minutes >= 10 else f"{record.minutes:.1f} minutes"
-    return _filled(f"Meta-trained for {amount} ({record.steps / 1e6:.1f} M env steps){where}, {trial}{how}.")
+    return filled(f"Meta-trained for {amount} ({record.steps / 1e6:.1f} M env steps){where}, {trial}{how}.")
 
 
 def _heldout(split: SplitRecord) -> list[str]:
@@ -107,7 +107,7 @@ def _heldout(split: SplitRecord) -> list[str]:
         else f"It has adapted {time:.1f} s after the start, picking up speed included."
     )
     return [
-        _filled(f"{intro} bootstrap interval."),
+        filled(f"{intro} bootstrap interval."),
         table([("episode", "controller", *CONTROLS.values()), *rows]),
         adapted,
     ]
@@ -129,5 +129,6 @@ def _use(record: Record) -> str:
     )
 
 
-def _filled(text: str) -> str:
+def filled(text: str) -> str:
+    """Breaks a paragraph into lines, but neither words nor what is joined by hyphens."""
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)

@@ -122,6 +122,18 @@ def test_what_a_method_raises_is_one_line(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().err.startswith(f"limbshift: {file}:empty ")
 
 
+def test_no_training_runs_its_file_again(tmp_path: Path) -> None:
+    """What trains is what was checked, whatever becomes of the file meanwhile."""
+    file, runs = tmp_path / "mine.py", tmp_path / "runs"
+    file.write_text(f"with open({str(runs)!r}, 'a') as runs:\n    runs.write('.')\n" + METHOD.format(steps=7))
+    counts = []
+    for seeds in ("1", "3"):
+        runs.write_text("")
+        assert compare(tmp_path / seeds, "--method-files", f"{file}:still", "--seeds", seeds) == 0
+        counts.append(len(runs.read_text()))
+    assert counts[0] == counts[1] > 0
+
+
 def test_a_method_that_ends_the_program_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "mine.py"
     file.write_text("import sys\n\ndef ending(setting, timed):\n    sys.exit(0)\n")
