@@ -27,6 +27,10 @@ class ControllerError(InputError):
     """A file that holds no controller, or a controller used for what it was not trained for."""
 
 
+class ActionError(InputError):
+    """Actions of the wrong shape, or that are not numbers."""
+
+
 class RunFailure(RuntimeError):
     """Something that failed through no fault in the caller's values; its one line says what."""
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import ActionError, InputError
 from limbshift.envs.family import Look, Motion, TaskFamily
 from limbshift.envs.given import numbers
 from limbshift.envs.hardware import Hardware
@@ -21,10 +21,6 @@ from limbshift.envs.reward_terms import bad_reward, reward_terms
 from limbshift.envs.task_step import Moved, TaskStep
 from limbshift.envs.tasks.parameter import HardwareEffect, Task, TaskError
 from limbshift.envs.tasks.streams import RandomStream
-
-
-class ActionError(InputError):
-    """Actions of the wrong shape, or that are not numbers."""
 
 
 class TaskEnv:
@@ -208,7 +204,10 @@ class TaskEnv:
         return self._live.tensor(values)
 
     def clipped(self, action: Tensor | NDArray[Any], low: Array, high: Array) -> Array:
-        """Returns actions within bounds: a new native array."""
+        """Returns (N, A) actions within bounds: a new native array. Raises ActionError for those of another shape."""
+        shape, expected = getattr(action, "shape", None), (self.num_envs, self.action_dim)
+        if shape != expected:
+            raise ActionError(f"shape of actions is {shape and tuple(shape)}, expected {expected}")
         return self._live.clipped(self.native(action), low, high)
 
     def encoded_task(self) -> Tensor:

@@ -135,6 +135,9 @@ class TrialEnv:
 
         rank, num_ranks: of the environments that share the tasks, as `TaskEnv` takes them.
         """
+        for name, count in (("num_envs", num_envs), ("episodes_per_trial", episodes_per_trial), ("horizon", horizon)):
+            if count is not None and count < 1:
+                raise InputError(f"{name} is {count}, expected 1 at least")
         self.task_env = TaskEnv(family, num_envs, split, seed=seed, engine=engine, rank=rank, num_ranks=num_ranks)
         self.task_env.look = look
         self.num_envs = num_envs

@@ -30,10 +30,10 @@ from limbshift.envs.adapters.common import (
 )
 from limbshift.envs.adapters.infos import Info, flattened_alone
 from limbshift.envs.adapters.options import choose_tasks
-from limbshift.envs.errors import ArgumentError, InputError
+from limbshift.envs.errors import ActionError, ArgumentError, InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.given import flag, numbers
-from limbshift.envs.task_env import ActionError, TaskEnv
+from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.task_step import Moved
 
 OF_VECTOR_ENVS = ("num_envs", "vectorization_mode", "vector_kwargs", "autoreset_mode")

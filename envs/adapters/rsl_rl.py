@@ -10,9 +10,9 @@ from torch import Tensor
 
 from limbshift.envs.adapters.common import check_seed
 from limbshift.envs.adapters.options import Options, choose_tasks
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import ActionError, InputError
 from limbshift.envs.given import numbers
-from limbshift.envs.task_env import ActionError, TaskEnv
+from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.trial_env import TrialEnv
 
 Extras = dict[str, Any]

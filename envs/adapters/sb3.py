@@ -14,9 +14,8 @@ from limbshift.envs.adapters.gym_trials import TrialVectorEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.adapters.infos import info_of
 from limbshift.envs.adapters.options import check_options
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import ActionError, InputError
 from limbshift.envs.given import numbers, whole_number
-from limbshift.envs.task_env import ActionError
 
 Indices = int | Iterable[int] | None
 Step = tuple[Floats, Floats, NDArray[np.bool_], list[dict[str, Any]]]

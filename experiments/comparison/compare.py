@@ -3,30 +3,32 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.schema import shortened
 from limbshift.envs.tasks.task_space import VALIDATION
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.by_parameter import by_parameter
 from limbshift.experiments.comparison.config import CompareConfig, portable
 from limbshift.experiments.comparison.html import write_page
 from limbshift.experiments.comparison.methods import METHODS, check_installed
-from limbshift.experiments.comparison.provenance import check_like, provenance_of
+from limbshift.experiments.comparison.provenance import check_like, hash_of, provenance_of
 from limbshift.experiments.comparison.settings import (
     presets_by_method,
     setting_of,
     training_settings,
     tuned_for,
+    what_is_compared,
 )
 from limbshift.experiments.comparison.summary import summarise_methods
 from limbshift.experiments.comparison.timed_training import (
+    CLOCKS,
     LOOKS,
     TASK_SEED,
     MakeAct,
@@ -35,8 +37,9 @@ from limbshift.experiments.comparison.timed_training import (
     returns_on,
     rewards_on,
 )
-from limbshift.experiments.comparison.trainers import TRAIN, GuessingActor, Ours, add_own, errors_of
+from limbshift.experiments.comparison.trainers import TRAIN, GuessingActor, Ours, add_own, of_own
 from limbshift.experiments.comparison.training_run import (
+    ABOUT,
     FORMAT,
     Consumed,
     TrainingRun,
@@ -52,6 +55,7 @@ from limbshift.experiments.jobs.job import Job, in_turn, keep_all
 from limbshift.experiments.machine import cpu_model
 from limbshift.experiments.runs.directory import locked, read_json, write_json
 from limbshift.experiments.runs.families import named_family
+from limbshift.experiments.runs.presets import Preset
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.statistics import interquartile_mean
 from limbshift.meta.threads import threads_for
@@ -62,56 +66,75 @@ CONSUMED = (1, 2, 4, 10, 20)
 """Episodes after which those that adapt by gradient steps are looked at."""
 NO_SCORES = "no scores: add oracle to --methods to have returns scaled from random actions (0) to the oracle (1)"
 """Said where no oracle was trained."""
-ABOUT, RESULTS, PAGE = "comparison.json", "results.json", "index.html"
+RESULTS, PAGE = "results.json", "index.html"
+
+
+class Asked(NamedTuple):
+    """What a comparison is to be, checked, with what the user's own files say now."""
+
+    config: CompareConfig
+    family: TaskFamily
+    methods: list[str]
+    presets: dict[str, Preset]
+    """By the method that they were tuned for."""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """All that its trainings share."""
+        tuned = {name: dict(preset.about) for name, preset in self.presets.items()}
+        return what_is_compared(self.config, self.family, tuned=tuned)
+
+    def settings(self, method: str, seed: int) -> dict[str, Any]:
+        """Returns the settings of one of its trainings."""
+        tuned = tuned_for(method, self.presets)
+        return training_settings(
+            method, setting_of(method, seed, self.config, family=self.family, tuned=tuned), self.config
+        )
 
 
 def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     """Runs the command. Returns the directory of the results."""
     console = console or make_console()
     check_engine(config.engine)
-    check_comparison(config)
+    asked = check_comparison(config)
     there, files = portable(config)
     with locked(config.out), open_engine(config.engine, in_turn, console=console, files=files) as do:
-        methods, presets = open_comparison(config), presets_by_method(config.presets)
-        runs = [(method, seed) for seed in range(config.seeds) for method in methods]
-        keep_all(
-            do(
-                job_of(method, seed, there, console=console, tuned=tuned_for(method, presets))
-                for method, seed in runs
-                if is_missing(method, seed, config.out)
-            )
-        )
-    finish_comparison(config.out, family_of(config))
+        open_comparison(asked)
+        runs = [(method, seed) for seed in range(config.seeds) for method in asked.methods]
+        missing = [run for run in runs if is_missing(*run, config.out)]
+        keep_all(do([job_of(*run, asked, console=console, there=there) for run in missing]))
+    finish_comparison(config.out, asked.family)
     if "oracle" not in {run.method for run in read_runs(config.out)}:
         console.print(NO_SCORES, highlight=False, soft_wrap=True)
     console.print(f"results in {config.out / RESULTS}, page in {config.out / PAGE}", highlight=False, soft_wrap=True)
     return config.out
 
 
-def check_comparison(config: CompareConfig) -> tuple[list[str], dict[str, Any]]:
-    """Checks what is asked and what the directory holds. Returns the methods, and all that their runs share."""
+def check_comparison(config: CompareConfig) -> Asked:
+    """Checks what is asked, for which the user's own files are run, and what the directory holds."""
     family = family_of(config)
-    methods = checked_methods(config, family)
-    presets = presets_by_method(config.presets)
-    for name in presets:
-        if not any(METHODS[method].tuned_as == name for method in methods):
+    asked = Asked(config, family, checked_methods(config, family), presets_by_method(config.presets))
+    for name in asked.presets:
+        if not any(METHODS[method].tuned_as == name for method in asked.methods):
             raise InputError(f"presets has settings of {name}, expected those of methods that are compared")
     check_writable(config.out / RESULTS)
-    about = what_is_compared(config, family, tuned={name: dict(preset.about) for name, preset in presets.items()})
-    check_same(config.out, about)
-    for run in read_runs(config.out):
-        setting = setting_of(run.method, run.seed, config, family=family, tuned=tuned_for(run.method, presets))
-        expected = training_settings(run.method, setting, config)
-        check_like(run.provenance, expected, run_file(config.out, run.method, run.seed))
-    return methods, about
+    check_directory(asked)
+    return asked
 
 
-def open_comparison(config: CompareConfig) -> list[str]:
-    """Checks the same, and writes what is compared, before anything is trained. Returns the methods."""
-    methods, about = check_comparison(config)
-    convert_runs(config.out)
-    write_json(config.out / ABOUT, {"format": FORMAT, **about})
-    return methods
+def check_directory(asked: Asked) -> None:
+    """Raises InputError where the directory holds another comparison, or a training that does not belong to it."""
+    out = asked.config.out
+    check_same(out, asked.about)
+    for run in read_runs(out):
+        check_like(run.provenance, asked.settings(run.method, run.seed), run_file(out, run.method, run.seed))
+
+
+def open_comparison(asked: Asked) -> None:
+    """Checks the directory once more, and writes what is compared, before anything is trained."""
+    check_directory(asked)
+    convert_runs(asked.config.out)
+    write_json(asked.config.out / ABOUT, {"format": FORMAT, **asked.about})
 
 
 def finish_comparison(out: Path, family: TaskFamily) -> None:
@@ -151,43 +174,25 @@ def checked_methods(config: CompareConfig, family: TaskFamily) -> list[str]:
     return list(dict.fromkeys((*config.methods, *own, "random")))
 
 
-def what_is_compared(config: CompareConfig, family: TaskFamily, *, tuned: dict[str, Any]) -> dict[str, Any]:
-    """Returns all that must be the same in the runs of a comparison.
-
-    tuned: by method, what its preset says of where it comes from.
-    """
-    return {
-        "family": family.name,
-        "variant": family.variant,
-        "version": version("limbshift"),
-        "minutes": None if config.steps else config.minutes,
-        "steps": config.steps,
-        "num_envs": config.num_envs,
-        "episodes": config.episodes or family.episodes_per_trial,
-        "horizon": config.horizon or family.horizon,
-        "tasks": config.num_tasks,
-        "train_tasks": config.train_tasks,
-        "cell": config.cell,
-        "hide_reward": config.hide_reward,
-        "first_order": config.first_order,
-        "tuned": tuned or None,
-    }
-
-
 def check_same(out: Path, about: dict[str, Any]) -> None:
     """Raises InputError where the directory holds another comparison."""
     if not (out / ABOUT).is_file():
         return
     kept = read_json(out / ABOUT)
+    kept = {"clock": "wall" if kept.get("minutes") else None, **kept}  # as before there was a choice
     for name, value in about.items():
         if kept.get(name) != value:
             raise InputError(f"{out} holds a comparison whose {name} is {kept.get(name)}, expected {value} as here")
 
 
 def job_of(
-    method: str, seed: int, config: CompareConfig, *, console: Console, tuned: Mapping[str, Any]
+    method: str, seed: int, asked: Asked, *, console: Console, there: CompareConfig | None = None
 ) -> Job[TrainingRun]:
-    """Returns the training of a method by a seed, with what was tuned for it; its file is written when it is over."""
+    """Returns the training of a method by a seed; its file is written when it is over.
+
+    there: the configuration where it is trained, unless that is here.
+    """
+    config = asked.config
     name = f"{config.out.name}: {method}, seed {seed}"
 
     def keep(run: TrainingRun) -> None:
@@ -197,7 +202,8 @@ def job_of(
         told = f"{name}: {spent}, IQM of the return in the last episode {final:.1f}"
         console.print(told, highlight=False, soft_wrap=True)
 
-    return Job(name, partial(train_method, method, seed, config, tuned=tuned), keep)
+    tuned, expected = tuned_for(method, asked.presets), hash_of(asked.settings(method, seed))
+    return Job(name, partial(train_method, method, seed, there or config, tuned=tuned, expected=expected), keep)
 
 
 def is_missing(method: str, seed: int, out: Path) -> bool:
@@ -205,16 +211,28 @@ def is_missing(method: str, seed: int, out: Path) -> bool:
     return not run_file(out, method, seed).is_file() and (method != "random" or seed == 0)
 
 
-def train_method(name: str, seed: int, config: CompareConfig, *, tuned: Mapping[str, Any]) -> TrainingRun:
-    """Trains, with what was tuned for the method, and returns what came of it."""
+def train_method(
+    name: str, seed: int, config: CompareConfig, *, tuned: Mapping[str, Any], expected: str
+) -> TrainingRun:
+    """Trains, with what was tuned for the method, and returns what came of it.
+
+    expected: `hash_of` its settings. Raises InputError for others: the user's own files changed meanwhile.
+    """
     if name not in METHODS:  # on another machine, where nothing was checked
         add_own(config.method_files)
-    with threads_for(config.steps), errors_of(METHODS[name]):
-        return trained(name, setting_of(name, seed, config, family=family_of(config), tuned=tuned), config)
+    setting = setting_of(name, seed, config, family=family_of(config), tuned=tuned)
+    resolved = training_settings(name, setting, config)
+    if hash_of(resolved) != expected:
+        raise InputError(f"{config.family_file} was changed since the comparison began, expected it as it was")
+    with threads_for(config.steps), of_own(METHODS[name]):
+        return trained(name, setting, config, resolved=resolved)
 
 
-def trained(name: str, setting: Setting, config: CompareConfig) -> TrainingRun:
-    """Trains, with looks at held-out tasks on the way, and plays all splits at the end."""
+def trained(name: str, setting: Setting, config: CompareConfig, *, resolved: Mapping[str, Any]) -> TrainingRun:
+    """Trains, with looks at held-out tasks on the way, and plays all splits at the end.
+
+    resolved: `training_settings`, as they are when it begins.
+    """
     family, method = setting.family, METHODS[name]
 
     def trials(split: str, episodes: int = setting.episodes) -> TrialEnv:
@@ -230,9 +248,15 @@ def trained(name: str, setting: Setting, config: CompareConfig) -> TrainingRun:
 
     heldout = trials("heldout")
     steps = config.steps and round(config.steps * method.budget)
-    timed = TimedTraining(heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS, steps=steps)
+    timed = TimedTraining(
+        heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS, clock=CLOCKS[config.clock], steps=steps
+    )
     make_act = TRAIN[name](setting, timed)
     heldout.close()
+    if not callable(make_act):
+        raise InputError(f"{shortened(make_act)} was returned, expected a function that makes the policy act")
+    if not timed.looks:
+        raise InputError("no look was taken, expected timed.run or timed.look to be called")
     splits = [split for split in family.task_space.splits if split != VALIDATION]  # nothing is chosen here
     returns = {split: split_returns(trials(split), make_act) for split in splits}
     consumed = [
@@ -241,7 +265,7 @@ def trained(name: str, setting: Setting, config: CompareConfig) -> TrainingRun:
     ]
     longer = split_returns(trials("heldout", max(setting.episodes, LONGER)), make_act)
     within = how_trials_go(trials("heldout"), make_act, longer)
-    provenance = provenance_of(training_settings(name, setting, config))
+    provenance = provenance_of(resolved)
     return TrainingRun(name, setting.seed, cpu_model(), timed.looks, returns, consumed, provenance, within)
 
 

@@ -1,9 +1,8 @@
 """What a comparison, or a search for settings, may be told; the docstrings are the command line's help."""
 
-from collections import ChainMap
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import MinLen
 
@@ -13,7 +12,8 @@ from limbshift.envs.schema import ANY_SEQUENCE, Checked, Count, FilePath, Positi
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.configs import Algorithm, FamilyArgument, Flag, NumTasks, require_family
 from limbshift.experiments.jobs.job import Engine
-from limbshift.experiments.jobs.own_files import Files, files_of_own
+from limbshift.experiments.jobs.own_files import Files, flat_reference, merged
+from limbshift.experiments.runs.own_code import files_of
 
 Methods = Annotated[tuple[str, ...], ANY_SEQUENCE, MinLen(1)]
 EXPECTED = "one that `limbshift families` lists, or --family-file"
@@ -41,6 +41,9 @@ class CompareConfig(Checked):
     """Minutes of training for each method and seed."""
     steps: Steps | None = None
     """Train each method and seed for so many env steps instead, which gives the same on machines of any speed."""
+    clock: Literal["wall", "core"] = "wall"
+    """What minutes are counted by: the clock on the wall, or what the training's process computes, on one core, so that
+    other work on it takes nothing away. What other processes do for it is not in that."""
     seeds: Count = 2
     """Number of training seeds for each method; fewer than three give no intervals."""
     num_envs: Count = 32
@@ -122,17 +125,15 @@ Config = TypeVar("Config", CompareConfig, TuneConfig)
 
 def portable(config: Config) -> tuple[Config, Files]:
     """Returns the configuration as its engine's machines can take it, and the files that they need of the user's own
-    family and methods, which must be loaded.
+    family and methods.
+
+    Raises InputError where two of these have files of one name, of which either might get the other's.
     """
+    methods: tuple[str, ...] = config.method_files if isinstance(config, CompareConfig) else ()
+    family: tuple[str, ...] = (config.family_file,) if config.family_file else ()
+    files = merged(files_of(reference.rpartition(":")[0]) for reference in (*family, *methods))
     if config.engine == "local":
         return config, {}
-    own: dict[str, Any] = {}
-    files: dict[str, bytes] = {}
-    if config.family_file:
-        own["family_file"], found = files_of_own(config.family_file)
-        files |= found
-    if isinstance(config, CompareConfig) and config.method_files:
-        references, found_in = zip(*map(files_of_own, config.method_files), strict=True)
-        own["method_files"] = references
-        files = dict(ChainMap(files, *found_in))
+    own: dict[str, Any] = {"family_file": flat_reference(*family)} if family else {}
+    own |= {"method_files": tuple(map(flat_reference, methods))} if methods else {}
     return replace(config, **own), files

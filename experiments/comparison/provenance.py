@@ -62,12 +62,17 @@ def hash_of(settings: Mapping[str, Any]) -> str:
 def check_like(found: Provenance | None, settings: Mapping[str, Any], path: Path) -> None:
     """Raises InputError for a training with other settings, or versions, than it would be made with here and now.
 
-    One without provenance, of an earlier version of limbshift, is taken for what its directory says.
+    One without provenance, of an earlier version of limbshift, is taken for what its directory says; one that does not
+    tell by which clock was timed by the one on the wall.
     """
     if found is None:
         return
     expected = as_in_json(settings)
-    differing = [] if found.settings_hash == hash_of(expected) else told_apart(found.settings, expected)
+    differing = (
+        []
+        if found.settings_hash == hash_of(expected)
+        else told_apart({"clock": "wall" if expected["minutes"] else None, **found.settings}, expected)
+    )
     needed = OF_BASELINES if METHODS[expected["method"]].needs else ()
     here = {
         name: version for name, version in installed().items() if name in found.versions and name in (*OURS, *needed)

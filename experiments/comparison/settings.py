@@ -1,7 +1,8 @@
-"""What each training of a comparison is told, with what the family and the package leave to be chosen."""
+"""What the trainings of a comparison share, and what each is told; with what is left to the family and the package."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.timed_training import LOOKS, TASK_SEED, Setting, split_options, usual_setting
 from limbshift.experiments.configs import TrainConfig
+from limbshift.experiments.runs.own_code import code_hash
 from limbshift.experiments.runs.presets import Preset, read_preset
 from limbshift.meta.maml.outer_loop import MAMLConfig
 from limbshift.meta.rl2.config import PPOConfig
@@ -75,6 +77,7 @@ def training_settings(method: str, setting: Setting, config: CompareConfig) -> d
     budget = about.budget
     own: dict[str, Any] = {"maml": asdict(MAMLConfig(first_order=config.first_order))} if method == "maml" else {}
     own |= {"code": about.code} if about.code else {}
+    own |= {"family_code": code_hash(config.family_file.rpartition(":")[0])} if config.family_file else {}
     return {
         "method": method,
         "seed": setting.seed,
@@ -84,6 +87,7 @@ def training_settings(method: str, setting: Setting, config: CompareConfig) -> d
             each.name: [each.low, each.high, each.scale, each.choices, each.extrapolation] for each in family.parameters
         },
         "minutes": None if config.steps else budget * config.minutes,
+        "clock": None if config.steps else config.clock,
         "steps": config.steps and round(config.steps * budget),
         "num_envs": setting.num_envs,
         "episodes": setting.episodes,
@@ -101,4 +105,28 @@ def training_settings(method: str, setting: Setting, config: CompareConfig) -> d
         "looks": LOOKS,
         "ppo": asdict(setting.ppo),
         **own,
+    }
+
+
+def what_is_compared(config: CompareConfig, family: TaskFamily, *, tuned: dict[str, Any]) -> dict[str, Any]:
+    """Returns all that must be the same in the runs of a comparison.
+
+    tuned: by method, what its preset says of where it comes from.
+    """
+    return {
+        "family": family.name,
+        "variant": family.variant,
+        "version": version("limbshift"),
+        "minutes": None if config.steps else config.minutes,
+        "clock": None if config.steps else config.clock,
+        "steps": config.steps,
+        "num_envs": config.num_envs,
+        "episodes": config.episodes or family.episodes_per_trial,
+        "horizon": config.horizon or family.horizon,
+        "tasks": config.num_tasks,
+        "train_tasks": config.train_tasks,
+        "cell": config.cell,
+        "hide_reward": config.hide_reward,
+        "first_order": config.first_order,
+        "tuned": tuned or None,
     }

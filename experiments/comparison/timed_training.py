@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import index
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -10,8 +11,7 @@ import numpy as np
 from limbshift.agents import ActionHead, RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.physics.cores import available_cores
-from limbshift.envs.schema import Checked, Total, Weight, filled_rows
+from limbshift.envs.schema import Checked, Total, Weight, filled_rows, shortened
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.trials import Act, play
 
@@ -24,6 +24,8 @@ MakeAct = Callable[[TrialEnv], Act]
 
 Returns = Annotated[list[list[float]], filled_rows]
 """Trial x episode."""
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "core": time.process_time}
+"""What a budget of time is counted by, in seconds."""
 LOOKS = 8
 """At a policy while it is being trained."""
 TASK_SEED = 0
@@ -105,15 +107,6 @@ class HeldoutCurvePoint(Checked):
     """Trial x episode."""
 
 
-def training_clock() -> Callable[[], float]:
-    """Returns what the budget of time is measured with, in seconds.
-
-    A process that is kept to one core counts that core's time, so that what else runs on it takes nothing away; others,
-    which may use several at once, count as the clock on the wall does.
-    """
-    return time.process_time if len(available_cores()) == 1 else time.perf_counter
-
-
 @dataclass
 class TimedTraining:
     """Called after each iteration of a training: looks when it is time to, and says whether to go on."""
@@ -125,7 +118,7 @@ class TimedTraining:
     """The budget of training time."""
     num_looks: int
     looks: list[HeldoutCurvePoint] = field(default_factory=list)
-    clock: Callable[[], float] = field(default_factory=training_clock)
+    clock: Callable[[], float] = time.perf_counter
     steps: int | None = None
     """The budget of env steps, which takes the place of the one of time."""
 
@@ -152,22 +145,33 @@ class TimedTraining:
         return self._elapsed() / self.seconds if self.steps is None else self._steps / self.steps
 
     def __call__(self, steps: int, make_act: MakeAct) -> bool:
-        """Whether there is budget left after so many env steps."""
-        self._spent, self._steps = self._elapsed(), steps
+        """Whether there is budget left after so many env steps; InputError where these are no count of them."""
+        self._spent, self._steps = self._elapsed(), self._checked(steps)
         self._calls += 1
-        share = self._spent / self.seconds if self.steps is None else steps / self.steps
+        share = self._spent / self.seconds if self.steps is None else self._steps / self.steps
         if share >= 1 and self._calls == 1 and self.steps is None:
             raise InputError(
                 f"minutes is {self.seconds / 60:g}, expected more than one iteration takes, {self._spent:.1f} s here"
             )
         if share * self.num_looks >= len(self.looks) + 1 or share >= 1:
-            self.look(steps, make_act)
+            self.look(self._steps, make_act)
         self._resumed = self.clock()
         return share < 1
 
     def look(self, steps: int, make_act: MakeAct) -> None:
         """Keeps what the policy returns now."""
         self.looks.append(HeldoutCurvePoint(self._spent, steps, returns_on(self.env, self.seed, make_act).tolist()))
+
+    def _checked(self, steps: int) -> int:
+        """Returns the env steps so far, which must have come nearer to a budget of them."""
+        least = self._steps + (self.steps is not None)
+        try:
+            found = index(steps)
+        except TypeError:
+            found = -1
+        if found < least:
+            raise InputError(f"env steps so far are {shortened(steps)}, expected a whole number, {least} at least")
+        return found
 
     def _elapsed(self) -> float:
         return self._spent + self.clock() - self._resumed

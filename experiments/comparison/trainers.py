@@ -1,12 +1,13 @@
 """How each method of a comparison is trained."""
 
-import hashlib
 import inspect
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,11 +16,11 @@ from torch import Tensor
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
 from limbshift.agents.heads import TaskHead
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.methods import METHODS, Method
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
-from limbshift.experiments.runs.own_code import OwnCode
+from limbshift.experiments.runs.own_code import OwnCode, code_hash
 from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.evaluation.trials import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
@@ -28,6 +29,8 @@ from limbshift.meta.rl2.trainer import Trainer
 
 Train = Callable[[Setting, TimedTraining], MakeAct]
 """Trains a method until the clock says stop, and returns the policy that came of it."""
+MAX_NAME = 64
+"""Letters of a method's name, which files have too."""
 CODE = OwnCode("method_files", "function", InputError)
 
 
@@ -195,21 +198,24 @@ def add_own(references: Sequence[str]) -> list[str]:
     another of them, or one of ours, has its name.
     """
     own: dict[str, tuple[Method, Train]] = {}
+    modules = {place: CODE.load(place) for place in dict.fromkeys(CODE.split(each)[0] for each in references)}
     for reference in references:
-        name, found = own_method(reference)
+        name, found = own_method(modules[CODE.split(reference)[0]], reference)
         if name in own or (name in METHODS and not METHODS[name].code):
             known = "two methods" if name in own else "a method that comes with limbshift"
             raise InputError(f"method_files: {name} is the name of {known}, expected each method to have its own")
+        if len(name) > MAX_NAME:
+            raise InputError(f"method_files: {name} has {len(name)} letters, expected {MAX_NAME} at most")
         own[name] = found
     METHODS.update((name, method) for name, (method, _) in own.items())
     TRAIN.update((name, train) for name, (_, train) in own.items())
     return list(own)
 
 
-def own_method(reference: str) -> tuple[str, tuple[Method, Train]]:
+def own_method(module: ModuleType, reference: str) -> tuple[str, tuple[Method, Train]]:
     """Returns the name of a function of the user's, what is known of it, and the function."""
     place, name = CODE.split(reference)
-    train = getattr(CODE.load(place), name, None)
+    train = vars(module).get(name)
     if not inspect.isfunction(train):
         raise InputError(f"{place} has no function {name}, expected one")
     try:
@@ -217,18 +223,25 @@ def own_method(reference: str) -> tuple[str, tuple[Method, Train]]:
     except TypeError as error:
         raise InputError(f"{reference} cannot be called with a setting and a training ({error})") from error
     description = next(iter((inspect.getdoc(train) or "").splitlines()), f"of {place}")
-    code = hashlib.sha256(Path(inspect.getfile(inspect.unwrap(train))).read_bytes()).hexdigest()[:16]
-    return name, (Method(description, tuned_as=None, reference=reference, code=code), train)
+    return name, (Method(description, tuned_as=None, reference=reference, code=code_hash(place)), train)
 
 
 @contextmanager
-def errors_of(method: Method) -> Iterator[None]:
-    """Tells in one line what a method of the user's own raises, and where."""
+def of_own(method: Method) -> Iterator[None]:
+    """Tells in one line what a method of the user's own raises, and where; and takes back what it changed for all."""
+    if not method.reference:
+        yield
+        return
+    folder, kind, gradients = Path.cwd(), torch.get_default_dtype(), torch.is_grad_enabled()
     try:
         yield
-    except InputError:
+    except RunFailure:
         raise
+    except InputError as error:
+        raise InputError(f"{method.reference}: {error}") from error
     except (Exception, SystemExit) as error:  # whatever a user's code may raise
-        if not method.reference:
-            raise
         raise CODE.failure(method.reference, error) from error
+    finally:
+        os.chdir(folder)
+        torch.set_default_dtype(kind)
+        torch.set_grad_enabled(gradients)

@@ -1,6 +1,6 @@
 """The runs of a comparison, one for each method and seed: their files, and what is read off them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,8 @@ from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, R
 from limbshift.experiments.runs.directory import RunError, read_json, write_json
 from limbshift.meta.evaluation.scores import SeedReturns
 
+ABOUT = "comparison.json"
+"""What all runs of a directory share."""
 CELLS = "cells"
 """Directory of their files."""
 FORMAT = 3
@@ -78,13 +80,14 @@ def write_run(out: Path, run: TrainingRun) -> None:
 def read_run(path: Path) -> TrainingRun:
     """Reads a run's file, of today's format or of the one before, whose methods had other names."""
     content = read_json(path)
+    given = content.get("method")
     method = method_in(content, path)
     del content["format"]
     for name, kind in (("looks", HeldoutCurvePoint), ("consumed", Consumed)):
-        given = content.get(name, [])
-        if not isinstance(given, list):
-            raise RunError(f"{name} in {path} is {shortened(given)}, expected a list")
-        content[name] = [make(kind, each, f"{name}[{number}] in {path}") for number, each in enumerate(given)]
+        listed = content.get(name, [])
+        if not isinstance(listed, list):
+            raise RunError(f"{name} in {path} is {shortened(listed)}, expected a list")
+        content[name] = [make(kind, each, f"{name}[{number}] in {path}") for number, each in enumerate(listed)]
     if content.get("provenance") is not None:
         content["provenance"] = make(Provenance, content["provenance"], f"provenance in {path}")
     if content.get("trials") is not None:
@@ -92,7 +95,18 @@ def read_run(path: Path) -> TrainingRun:
     run = make(TrainingRun, {**content, "method": method}, str(path))
     if "heldout" not in run.splits:
         raise RunError(f"splits in {path} are {', '.join(run.splits) or 'none'}, expected heldout among them")
+    if path.name != (named := f"{given}-{run.seed}.json"):
+        raise RunError(f"{path} holds {given} by seed {run.seed}, expected it to be called {named}")
     return run
+
+
+def check_family(run: TrainingRun, about: Mapping[str, Any], path: Path) -> None:
+    """Raises RunError for a training on another family than the one that its directory is about."""
+    for name in ("family", "variant"):
+        found = run.provenance.settings.get(name) if run.provenance else None
+        expected = about.get(name)
+        if None not in (found, expected) and found != expected:
+            raise RunError(f"{path} was trained on {name} {found}, expected {expected} as {ABOUT} beside it says")
 
 
 def check_shapes(run: TrainingRun, *, like: TrainingRun, path: Path) -> None:
@@ -130,7 +144,9 @@ def read_runs(out: Path) -> list[TrainingRun]:
     """Reads all runs that are complete, of earlier calls too, in the order of method and seed."""
     paths = run_paths(out)
     runs = [read_run(path) for path in paths]
+    about = read_json(out / ABOUT) if (out / ABOUT).is_file() else {}
     for run, path in zip(runs, paths, strict=True):
+        check_family(run, about, path)
         check_shapes(run, like=runs[0], path=path)
     order = list(METHODS)
     return sorted(runs, key=lambda run: (order.index(run.method), run.seed))

@@ -1,42 +1,33 @@
 """Takes the user's own task family, and methods, to machines that lack their files."""
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
+
+from limbshift.envs.errors import InputError
 
 Files = Mapping[str, bytes]
 """Contents by path below a folder."""
 
 
-def files_of_own(reference: str) -> tuple[str, Files]:
-    """Returns a reference to what is loaded, as it is in a folder of its own, and the files of that folder.
+def flat_reference(reference: str) -> str:
+    """Returns a reference to code of the user's, `FILE.py:NAME` or `module:NAME`, as it is in the folder of its files.
 
-    reference: FILE.py:Class or module:Class, or of a function. The files are the modules that were imported from the
-    folder of FILE.py, or from the working directory; what is installed must be so on each machine.
+    >>> flat_reference("robots/mine.py:Mine"), flat_reference("robots.mine:Mine")
+    ('mine.py:Mine', 'robots.mine:Mine')
     """
-    place, _, name = reference.rpartition(":")
-    from_file = place.endswith(".py")
-    folder = Path(place).absolute().parent if from_file else Path.cwd()
-    files = {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in map(source_of, list(sys.modules.values()))
-        if path and path.is_relative_to(folder)
-    }
-    return f"{Path(place).name if from_file else place}:{name}", files
+    return Path(reference).name
 
 
-def source_of(module: ModuleType | None) -> Path | None:
-    """Returns the file of a module that is the user's own: not Python's, nor ours, nor installed."""
-    file = vars(module).get("__file__") if module else None
-    if not file or not file.endswith(".py"):
-        return None
-    path = Path(file)
-    root = vars(module)["__name__"].partition(".")[0]
-    installed = {"site-packages", "dist-packages"} & set(path.parts)
-    return None if installed or root in ("limbshift", "__main__", *sys.stdlib_module_names) else path.absolute()
+def merged(files: Iterable[Files]) -> Files:
+    """Returns all these files in one folder; InputError where two of one name differ."""
+    together: dict[str, bytes] = {}
+    for each in files:
+        for name, content in each.items():
+            if together.setdefault(name, content) != content:
+                raise InputError(f"two files of your own are called {name}, expected each to have its own name")
+    return together
 
 
 @contextmanager

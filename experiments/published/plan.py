@@ -13,7 +13,7 @@ from rich.console import Console
 from limbshift.agents.atomic_write import replacing
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import run_training
-from limbshift.experiments.comparison.compare import is_missing, job_of, open_comparison
+from limbshift.experiments.comparison.compare import check_comparison, is_missing, job_of, open_comparison
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.provenance import provenance_of
 from limbshift.experiments.comparison.training_run import TrainingRun, run_file
@@ -74,11 +74,13 @@ class Comparison(NamedTuple):
             minutes=self.minutes,
             variant=self.variant,
             train_tasks=self.train_tasks,
+            clock="core",
         )
-        open_comparison(config)
+        asked = check_comparison(config)
+        open_comparison(asked)
         console = console or make_console()
         missing = [run for run in self.runs() if is_missing(*run, config.out)]
-        return [(seed, job_of(method, seed, config, console=console, tuned={})) for method, seed in missing]
+        return [(seed, job_of(method, seed, asked, console=console)) for method, seed in missing]
 
 
 class Found(NamedTuple):

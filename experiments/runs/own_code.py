@@ -1,16 +1,21 @@
 """Loads code of the user's own from the file or the module that holds it."""
 
+import hashlib
+import os
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
+from modulefinder import ModuleFinder
 from pathlib import Path
 from types import ModuleType
 
 from limbshift.envs.errors import InputError
+
+NOT_OWN = ("limbshift", *sys.stdlib_module_names)
+"""Modules that are never the user's, whatever their files are called."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +36,20 @@ class OwnCode:
     def split(self, reference: str) -> tuple[str, str]:
         """Returns the file or module, and the name in it."""
         place, _, name = reference.rpartition(":")
-        if not place or not name.isidentifier():
+        parts = [] if place.endswith(".py") else place.split(".")
+        if not all(part.isidentifier() for part in (*parts, name)):
             raise self.error(f"{self.option} is {reference!r}, {self.expected}")
         return place, name
 
     def load(self, place: str) -> ModuleType:
-        """Runs a file, or imports a module; the working directory's come first, as in Python."""
+        """Runs a file, or imports a module; its neighbours, or the working directory's, come first, as in Python."""
         path = Path(place)
         from_file = place.endswith(".py")
         if from_file and not path.is_file():
             raise self.error(f"{self.option} names {place}, which is not a file, {self.expected}")
+        _import_first_from(folder_of(place), anew=from_file)
         try:
-            with _importable(path.absolute().parent if from_file else Path.cwd()):
-                return _run_file(path) if from_file else import_module(place)
+            return _run_file(path) if from_file else import_module(place)
         except ModuleNotFoundError as error:
             if not from_file and error.name in (place, place.partition(".")[0]):
                 raise self.error(
@@ -55,29 +61,70 @@ class OwnCode:
 
     def failure(self, place: str, error: BaseException) -> InputError:
         """Returns an error that tells what the user's code raised, and where."""
-        file = Path(place.rpartition(":")[0] if ".py:" in place else place)
-        lines = [
-            frame.lineno
-            for frame in traceback.extract_tb(error.__traceback__)
-            if Path(frame.filename).name == file.name
-        ]
+        file = place.partition(":")[0]
+        file = file if file.endswith(".py") else f"{file.replace('.', '/')}.py"
+        raised = traceback.TracebackException.from_exception(error)
+        lines = [frame.lineno for frame in raised.stack if Path(frame.filename).match(file)]
         where = f" in line {lines[-1]}" if lines else ""
-        said = next(iter(str(error).splitlines()), "")
+        said = next(iter(str(raised).splitlines()), "")
         return self.error(f"{place} raised {type(error).__name__}{where}{': ' if said else ''}{said}")
 
 
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Lets a file import its neighbours, as Python does for a script."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
+def folder_of(place: str) -> Path:
+    """Returns the folder that a file, or a module, imports from first."""
+    return Path(place).absolute().parent if place.endswith(".py") else Path.cwd()
+
+
+def files_of(place: str) -> dict[str, bytes]:
+    """Returns what is to be had in another folder for the code to run there: contents by path below its own.
+
+    These are the file and all that it imports from its folder, wherever in it an import stands; and theirs. What is
+    installed is not among them.
+    """
+    folder = folder_of(place)
+    finder = ModuleFinder(path=[str(folder)], excludes=NOT_OWN)
+    if place.endswith(".py"):
+        finder.run_script(str(Path(place).absolute()))
+    else:
+        with suppress(ImportError):  # an installed one
+            finder.import_hook(place)
+    found = [Path(file) for module in finder.modules.values() if (file := vars(module)["__file__"])]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(found)}
+
+
+def code_hash(place: str) -> str:
+    """Returns a few letters that tell loaded code from any other: of its file, and of all that it imports beside it."""
+    files = files_of(place) or {place: _source(sys.modules[place]).read_bytes()}
+    digest = hashlib.sha256()
+    for name, content in files.items():
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def _import_first_from(folder: Path, *, anew: bool) -> None:
+    """Lets code import its neighbours, then and later, as Python does for a script.
+
+    Modules of the user's own that are called like one of them are forgotten: those of another folder, and those of
+    this one too where they are to be read anew.
+    """
+    sys.path[:] = [str(folder), *(each for each in sys.path if each != str(folder))]
+    beside = {path.stem for path in folder.iterdir()}
+    for name, module in list(sys.modules.items()):
+        root, file = name.partition(".")[0], _source(module)
+        installed = {"site-packages", "dist-packages"} & set(file.parts)
+        own = not installed and root not in (*NOT_OWN, "__main__")
+        if own and root in beside and (anew or not file.is_relative_to(folder)):
+            del sys.modules[name]
+
+
+def _source(module: ModuleType | None) -> Path:
+    """Returns the file of a module; of one without, what no file is called."""
+    return Path((vars(module).get("__file__") if module else None) or os.devnull)
 
 
 def _run_file(path: Path) -> ModuleType:
-    spec = spec_from_file_location(f"limbshift_own_{path.stem}", path.absolute())
+    name = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]
+    spec = spec_from_file_location(f"limbshift_own_{path.stem}_{name}", path.absolute())
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import ActionError, InputError
 from limbshift.envs.given import choice, flag, numbers, whole_number
-from limbshift.envs.task_env import ActionError
 
 
 @pytest.mark.parametrize(("value", "least", "most"), [(3, 1, None), (np.uint8(3), 3, 3), (np.int64(3), -1, 10**30)])

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.catalogue import families, make_family
-from limbshift.envs.errors import FamilyError
+from limbshift.envs.errors import ActionError, FamilyError
 from limbshift.envs.family import Motion, TaskFamily
-from limbshift.envs.task_env import ActionError, TaskEnv
+from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.parameter import TaskError
 from tests.envs.sled import Sledding
 

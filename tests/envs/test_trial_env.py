@@ -4,13 +4,17 @@ The sled starts at rest within 0.1 m of the middle and has fallen past 1 m. A sl
 """
 
 import math
+import re
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.errors import ActionError, InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.trial_env import TrialEnv, TrialStep, trial_layout
 from limbshift.meta.rl2.advantages import generalised_advantages
@@ -367,3 +371,21 @@ def test_equal_seeds_give_equal_trials() -> None:
 def test_splits_draw_other_numbers_from_equal_seeds() -> None:
     first, second = (trials(8, split=split).reset()[:, 0] for split in ("train", "heldout"))
     assert not torch.isin(first, second).any()
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (2,), (2, 2), (1, 2, 1)])
+def test_actions_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    """None is meant for all, though some could be spread over all."""
+    env = trials()
+    env.reset()
+    with pytest.raises(ActionError, match=re.escape(f"shape of actions is {shape}, expected (2, 1)")):
+        env.step(torch.zeros(shape))
+    with pytest.raises(ActionError, match=re.escape(f"shape of actions is {shape}, expected (2, 1)")):
+        env.task_env.step(np.zeros(shape))
+
+
+@pytest.mark.parametrize("name", ["num_envs", "episodes_per_trial", "horizon"])
+def test_a_trial_has_at_least_one_of_each(name: str) -> None:
+    given: dict[str, Any] = {"num_envs": 1, name: 0}
+    with pytest.raises(InputError, match=f"{name} is 0, expected 1 at least"):
+        TrialEnv(Sledding(), **given)

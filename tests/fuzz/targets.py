@@ -81,7 +81,7 @@ def feed_command(data: bytes) -> None:
 
 def feed_result(data: bytes) -> None:
     """A run's file of a comparison."""
-    read_run(written("cell.json", data))
+    read_run(written("rl2-0.json", data))
 
 
 def feed_robot(data: bytes) -> None:

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 from limbshift.envs.adapters.gym_env import TaskFamilyEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
-from limbshift.envs.errors import InputError
-from limbshift.envs.task_env import ActionError
+from limbshift.envs.errors import ActionError, InputError
 from tests.envs.sled import Sledding
 
 HORIZON = 9

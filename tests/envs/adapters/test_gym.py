@@ -17,9 +17,8 @@ from limbshift.envs.adapters.gym_env import TaskFamilyEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.adapters.make import make_trials
 from limbshift.envs.catalogue import families, register_envs
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import ActionError, InputError
 from limbshift.envs.robots.half_cheetah import HalfCheetahDir
-from limbshift.envs.task_env import ActionError
 from limbshift.envs.tasks.parameter import TaskError
 from tests.envs.adapters.opengl import opengl_works
 from tests.envs.sled import Sledding

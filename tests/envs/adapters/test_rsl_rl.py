@@ -14,9 +14,8 @@ from limbshift.envs.adapters.gym_trials import TrialVectorEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.adapters.make import make_rsl_rl
 from limbshift.envs.adapters.rsl_rl import RslRlTrials, RslRlVecEnv
-from limbshift.envs.errors import InputError
+from limbshift.envs.errors import ActionError, InputError
 from limbshift.envs.physics.engine import chosen_engine
-from limbshift.envs.task_env import ActionError
 from tests.envs.sled import Sledding
 from tests.reads import none_allowed
 

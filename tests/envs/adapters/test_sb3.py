@@ -15,8 +15,7 @@ import limbshift
 from limbshift.envs.adapters.gym_env import TaskFamilyEnv
 from limbshift.envs.adapters.gym_vector import TaskFamilyVectorEnv
 from limbshift.envs.adapters.make import make_sb3
-from limbshift.envs.errors import InputError
-from limbshift.envs.task_env import ActionError
+from limbshift.envs.errors import ActionError, InputError
 from tests.envs.adapters.opengl import opengl_works
 from tests.envs.sled import Sledding
 

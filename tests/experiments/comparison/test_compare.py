@@ -1,11 +1,8 @@
 """Comparing methods: runs, what is read off them, and the page."""
 
-import functools
 import itertools
 import json
-import os
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +15,16 @@ import torch
 from stable_baselines3.common.vec_env import VecNormalize
 
 from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import main
+from limbshift.experiments.comparison.compare import check_comparison
+from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.html import told
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.summary import summarise_methods
 from limbshift.experiments.comparison.timed_training import (
+    CLOCKS,
     HeldoutCurvePoint,
     MakeAct,
     Setting,
@@ -53,10 +54,7 @@ def compare(out: Path, *arguments: str) -> int:
 def steady_clock() -> Iterator[None]:
     """A tenth of a second between glances at the clock, so that a slow machine trains as long as a fast one."""
     ticks = itertools.count()
-    with patch(
-        "limbshift.experiments.comparison.compare.TimedTraining",
-        functools.partial(TimedTraining, clock=lambda: next(ticks) / 10),
-    ):
+    with patch.dict(CLOCKS, wall=lambda: next(ticks) / 10):
         yield
 
 
@@ -431,10 +429,33 @@ def test_a_student_that_was_never_trained_is_no_result(tmp_path: Path, capsys: p
     assert not (tmp_path / "out/cells/rma-0.json").exists()
 
 
-def test_a_process_with_one_core_counts_that_cores_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What else runs on the core then takes nothing of a training's budget."""
-    env = TrialEnv(make_family("InvertedPendulumBody"), 1)
-    for cores, clock in (({3}, time.process_time), ({0, 1}, time.perf_counter)):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: cores, raising=False)
-        assert TimedTraining(env, 0, seconds=1.0, num_looks=1).clock is clock
-    env.close()
+def test_minutes_are_counted_by_the_clock_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the core's own time what else runs on it takes nothing of a training's budget; the two are not mixed."""
+    asked: list[str] = []
+    for name in ("wall", "core"):
+
+        def now(name: str = name) -> float:
+            asked.append(name)
+            return 100.0 * len(asked)
+
+        monkeypatch.setitem(CLOCKS, name, now)
+        assert compare(tmp_path / name, "--methods", "no-memory", "--minutes", "15", "--clock", name) == 0
+        assert set(asked) == {name}
+        asked.clear()
+    assert compare(tmp_path / "wall", "--methods", "no-memory", "--minutes", "15", "--clock", "core") == 2
+    assert "holds a comparison whose clock is wall, expected core as here" in capsys.readouterr().err
+
+
+def test_an_older_comparison_was_timed_by_the_clock_on_the_wall(tmp_path: Path) -> None:
+    config = CompareConfig("InvertedPendulumBody", out=tmp_path, methods=("no-memory",))
+    (tmp_path / "comparison.json").write_text(json.dumps({**check_comparison(config).about, "clock": "core"}))
+    with pytest.raises(InputError, match="clock is core, expected wall"):
+        check_comparison(config)
+    content = json.loads((tmp_path / "comparison.json").read_text())
+    del content["clock"]
+    (tmp_path / "comparison.json").write_text(json.dumps(content))
+    check_comparison(config)
+    with pytest.raises(InputError, match=r"minutes is 2\.0, expected None"):
+        check_comparison(replace(config, steps=100))

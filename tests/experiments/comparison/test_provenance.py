@@ -65,7 +65,7 @@ def test_a_training_with_other_settings_is_not_mixed_in(tmp_path: Path, changed:
     """Though comparison.json was removed, or never told of them."""
     stored(tmp_path, "maml", **changed)
     with pytest.raises(InputError) as refused:
-        open_comparison(config(tmp_path))
+        open_comparison(check_comparison(config(tmp_path)))
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "comparison.json").exists(), "nothing is written before"

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from limbshift.experiments.comparison.compare import open_comparison
+from limbshift.experiments.comparison.compare import check_comparison, open_comparison
 from limbshift.experiments.comparison.config import CompareConfig
+from limbshift.experiments.comparison.provenance import Provenance
 from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
 from limbshift.experiments.comparison.training_run import (
     Consumed,
@@ -60,12 +61,12 @@ def test_an_old_file_is_read_by_todays_name(tmp_path: Path, converted: bool) -> 
 
 def test_an_old_comparison_goes_on_under_todays_names(tmp_path: Path) -> None:
     config = CompareConfig("InvertedPendulumBody", out=tmp_path, methods=("limbshift", "rl2", "maml"))
-    open_comparison(config)
+    open_comparison(check_comparison(config))
     about = json.loads((tmp_path / "comparison.json").read_text())
     assert about.pop("format") == 3
     (tmp_path / "comparison.json").write_text(json.dumps(about))
     write_old(tmp_path)
-    open_comparison(config)
+    open_comparison(check_comparison(config))
     assert json.loads((tmp_path / "comparison.json").read_text())["format"] == 3
     assert all(run_file(tmp_path, method, 0).is_file() for method in config.methods), "none is trained again"
 
@@ -99,3 +100,30 @@ def test_a_run_of_another_shape_is_refused(change: dict[str, Any], message: str,
     write_run(tmp_path, replace(run("rl2"), **change))
     with pytest.raises(RunError, match=message):
         read_runs(tmp_path)
+
+
+def test_a_copied_run_is_not_counted_twice(tmp_path: Path) -> None:
+    write_run(tmp_path, run("limbshift"))
+    for name in ("limbshift-1", "rl2-0"):
+        copy = tmp_path / "cells" / f"{name}.json"
+        copy.write_text(run_file(tmp_path, "limbshift", 0).read_text())
+        with pytest.raises(
+            RunError, match=rf"{name}\.json holds limbshift by seed 0, expected it to be called limbshi"
+        ):
+            read_runs(tmp_path)
+        copy.unlink()
+
+
+def test_a_run_of_another_family_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "comparison.json").write_text(json.dumps({"family": "AntDir", "variant": "default"}))
+    settings = {"family": "AntDir", "variant": "default"}
+    for other, message in (({}, ""), ({"family": "AntGoal"}, "family AntGoal"), ({"variant": "sparse"}, "variant spa")):
+        provenance = Provenance(None, None, {**settings, **other}, "0", {}, "a CPU")
+        write_run(tmp_path, replace(run("limbshift"), provenance=provenance))
+        if not other:
+            assert read_runs(tmp_path)
+            continue
+        with pytest.raises(
+            RunError, match=rf"limbshift-0\.json was trained on {message}.*, expected (AntDir|default) as"
+        ):
+            read_runs(tmp_path)

@@ -17,10 +17,11 @@ from limbshift.envs.errors import RunFailure
 from limbshift.experiments.cli import answer, main
 from limbshift.experiments.comparison.config import CompareConfig, portable
 from limbshift.experiments.jobs.job import Job, Outcomes, in_turn, keep_all
-from limbshift.experiments.jobs.own_files import files_of_own, in_folder
+from limbshift.experiments.jobs.own_files import in_folder
 from limbshift.experiments.jobs.side_by_side import alone_on_a_core, on_each_core, own_core, side_by_side
 from limbshift.experiments.published.run import ResultsConfig, run_results
 from limbshift.experiments.runs.families import load_family
+from limbshift.experiments.runs.own_code import files_of
 from limbshift.meta.threads import torch_threads
 from tests.experiments.jobs.works import cores, die_first, refuse, stumble
 
@@ -180,7 +181,7 @@ def test_a_family_of_the_users_own_is_taken_along_with_its_neighbours(
     assert load_family(config.family_file).horizon == 17
     there, files = portable(config)
     assert files.keys() == {file, f"{neighbour}.py"}
-    for name in (neighbour, f"own_family_{kind}", f"limbshift_own_own_family_{kind}"):
+    for name in (neighbour, f"own_family_{kind}"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     (here / file).unlink()
     (here / f"{neighbour}.py").unlink()
@@ -194,7 +195,7 @@ def test_a_family_of_the_users_own_is_taken_along_with_its_neighbours(
 def test_a_family_that_comes_with_limbshift_needs_no_files() -> None:
     config = CompareConfig("HalfCheetahDir", out=Path("out"), engine="ray")
     assert portable(config) == (config, {})
-    assert files_of_own("limbshift.envs.robots.half_cheetah:HalfCheetahDir")[0].endswith(":HalfCheetahDir")
+    assert files_of("limbshift.envs.robots.half_cheetah") == {}
 
 
 @pytest.mark.parametrize("command", ["compare", "tune", "results"])
