@@ -2,6 +2,7 @@
 
 PYTHON := $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+CHOSEN = $(or $(PYTHON),python3)
 HAS_EGL := .venv/bin/python -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("EGL") is None)'
 GET_EGL := apt-get -qq update && apt-get -qq install -y --no-install-recommends libegl1 libgl1-mesa-dri
 GET_CHROMIUM := apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium
@@ -68,9 +69,10 @@ $(LINKS): # which an sdist lacks, since it holds no symbolic links
 	ln -s ../$(@F) $@
 
 .venv/bin/python: # Debian's Python may lack ensurepip, so the second way borrows the system's pip
-	@test -n "$(PYTHON)" || { echo "limbshift needs Python 3.11 or newer, found $$(python3 -V 2>&1)" >&2; exit 1; }
-	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || \
-	{ $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python .venv install --quiet pip; } || \
+	@$(CHOSEN) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	{ echo "limbshift needs Python 3.11 or newer, found $$($(CHOSEN) -V 2>&1 | tail -1)" >&2; exit 1; }
+	@$(CHOSEN) -m venv .venv >/dev/null 2>&1 || \
+	{ $(CHOSEN) -m venv --clear --without-pip .venv && $(CHOSEN) -m pip --python .venv install --quiet pip; } || \
 	{ rm -rf .venv; exit 1; }
 
 gl: .venv/.installed # Rendering needs EGL; training does not.

@@ -1,6 +1,7 @@
 # limbshift on an NVIDIA GPU, physics included (MuJoCo Warp):
 #   docker build -f docker/cuda.Dockerfile -t limbshift-cuda .
-#   docker run --rm --gpus all -v "$PWD/runs:/work/runs" limbshift-cuda train HalfCheetahDir --physics warp \
+#   mkdir -p runs
+#   docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD/runs:/work/runs" limbshift-cuda train HalfCheetahDir --physics warp \
 #       --num-envs 1024 --minutes 10 --run-dir runs/dir
 FROM python:3.11-slim-bookworm
 
@@ -13,7 +14,9 @@ WORKDIR /src
 COPY . .
 RUN pip install --no-cache-dir -c constraints.txt '.[gpu,sb3,tune,watch,onnx,tensorboard]'
 
-RUN useradd --create-home user && mkdir /work && chown user /work
+# Whoever runs it, by --user too, may write to its home.
+RUN useradd user && mkdir --mode 1777 /work
+ENV HOME=/work USER=user
 USER user
 WORKDIR /work
 ENTRYPOINT ["limbshift"]

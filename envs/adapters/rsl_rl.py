@@ -12,6 +12,7 @@ from limbshift.envs.adapters.common import check_seed
 from limbshift.envs.adapters.options import Options, choose_tasks
 from limbshift.envs.errors import ActionError, InputError
 from limbshift.envs.given import numbers
+from limbshift.envs.schema import shortened
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.trial_env import TrialEnv
 
@@ -169,8 +170,11 @@ class RslRlEpisodes(RslRlVecEnv):
         return tasks.observe(), step.reward, done, {"time_outs": time_outs, "diverged": diverged, "log": log}
 
     def _staggered(self, steps: Tensor) -> Tensor:
-        if tuple(steps.shape) != (self.num_envs,):
-            raise InputError(f"shape of episode_length_buf is {tuple(steps.shape)}, expected {(self.num_envs,)}")
+        shape = tuple(steps.shape) if isinstance(steps, Tensor) else None
+        if shape != (self.num_envs,):
+            raise InputError(f"shape of episode_length_buf is {shape}, expected {(self.num_envs,)}")
+        if steps.is_floating_point() or steps.is_complex() or (steps < 0).any():
+            raise InputError(f"episode_length_buf is {shortened(steps)}, expected whole numbers from 0 on")
         return steps.to(self.device, torch.int64)
 
 

@@ -5,7 +5,8 @@ import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -22,17 +23,19 @@ POLL_SECONDS = 10.0
 """After so long without news it is looked whether there is room for more jobs."""
 
 
-def on_each_core(jobs: Iterable[Job[R]]) -> Outcomes[R]:
-    """Does each job on whichever core of this machine is free; an error in one ends them all."""
+def on_each_core(jobs: Iterable[Job[R]], *, say: Callable[[str], object] = print) -> Outcomes[R]:
+    """Does each job on whichever core of this machine is free, in a process of its own; one that fails leaves the
+    others alone.
+    """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(len(available_cores()), context) as pool:
-        try:
-            running = {pool.submit(alone_on_a_core, job.work): job for job in jobs}
-            for future in as_completed(running):
-                yield running[future], future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+
+    def submit(job: Job[R]) -> Future[R | Exception]:
+        worker = ProcessPoolExecutor(1, context)
+        future: Future[R | Exception] = worker.submit(alone_on_a_core, job.work)
+        worker.shutdown(wait=False)  # when it has done that
+        return future
+
+    return side_by_side(jobs, submit, room=lambda: len(available_cores()), lost=(BrokenProcessPool,), say=say)
 
 
 def side_by_side(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from limbshift.agents.atomic_write import replacing
+from limbshift.agents.atomic_write import check_writable, replacing
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
 from limbshift.experiments.cli import answer
@@ -44,6 +44,7 @@ class CatalogueConfig:
 
 def write_catalogue(config: CatalogueConfig) -> Path:
     """Runs the command and returns the page's path."""
+    check_writable(config.page)
     if not config.words_only:
         for name in families():
             save_strip(name, config.page.parent / PICTURES / f"{name}.jpg")

@@ -9,6 +9,8 @@ from typing import Any
 import tyro
 from rich.console import Console
 
+from limbshift.agents.atomic_write import check_writable
+from limbshift.envs.errors import InputError
 from limbshift.experiments.cli import answer
 from limbshift.experiments.configs import Flag
 from limbshift.experiments.jobs.engine import check_engine, open_engine
@@ -37,6 +39,9 @@ class ResultsConfig:
 def run_results(config: ResultsConfig, console: Console | None = None) -> Path:
     """Runs the command and returns the page's path."""
     console = console or make_console()
+    check_writable(config.page)
+    if config.page_only and not any(comparison.begun(config.out) for comparison in COMPARISONS):
+        raise InputError(f"out is {config.out}, which holds no training, expected the directory of the comparisons")
     if not config.page_only:
         check_engine(config.engine)
         compared = [pair for each in (*COMPARISONS, *OVERFITTING) for pair in each.jobs(config.out, console)]

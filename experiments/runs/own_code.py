@@ -4,7 +4,8 @@ import hashlib
 import os
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -47,9 +48,10 @@ class OwnCode:
         from_file = place.endswith(".py")
         if from_file and not path.is_file():
             raise self.error(f"{self.option} names {place}, which is not a file, {self.expected}")
-        _import_first_from(folder_of(place), anew=from_file)
+        _forget_namesakes(folder_of(place), anew=from_file)
         try:
-            return _run_file(path) if from_file else import_module(place)
+            with importing_beside(place):
+                return _run_file(path) if from_file else import_module(place)
         except ModuleNotFoundError as error:
             if not from_file and error.name in (place, place.partition(".")[0]):
                 raise self.error(
@@ -101,13 +103,22 @@ def code_hash(place: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _import_first_from(folder: Path, *, anew: bool) -> None:
-    """Lets code import its neighbours, then and later, as Python does for a script.
+@contextmanager
+def importing_beside(place: str) -> Iterator[None]:
+    """Lets a file, or a module, import its neighbours for a while, as Python does for a script."""
+    folder = str(folder_of(place))
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
 
-    Modules of the user's own that are called like one of them are forgotten: those of another folder, and those of
-    this one too where they are to be read anew.
+
+def _forget_namesakes(folder: Path, *, anew: bool) -> None:
+    """Forgets modules of the user's own that are called like one in the folder.
+
+    Those of another folder, and those of this one too where they are to be read anew.
     """
-    sys.path[:] = [str(folder), *(each for each in sys.path if each != str(folder))]
     beside = {path.stem for path in folder.iterdir()}
     for name, module in list(sys.modules.items()):
         root, file = name.partition(".")[0], _source(module)

@@ -1,6 +1,7 @@
 """rsl_rl's form of the envs."""
 
 import json
+import math
 import sys
 from typing import Any
 
@@ -71,6 +72,12 @@ def test_episodes_may_begin_in_the_midst() -> None:
     assert ends == [[0, 1], [1, 0], [0, 0], [0, 0], [0, 1]]
     with pytest.raises(InputError, match=r"^shape of episode_length_buf is \(3,\), expected \(2,\)$"):
         env.episode_length_buf = torch.zeros(3)
+    for wrong in (None, [2, 3]):
+        with pytest.raises(InputError, match=r"^shape of episode_length_buf is None, expected \(2,\)$"):
+            env.episode_length_buf = wrong  # type: ignore[assignment]  # as a script without types may
+    for odd in (torch.tensor([-1, 3]), torch.tensor([math.nan, 1.0])):
+        with pytest.raises(InputError, match=r"^episode_length_buf is tensor.*, expected whole numbers from 0 on$"):
+            env.episode_length_buf = odd
     trials = make_rsl_rl(Sledding(), 2, trials=True)
     with pytest.raises(InputError, match=r"init_at_random_ep_len is of single episodes$"):
         trials.episode_length_buf = torch.tensor([2, 3])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limbshift.envs.errors import RunFailure
+from limbshift.envs.errors import InputError, RunFailure
 from limbshift.experiments.cli import answer, main
 from limbshift.experiments.comparison.config import CompareConfig, portable
 from limbshift.experiments.jobs.job import Job, Outcomes, in_turn, keep_all
@@ -132,6 +132,18 @@ def test_each_job_has_a_core_of_its_own() -> None:
     assert len(kept) == 3
     assert all(len(own) == 1 and own <= all_cores for own in kept)
     assert os.sched_getaffinity(0) == all_cores
+
+
+@pytest.mark.usefixtures("cores_that_nobody_else_takes")
+def test_a_worker_that_dies_or_fails_takes_no_other_job_with_it(tmp_path: Path) -> None:
+    (marks := tmp_path / "marks").mkdir()
+    kept: list[int] = []
+    told: list[str] = []
+    jobs = [Job("refused", refuse, kept.append), Job("dying", partial(die_first, marks, 1), kept.append)]
+    with pytest.raises(InputError, match="minutes is 0, expected more"):
+        keep_all(on_each_core(jobs, say=told.append))
+    assert kept == [2]
+    assert told == ["dying: its worker died, started again"]
 
 
 @pytest.mark.usefixtures("cores_that_nobody_else_takes")

@@ -1,12 +1,15 @@
 """docs/results.md: from trainings to words."""
 
 import functools
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tyro
 
+from limbshift.envs.errors import InputError
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.summary import MethodResult
@@ -135,3 +138,20 @@ def test_trainings_go_seed_by_seed_over_all_families(tmp_path: Path, monkeypatch
         "random, seed 0", "limbshift, seed 0", "random, seed 0", "limbshift, seed 0", "limbshift, seed 1",
         "limbshift, seed 1",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--page", ""], ". is a directory, expected a file's path"),
+        (["--page-only", "--out", "mistyped"], "out is mistyped, which holds no training, expected the directory of"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_any_work(
+    given: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "on_each_core", lambda jobs: pytest.fail("trained"))
+    with pytest.raises(InputError, match=re.escape(told)):
+        run_results(tyro.cli(ResultsConfig, args=["--out", "runs", "--page", "results.md", *given]))
+    assert not [*tmp_path.iterdir()]
