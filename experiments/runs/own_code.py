@@ -111,7 +111,8 @@ def importing_beside(place: str) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        with suppress(ValueError):  # the code may have removed it
+            sys.path.remove(folder)
 
 
 def _forget_namesakes(folder: Path, *, anew: bool) -> None:
