@@ -1,6 +1,8 @@
 """Frames of one simulation: the camera follows the robot, and colours and marks show the task."""
 
+import contextlib
 import copy
+import importlib
 import os
 import warnings
 from collections.abc import Mapping
@@ -176,6 +178,8 @@ _failure: list[RenderingError] = []
 def _open_renderer(model: mujoco.MjModel, width: int, height: int) -> mujoco.Renderer:
     if _failure:
         raise _failure[0]
+    with contextlib.suppress(ImportError):  # Mesa's LLVM and Triton's, of PyTorch for CUDA, crash unless that is first
+        importlib.import_module("triton")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # GLFW warns of what the exception says

@@ -1,6 +1,7 @@
 """Frames that show the robot and its task."""
 
 import ctypes.util
+import importlib.util
 import os
 import subprocess
 import sys
@@ -203,3 +204,16 @@ def test_mujoco_is_told_to_draw_by_what_is_there(
     monkeypatch.setattr(envs, "ASKED_GL", asked)
     envs._choose_gl()
     assert (os.environ.get("MUJOCO_GL") or "").lower() == (chosen or "")
+
+
+@needs_gl
+@pytest.mark.skipif(not importlib.util.find_spec("triton"), reason="PyTorch for CPUs comes without Triton")
+def test_triton_is_imported_after_a_picture() -> None:
+    """As torch.compile does; its LLVM and that of Mesa's OpenGL crash if Mesa's comes first."""
+    program = (
+        "from limbshift.envs.catalogue import make_family\n"
+        "from limbshift.envs.rendering import TaskRenderer\n"
+        "TaskRenderer(make_family('ReacherGoal'), 64, 64)\n"
+        "import triton\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
