@@ -13,7 +13,7 @@ from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.configs import Algorithm, FamilyArgument, Flag, NumTasks, require_family
 from limbshift.experiments.jobs.job import Engine
 from limbshift.experiments.jobs.own_files import Files, flat_reference, merged
-from limbshift.experiments.runs.own_code import files_of
+from limbshift.experiments.runs.own_code import files_of, place_of
 
 Methods = Annotated[tuple[str, ...], ANY_SEQUENCE, MinLen(1)]
 EXPECTED = "one that `limbshift families` lists, or --family-file"
@@ -131,7 +131,7 @@ def portable(config: Config) -> tuple[Config, Files]:
     """
     methods: tuple[str, ...] = config.method_files if isinstance(config, CompareConfig) else ()
     family: tuple[str, ...] = (config.family_file,) if config.family_file else ()
-    files = merged(files_of(reference.rpartition(":")[0]) for reference in (*family, *methods))
+    files = merged(files_of(place_of(reference)) for reference in (*family, *methods))
     if config.engine == "local":
         return config, {}
     own: dict[str, Any] = {"family_file": flat_reference(*family)} if family else {}

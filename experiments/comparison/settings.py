@@ -13,7 +13,7 @@ from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.timed_training import LOOKS, TASK_SEED, Setting, split_options, usual_setting
 from limbshift.experiments.configs import TrainConfig
-from limbshift.experiments.runs.own_code import code_hash
+from limbshift.experiments.runs.own_code import code_hash, place_of
 from limbshift.experiments.runs.presets import Preset, read_preset
 from limbshift.meta.maml.outer_loop import MAMLConfig
 from limbshift.meta.rl2.config import PPOConfig
@@ -77,7 +77,7 @@ def training_settings(method: str, setting: Setting, config: CompareConfig) -> d
     budget = about.budget
     own: dict[str, Any] = {"maml": asdict(MAMLConfig(first_order=config.first_order))} if method == "maml" else {}
     own |= {"code": about.code} if about.code else {}
-    own |= {"family_code": code_hash(config.family_file.rpartition(":")[0])} if config.family_file else {}
+    own |= {"family_code": code_hash(place_of(config.family_file))} if config.family_file else {}
     return {
         "method": method,
         "seed": setting.seed,

@@ -20,7 +20,7 @@ from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.methods import METHODS, Method
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining
-from limbshift.experiments.runs.own_code import OwnCode, code_hash, importing_beside
+from limbshift.experiments.runs.own_code import OwnCode, code_hash, importing_beside, place_of
 from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.evaluation.trials import Act, random_actor
 from limbshift.meta.maml.outer_loop import MAML, MAMLConfig
@@ -234,7 +234,7 @@ def of_own(method: Method) -> Iterator[None]:
         return
     folder, kind, gradients = Path.cwd(), torch.get_default_dtype(), torch.is_grad_enabled()
     try:
-        with importing_beside(CODE.split(method.reference)[0]):
+        with importing_beside(place_of(method.reference)):
             yield
     except RunFailure:
         raise

@@ -40,9 +40,10 @@ def run_results(config: ResultsConfig, console: Console | None = None) -> Path:
     """Runs the command and returns the page's path."""
     console = console or make_console()
     check_writable(config.page)
-    if config.page_only and not any(comparison.begun(config.out) for comparison in COMPARISONS):
-        raise InputError(f"out is {config.out}, which holds no training, expected the directory of the comparisons")
-    if not config.page_only:
+    if config.page_only:
+        if not any(comparison.begun(config.out) for comparison in COMPARISONS):
+            raise InputError(f"out is {config.out}, which holds no training, expected the directory of the comparisons")
+    else:
         check_engine(config.engine)
         compared = [pair for each in (*COMPARISONS, *OVERFITTING) for pair in each.jobs(config.out, console)]
         jobs: list[Job[Any]] = [job for _, job in sorted(compared, key=itemgetter(0))]  # all families, seed by seed

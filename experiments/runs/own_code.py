@@ -72,6 +72,15 @@ class OwnCode:
         return self.error(f"{place} raised {type(error).__name__}{where}{': ' if said else ''}{said}")
 
 
+def place_of(reference: str) -> str:
+    """Returns the file or module of a reference that was checked.
+
+    >>> place_of("robots/mine.py:Mine")
+    'robots/mine.py'
+    """
+    return reference.rpartition(":")[0]
+
+
 def folder_of(place: str) -> Path:
     """Returns the folder that a file, or a module, imports from first."""
     return Path(place).absolute().parent if place.endswith(".py") else Path.cwd()
