@@ -34,6 +34,8 @@ def test_what_the_workflow_runs_exists() -> None:
 
 
 def test_the_dev_container_uses_the_makefiles_environment() -> None:
+    kernel = ".venv/bin/python -m pip install -c constraints.txt -e '.[notebooks]'"
     about = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
-    assert about["updateContentCommand"] == "make .venv/.installed"
+    assert about["updateContentCommand"] == f"make .venv/.installed && {kernel}"
+    assert ",target=${containerWorkspaceFolder}/.venv," in about["mounts"][0], "the host's Python is another"
     assert about["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"].endswith(".venv/bin/python")

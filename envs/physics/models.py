@@ -1,5 +1,6 @@
 """Loads MuJoCo's models, and keeps what MuJoCo has to say off the user's terminal."""
 
+import hashlib
 import logging
 import warnings
 from collections.abc import Collection
@@ -7,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import mujoco
+import numpy as np
 
 _log = logging.getLogger(__name__)
 
@@ -79,3 +81,10 @@ def free_name(wanted: str, taken: Collection[str]) -> str:
 def gymnasium_xml(name: str) -> Path:
     """Returns the path of an MJCF file that Gymnasium ships."""
     return Path(str(files("gymnasium"))) / "envs" / "mujoco" / "assets" / name
+
+
+def digest_of(model: mujoco.MjModel) -> str:
+    """Returns a few letters that tell one compiled model from another."""
+    content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+    mujoco.mj_saveModel(model, None, content)
+    return hashlib.blake2b(content.tobytes(), digest_size=4).hexdigest()

@@ -3,7 +3,7 @@
 Run with gymnasium 1.4.0; CleanRL itself is not needed: pip install . && python examples/clients/cleanrl.py [STEPS]
 """
 
-import sys
+import argparse
 
 import gymnasium as gym
 import numpy as np
@@ -14,7 +14,9 @@ from torch.distributions import Normal
 import limbshift  # noqa: F401 - makes the ids known
 
 num_envs, num_steps, gamma, gae_lambda = 16, 200, 0.99, 0.95
-total = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+parser = argparse.ArgumentParser()
+parser.add_argument("steps", type=int, nargs="?", default=100_000)
+total = parser.parse_args().steps
 torch.manual_seed(0)
 envs = gym.wrappers.vector.RecordEpisodeStatistics(gym.make_vec("limbshift/InvertedPendulumBody-v0", num_envs, seed=0))
 obs_dim, action_dim = envs.single_observation_space.shape[0], envs.single_action_space.shape[0]

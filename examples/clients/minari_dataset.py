@@ -5,8 +5,8 @@ Run with minari 0.5.4:
 The data set goes where MINARI_DATASETS_PATH says, and else into a folder that is deleted at the end.
 """
 
+import argparse
 import os
-import sys
 import tempfile
 from typing import Any
 
@@ -17,7 +17,9 @@ import numpy as np
 import limbshift
 
 CONTROLLER, NAME = "ReacherGoal", "limbshift/reacher-goal/shipped-v0"
-trials = int(sys.argv[1]) if len(sys.argv) > 1 else 4
+parser = argparse.ArgumentParser()
+parser.add_argument("trials", type=int, nargs="?", default=4)
+trials = parser.parse_args().trials
 
 
 class WithTask(minari.StepDataCallback):

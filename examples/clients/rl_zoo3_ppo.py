@@ -4,6 +4,7 @@ Run with rl_zoo3 2.9.2, which asks for an older python-dateutil than our constra
     pip install . rl_zoo3==2.9.2 && python examples/clients/rl_zoo3_ppo.py [STEPS]
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,9 @@ import limbshift
 
 FAMILY = "InvertedPendulumBody"
 assert FAMILY in limbshift.families()
-steps = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
+parser = argparse.ArgumentParser()
+parser.add_argument("steps", type=int, nargs="?", default=50_000)
+steps = parser.parse_args().steps
 SETTINGS = f"""
 limbshift/{FAMILY}-v0:
   policy: MlpPolicy

@@ -5,14 +5,16 @@ Run with rsl-rl-lib 5.5.1:
 On a GPU, where all tensors stay: physics="warp" for make_rsl_rl (with the extra gpu), and device="cuda" for the runner.
 """
 
-import sys
+import argparse
 
 import torch
 from rsl_rl.runners import OnPolicyRunner
 
 import limbshift
 
-iterations = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+parser = argparse.ArgumentParser()
+parser.add_argument("iterations", type=int, nargs="?", default=20)
+iterations = parser.parse_args().iterations
 torch.manual_seed(0)
 torch.set_num_threads(1)  # the networks are too small to be shared
 

@@ -3,7 +3,7 @@
 Run with stable-baselines3 2.9.2: pip install -c constraints.txt '.[sb3]' && python examples/clients/sb3.py [STEPS]
 """
 
-import sys
+import argparse
 
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -11,7 +11,9 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 import limbshift
 
-steps = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+parser = argparse.ArgumentParser()
+parser.add_argument("steps", type=int, nargs="?", default=100_000)
+steps = parser.parse_args().steps
 
 env = VecMonitor(limbshift.make_sb3("InvertedPendulumBody", num_envs=16, seed=0))
 heldout = VecMonitor(limbshift.make_sb3("InvertedPendulumBody", num_envs=16, split="heldout", seed=0))

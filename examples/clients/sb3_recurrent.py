@@ -4,7 +4,7 @@ Run with sb3-contrib 2.9.2:
     pip install -c constraints.txt '.[sb3]' && python examples/clients/sb3_recurrent.py [STEPS]
 """
 
-import sys
+import argparse
 
 import torch
 from sb3_contrib import RecurrentPPO
@@ -14,7 +14,9 @@ from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 import limbshift
 
 FAMILY, SHAPE = "ArmPayload", {"trials": True, "episodes_per_trial": 2, "horizon": 50}
-steps = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+parser = argparse.ArgumentParser()
+parser.add_argument("steps", type=int, nargs="?", default=20_000)
+steps = parser.parse_args().steps
 torch.set_num_threads(1)  # the networks are too small to be shared
 
 env = VecNormalize(VecMonitor(limbshift.make_sb3(FAMILY, num_envs=16, seed=0, **SHAPE)))

@@ -3,7 +3,7 @@
 Run with skrl 2.1.1: pip install -c constraints.txt . skrl && python examples/clients/skrl_recurrent.py [STEPS]
 """
 
-import sys
+import argparse
 
 import torch
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
@@ -17,7 +17,9 @@ from skrl.trainers.torch import SequentialTrainer
 import limbshift
 
 ENVS, TRIAL, HIDDEN = 16, 100, 64
-steps = int(sys.argv[1]) if len(sys.argv) > 1 else 40_000
+parser = argparse.ArgumentParser()
+parser.add_argument("steps", type=int, nargs="?", default=40_000)
+steps = parser.parse_args().steps
 torch.manual_seed(0)
 torch.set_num_threads(1)  # the networks are too small to be shared
 

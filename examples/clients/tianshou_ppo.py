@@ -4,7 +4,7 @@ Run with tianshou 2.0.1, which asks for an older filelock than our constraints.t
     pip install . tianshou==2.0.1 && python examples/clients/tianshou_ppo.py [EPOCHS]
 """
 
-import sys
+import argparse
 
 import gymnasium as gym
 import torch
@@ -21,7 +21,9 @@ from torch.distributions import Independent, Normal
 import limbshift  # noqa: F401 - makes the ids known
 
 ID, ENVS = "limbshift/InvertedPendulumBody-v0", 8
-epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 4
+parser = argparse.ArgumentParser()
+parser.add_argument("epochs", type=int, nargs="?", default=4)
+epochs = parser.parse_args().epochs
 torch.manual_seed(0)
 
 

@@ -3,7 +3,7 @@
 Run with torchrl 0.14.1: pip install -c constraints.txt . torchrl && python examples/clients/torchrl_ppo.py [STEPS]
 """
 
-import sys
+import argparse
 
 import gymnasium as gym
 import torch
@@ -17,7 +17,9 @@ from torchrl.objectives.value import GAE
 import limbshift  # noqa: F401 - makes the ids known
 
 ENVS, LENGTH = 16, 200
-steps = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+parser = argparse.ArgumentParser()
+parser.add_argument("steps", type=int, nargs="?", default=100_000)
+steps = parser.parse_args().steps
 torch.manual_seed(0)
 torch.set_num_threads(1)  # the networks are too small to be shared
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
+from limbshift.envs.physics.models import digest_of
 from limbshift.envs.schema import make, shortened
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.methods import METHODS
@@ -77,7 +78,8 @@ def training_settings(method: str, setting: Setting, config: CompareConfig) -> d
     budget = about.budget
     own: dict[str, Any] = {"maml": asdict(MAMLConfig(first_order=config.first_order))} if method == "maml" else {}
     own |= {"code": about.code} if about.code else {}
-    own |= {"family_code": code_hash(place_of(config.family_file))} if config.family_file else {}
+    if config.family_file:
+        own |= {"family_code": code_hash(place_of(config.family_file)), "robot": digest_of(family.robot.model)}
     return {
         "method": method,
         "seed": setting.seed,

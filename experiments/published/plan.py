@@ -1,21 +1,23 @@
 """What docs/results.md tells of: which comparisons, and which trainings of our own."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 
 from limbshift.agents.atomic_write import replacing
+from limbshift.envs.schema import Checked, make
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import run_training
 from limbshift.experiments.comparison.compare import check_comparison, is_missing, job_of, open_comparison
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.provenance import provenance_of
+from limbshift.experiments.comparison.timed_training import Returns
 from limbshift.experiments.comparison.training_run import TrainingRun, run_file
 from limbshift.experiments.jobs.job import Engine, Job
 from limbshift.experiments.jobs.own_files import Files
@@ -83,6 +85,15 @@ class Comparison(NamedTuple):
         return [(seed, job_of(method, seed, asked, console=console)) for method, seed in missing]
 
 
+@dataclass(frozen=True)
+class Kept(Checked):
+    """What a training of ours came to, in its file."""
+
+    returns: Returns
+    """On held-out tasks."""
+    provenance: dict[str, Any]
+
+
 class Found(NamedTuple):
     """What trials of 2 x 200 steps return."""
 
@@ -108,7 +119,7 @@ class Milestone(NamedTuple):
         path = self.directory(out) / RETURNS
         if not path.is_file():
             return None
-        returns = np.array(read_json(path)["returns"])
+        returns = np.array(make(Kept, read_json(path), str(path)).returns)
         iqm = np.mean([interquartile_mean(episode) for episode in returns.T])
         return Found(float(iqm), float(returns.sum(axis=1).mean()))
 
@@ -162,7 +173,7 @@ def train_to(milestone: Milestone, run: Path) -> None:
     if not outcome.finished:
         raise KeyboardInterrupt
     provenance = asdict(provenance_of(read_json(run / CONFIG)))
-    write_json(run / RETURNS, {"returns": evaluate(run).returns, "provenance": provenance}, indent=None)
+    write_json(run / RETURNS, asdict(Kept(evaluate(run).returns, provenance)), indent=None)
 
 
 METHODS = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo", "rl2", "rma")

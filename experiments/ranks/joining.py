@@ -1,6 +1,5 @@
 """Where a training is one of several ranks: that they share a host's cores, agree, and end with one line."""
 
-import hashlib
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,13 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-import mujoco
-import numpy as np
 import torch
 
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.cores import available_cores
+from limbshift.envs.physics.models import digest_of
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.ranks.cores import Place, keeping_to, share_of
 from limbshift.experiments.ranks.environment import started_ranks
@@ -88,13 +86,6 @@ def check_same(ranks: Ranks, config: TrainConfig, family: TaskFamily) -> None:
         if own.get(name) != value:
             where = f"rank {ranks.rank} ({socket.gethostname()})"
             raise InputError(f"{name} on {where} is {own.get(name)}, expected {value} as on rank 0")
-
-
-def digest_of(model: mujoco.MjModel) -> str:
-    """Returns a few letters that tell one compiled model from another."""
-    content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
-    mujoco.mj_saveModel(model, None, content)
-    return hashlib.blake2b(content.tobytes(), digest_size=4).hexdigest()
 
 
 def _version(package: str) -> str:

@@ -7,7 +7,7 @@ from types import ModuleType
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import FamilyError, InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.experiments.runs.own_code import OwnCode
+from limbshift.experiments.runs.own_code import OwnCode, leave_importable
 
 CODE = OwnCode("family_file", "Class", FamilyError)
 
@@ -32,7 +32,9 @@ def load_family(reference: str, variant: str = "default") -> TaskFamily:
     TaskFamily that is made without arguments, and where the file raises.
     """
     place, name = CODE.split(reference)
-    return _make(_find_class(CODE.load(place), name, place), variant, reference)
+    kind = _find_class(CODE.load(place), name, place)
+    leave_importable(place)
+    return _make(kind, variant, reference)
 
 
 def absolute_reference(reference: str) -> str:

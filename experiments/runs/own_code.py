@@ -4,10 +4,12 @@ import hashlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -122,6 +124,28 @@ def importing_beside(place: str) -> Iterator[None]:
     finally:
         with suppress(ValueError):  # the code may have removed it
             sys.path.remove(folder)
+
+
+def leave_importable(place: str) -> None:
+    """Lets code that is run later import the neighbours of a file, or a module, where nothing else is called so.
+
+    What a family imports within its methods is thus found, and its folder is before nobody else's.
+    """
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Beside)]
+    sys.meta_path.append(_Beside(folder_of(place)))
+
+
+class _Beside(MetaPathFinder):
+    """Finds modules in the folder of the family that was loaded last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Returns where a module lies that nobody else has found; None of what is within a package."""
+        return PathFinder.find_spec(fullname, [str(self.folder)]) if path is None else None
 
 
 def _forget_namesakes(folder: Path, *, anew: bool) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -296,6 +297,22 @@ class Own(HalfCheetahDir):
     """Run either way."""
     horizon = 5
 '''
+FAMILY_ON_A_FILE = """
+from pathlib import Path
+
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.mjcf.robot import MjcfRobot
+from limbshift.envs.tasks.common import mass_factors
+
+class Own(TaskFamily):
+    '''Run on legs of unknown mass.'''
+    robot = MjcfRobot.from_xml(Path(__file__).with_name("robot.xml"))
+    parameters = mass_factors(("trunk",), widest=2)
+    horizon = 5
+
+    def reward(self, motion, task):
+        return {"run": motion.velocity}
+"""
 METHOD_THAT_EDITS = """
 def editing(setting, timed):
     with open({file!r}, "a") as file:
@@ -318,6 +335,19 @@ def test_a_family_that_was_changed_is_not_mixed_in(tmp_path: Path, capsys: pytes
     assert main(while_it_trains) == 2
     assert "family.py:Own was changed since the comparison began, expected it as it was" in capsys.readouterr().err
     assert {path.name for path in (tmp_path / "other/cells").iterdir()} == {"random-0.json", "editing-0.json"}
+
+
+def test_a_robot_that_was_changed_beside_its_family_is_not_mixed_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    robot, file = tmp_path / "robot.xml", tmp_path / "family.py"
+    shutil.copy(EXAMPLE.with_name("two_legs.xml"), robot)
+    file.write_text(FAMILY_ON_A_FILE)
+    own = ["compare", "--family-file", f"{file}:Own", "--methods", "random", *TINY, "--out", str(tmp_path / "out")]
+    assert main(own) == 0
+    robot.write_text(robot.read_text().replace('gear="60"', 'gear="61"'))
+    assert main(own) == 2
+    assert "random-0.json was trained with robot" in capsys.readouterr().err
 
 
 def test_what_a_method_changes_for_all_is_taken_back(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
+from limbshift.envs.errors import InputError
 from limbshift.experiments.comparison.training_run import CELLS
 from limbshift.experiments.published.plan import RETURNS, Comparison, Milestone, files_in, train_to
 from limbshift.experiments.runs.controllers import load_controller
@@ -57,6 +58,9 @@ def test_an_interrupted_milestone_is_not_recorded_and_goes_on(tmp_path: Path) ->
     provenance = read_json(run / RETURNS)["provenance"]
     assert (provenance["settings"]["steps"], provenance["settings"]["episodes"]) == (2 * ITERATION, 2)
     assert milestone.found(tmp_path) is not None
+    (run / RETURNS).write_text('{"returns": [["far"]], "provenance": {}}')
+    with pytest.raises(InputError, match=r"returns.json: returns\[0\]\[0\] is .far., expected a number"):
+        milestone.found(tmp_path)
 
 
 def test_a_milestone_that_was_begun_here_goes_on_elsewhere(tmp_path: Path) -> None:

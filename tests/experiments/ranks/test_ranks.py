@@ -16,11 +16,12 @@ import limbshift
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.physics.cores import available_cores
+from limbshift.envs.physics.models import digest_of
 from limbshift.experiments.cli import main
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.ranks.cores import Place, device_of, keeping_to, share_of
 from limbshift.experiments.ranks.environment import started_ranks
-from limbshift.experiments.ranks.joining import Joined, about_ranks, check_same, digest_of, joined
+from limbshift.experiments.ranks.joining import Joined, about_ranks, check_same, joined
 from limbshift.experiments.runs.resume import resumed_config
 from limbshift.experiments.runs.trainers import trainer_of
 from limbshift.meta.ranks.alone import ALONE, Alone

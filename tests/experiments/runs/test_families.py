@@ -50,6 +50,14 @@ class Unfinished(TaskFamily):
 def a_function():
     pass
 '''
+LATE = """
+
+class Late(Hop):
+    def reward(self, motion, task):
+        from hop_late import BONUS
+
+        return {"bonus": BONUS * motion.velocity}
+"""
 
 
 @pytest.fixture
@@ -118,6 +126,13 @@ def test_a_class_of_ones_own_is_described_compared_tuned_and_timed(
     assert f"family is Jump, expected Hop as {file}:Hop names it" in capsys.readouterr().err
     assert main(["compare", "--out", str(tmp_path / "none")]) == 2
     assert "FAMILY is missing, expected one that `limbshift families` lists" in capsys.readouterr().err
+
+
+def test_what_a_method_imports_late_is_found(file: Path) -> None:
+    (file.parent / "hop_late.py").write_text("BONUS = 1\n")
+    file.write_text(HOP + LATE)
+    assert train(file.parent / "late", "--family-file", f"{file}:Late") == 0
+    assert str(file.parent) not in sys.path
 
 
 @needs_gl
