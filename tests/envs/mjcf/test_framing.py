@@ -9,7 +9,7 @@ from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.rendering import NEUTRAL
 from tests.envs.film import HEIGHT, WIDTH, Film
-from tests.envs.robots.own_robots import suite_xml, written
+from tests.envs.robots.own_robots import each_of, suite_xml, written
 from tests.gl import needs_gl
 
 WALKER = """
@@ -49,11 +49,7 @@ def test_a_robot_of_any_size_fills_half_of_the_frame(tmp_path: Path, scale: floa
 
 @needs_gl
 @pytest.mark.filterwarnings("ignore:.*settotalmass")
-@pytest.mark.parametrize(
-    "xml",
-    [gymnasium_xml("ant.xml"), gymnasium_xml("reacher.xml"), suite_xml("fish.xml"), suite_xml("manipulator.xml")],
-    ids=lambda path: path.stem,
-)
+@each_of([*map(gymnasium_xml, ("ant.xml", "reacher.xml")), *map(suite_xml, ("fish.xml", "manipulator.xml"))])
 def test_a_robot_of_another_project_fills_half_of_the_frame(xml: Path) -> None:
     film = Film(MjcfRobot.from_xml(xml))
     assert 1 / 3 < share(film) < 2 / 3

@@ -1,7 +1,10 @@
 """Robots that come as a file: one of our own to work out by hand, and those of other projects."""
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.mjcf.families import MjcfFamily
@@ -35,12 +38,22 @@ def written(folder: Path, mjcf: str, *, fall_height: FallLimit = None, fall_tilt
     return MjcfRobot.from_xml(path, fall_height=fall_height, fall_tilt=fall_tilt)
 
 
+SUITE = find_spec("dm_control")
+needs_suite = pytest.mark.skipif(
+    SUITE is None, reason="no dm_control: labmaze, which it needs, has no wheel for Python 3.13"
+)
+
+
 def suite_xml(name: str) -> Path:
-    """A robot of the DeepMind Control Suite."""
-    package = find_spec("dm_control")
-    assert package is not None
-    assert package.origin is not None
-    return Path(package.origin).with_name("suite") / name
+    """A robot of the DeepMind Control Suite, which need not be there."""
+    return Path((SUITE and SUITE.origin) or "dm_control/__init__.py").with_name("suite") / name
+
+
+def each_of(robots: Iterable[Path]) -> pytest.MarkDecorator:
+    """Runs a test on each of these robots, as `xml`."""
+    marked = [(xml, needs_suite if "dm_control" in xml.parts else ()) for xml in robots]
+    named = [pytest.param(xml, marks=marks, id=f"{xml.parents[1].name}-{xml.stem}") for xml, marks in marked]
+    return pytest.mark.parametrize("xml", named)
 
 
 TRAVELLERS = (

@@ -16,7 +16,7 @@ from limbshift.experiments.cli import main
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import train
 from limbshift.experiments.runs.controllers import load_with_family
-from tests.envs.robots.own_robots import CRAWLER, FIXED, TRAVELLERS, begun, suite_xml
+from tests.envs.robots.own_robots import CRAWLER, FIXED, TRAVELLERS, begun, each_of, needs_suite, suite_xml
 
 TINY: dict[str, Any] = {"steps": 1, "num_envs": 4, "episodes": 2, "horizon": 5, "hidden_size": 8, "wandb": "disabled"}
 
@@ -62,7 +62,7 @@ def test_a_payload_and_a_dead_motor_reach_the_model(crawler: MjcfRobot) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("xml", [*TRAVELLERS, *FIXED], ids=lambda path: f"{path.parents[1].name}-{path.stem}")
+@each_of([*TRAVELLERS, *FIXED])
 def test_every_family_of_a_robot_of_another_project(xml: Path, kind: str) -> None:
     env = begun(MjcfRobot.from_xml(xml), kind)
     assert env.robot.fallen(env.physics) is None or xml in TRAVELLERS
@@ -77,6 +77,7 @@ def test_every_family_of_a_robot_of_another_project(xml: Path, kind: str) -> Non
         assert torch.equal(env.physics.model_field(field), nominal.expand(2, *nominal.shape))
 
 
+@needs_suite
 def test_a_robot_of_another_package_is_trained_from_its_run_alone(tmp_path: Path) -> None:
     run = tmp_path / "run"
     given = ["--robot", str(suite_xml("walker.xml")), "--run-dir", str(run), "--wandb", "disabled"]

@@ -16,7 +16,7 @@ from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.mjcf.source import MjcfSource, same_models
 from limbshift.experiments.cli import main
 from limbshift.experiments.runs.directory import robot_file
-from tests.envs.robots.own_robots import CRAWLER, FIXED, TRAVELLERS, begun
+from tests.envs.robots.own_robots import CRAWLER, FIXED, TRAVELLERS, begun, each_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*settotalmass")  # half-cheetah's XML uses this deprecated attribute
 
@@ -187,7 +187,7 @@ def test_an_archive_that_reaches_outside_is_refused(tmp_path: Path, files: dict[
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("xml", [*TRAVELLERS, *FIXED], ids=lambda path: f"{path.parents[1].name}-{path.stem}")
+@each_of([*TRAVELLERS, *FIXED])
 def test_a_robot_of_another_project_is_kept(xml: Path, tmp_path: Path) -> None:
     robot = MjcfRobot.from_xml(xml)
     robot.save(tmp_path / "robot.zip")
