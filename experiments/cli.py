@@ -20,6 +20,7 @@ from limbshift.experiments.commands.config import EvaluateConfig, ExportConfig, 
 from limbshift.experiments.comparison.config import CompareConfig, TuneConfig
 from limbshift.experiments.configs import DemoConfig, DistillConfig, FamiliesConfig, RegressionConfig, TrainConfig
 from limbshift.experiments.reporting.config import ReportConfig
+from limbshift.experiments.runs.own_code import failure_of_own
 from limbshift.experiments.sharing.config import ControllersConfig, ShareConfig
 from limbshift.experiments.usage_errors import missing_command, unknown_command, usage_error
 from limbshift.experiments.watching.config import WatchConfig
@@ -78,6 +79,12 @@ def answer(command: Callable[[], object]) -> int:
         line, status = explained(error)
         print(f"limbshift: {line}", file=sys.stderr)
         return status
+    except Exception as error:
+        told = failure_of_own(error)
+        if told is None:
+            raise
+        print(f"limbshift: {told}", file=sys.stderr)
+        return 2
     return 0
 
 

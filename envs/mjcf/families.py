@@ -153,11 +153,10 @@ CHANGEABLE = {"Motors": scalable, "Wiring": reversible}
 def check_stands(family: TaskFamily) -> None:
     """Raises RobotError where the first step of a robot of the user's own ends every episode.
 
-    It is tried unmodified, with actions of 0 and with random ones.
+    It is tried unmodified, with actions of 0 and with random ones. What a family's own code raises shows here too,
+    before anything is written.
     """
     robot = family.robot
-    if not isinstance(robot, MjcfRobot):
-        return
     env = TaskEnv(family, STANDING_SIMS)
     env.set_tasks([{}] * STANDING_SIMS, env.all_envs)
     env.begin_episodes(env.all_envs)
@@ -165,6 +164,8 @@ def check_stands(family: TaskFamily) -> None:
     action[::2] = 0
     step = env.step(action)
     env.close()
+    if not isinstance(robot, MjcfRobot):
+        return
     if step.diverged.all():
         raise RobotError(f"robot {robot.name} cannot be simulated: it diverges in its first step, whatever it does")
     if step.terminated.all():

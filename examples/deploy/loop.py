@@ -22,11 +22,13 @@ outputs = [each.name for each in session.get_outputs()]
 if "previous_action" in told:
     told["previous_action"][:] = json.loads(about["initial_action"])
 
-for line in sys.stdin:
+for number, line in enumerate(sys.stdin, 1):
     *obs, reward, start = map(float, line.split())
+    if len(obs) != told["obs"].size:
+        sys.exit(f"line {number} has {len(obs) + 2} numbers, expected {told['obs'].size} of an observation, and two")
     for name, value in (("obs", obs), ("previous_reward", reward), ("episode_start", start)):
         if name in told:
-            told[name][:] = np.reshape(value, told[name].shape)  # one that lacks a number is no observation
+            told[name][:] = np.reshape(value, told[name].shape)
     made = dict(zip(outputs, session.run(outputs, told), strict=True))
     print(*made["action"][0], flush=True)
     for name, value in made.items():  # what it did and what it remembers go into the next step

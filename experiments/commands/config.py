@@ -77,8 +77,8 @@ class RenderConfig(Checked):
     horizon: Count | None = None
     """Steps in an episode; by default as trained."""
     against: str = ""
-    """Below each robot the same task and initial state again: wiped, for the same controller whose memory is wiped
-    before each step; random, for random actions; or another controller, such as one trained with --no-memory."""
+    """Below each robot the same task and initial state again: memory-off, for the same controller whose memory is
+    wiped before each step; random, for random actions; or another controller, such as one trained with --no-memory."""
     camera: CameraConfig = CameraConfig()
     """From where robots are seen."""
     out: FilePath = Path("adaptation.mp4")

@@ -56,7 +56,7 @@ def render(
         num_tasks: how many of its tasks, side by side.
         seed: which tasks and initial states of the split.
         episodes, horizon: the trial's shape, by default as trained.
-        against: what plays the same tasks below: "wiped", "random" or another controller.
+        against: what plays the same tasks below: "memory-off", "random" or another controller.
         camera: from where it is seen, as `CameraConfig(distance=3.0)`; by default as the robot has it.
         device, physics: where the network lives; "mujoco" or "warp", whichever it was trained on.
         family: the family, where it is one of the caller's own.
@@ -161,8 +161,8 @@ class Rival(NamedTuple):
 def rival(config: RenderConfig, policy: RecurrentActorCritic, family: TaskFamily) -> Rival:
     """Returns what the controller is shown against."""
     count = config.num_tasks
-    if config.against == "wiped":
-        return Rival("memory wiped before each step", lambda env: PolicyActor(policy, count, MemoryWipe.EACH_STEP))
+    if config.against == "memory-off":
+        return Rival("memory off", lambda env: PolicyActor(policy, count, MemoryWipe.EACH_STEP))
     if config.against == "random":
         return Rival("random actions", lambda env: random_actor(env, config.seed, (0, count)))
     other, _ = load_with_family(config.against, family)

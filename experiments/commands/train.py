@@ -1,6 +1,7 @@
 """Meta-trains a controller: the run from its configuration to its controller file."""
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial, wraps
@@ -242,7 +243,12 @@ def _run_rank(config: TrainConfig, family: TaskFamily | None, *, rank: Joined, c
         def end(logger: MetricsLogger, *, note: Callable[[str], None]) -> None:
             publish(run, family, logger, how=training_command(run, family), note=note)
 
-        return TrainingOutcome(run, session.train(teacher, end))
+        finished = session.train(teacher, end)
+    if finished:
+        own = f" --family-file {shlex.quote(config.family_file)}" if config.family_file else ""
+        line = f"Trained: limbshift evaluate {shlex.quote(str(run))}{own} tells how it adapts"
+        console.print(line, highlight=False, soft_wrap=True)
+    return TrainingOutcome(run, finished)
 
 
 def chosen_family(config: TrainConfig) -> TaskFamily:

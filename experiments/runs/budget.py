@@ -48,17 +48,20 @@ class Schedule:
         return True
 
 
-def long_iteration(iteration: Iteration, config: TrainConfig, spent: float) -> str | None:
+def long_iteration(iteration: Iteration, config: TrainConfig, progress: Progress) -> str | None:
     """Returns a warning of iterations of which few fit into the budget, which is overshot by up to one of them.
 
     The first one only measures, which is all that is done where it spends the budget. None where there is no cause.
     """
     budget = 60 * (config.budget_minutes or math.inf)
     measured = not iteration.losses
-    if iteration.seconds <= LONG * budget or (measured and spent < 1):
+    if measured and budget_spent(config, progress) < 1:
         return None
     done = "Nothing was learnt: the first iteration, which measures," if measured else "An iteration"
-    return (
-        f"{done} takes {iteration.seconds:.0f} s of the budget's {budget:.0f}: a larger --minutes, or fewer --num-envs,"
-        " would leave time to learn"
-    )
+    if measured and config.steps is not None and progress.steps >= config.steps:
+        taken, option = f"{progress.steps:,} steps of the budget's {config.steps:,}", "--steps"
+    elif iteration.seconds > LONG * budget:
+        taken, option = f"{iteration.seconds:.0f} s of the budget's {budget:.0f}", "--minutes"
+    else:
+        return None
+    return f"{done} takes {taken}: a larger {option}, or fewer --num-envs, would leave time to learn"

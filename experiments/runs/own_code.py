@@ -53,7 +53,7 @@ class OwnCode:
         _forget_namesakes(folder_of(place), anew=from_file)
         try:
             with importing_beside(place):
-                return _run_file(path) if from_file else import_module(place)
+                module = _run_file(path) if from_file else import_module(place)
         except ModuleNotFoundError as error:
             if not from_file and error.name in (place, place.partition(".")[0]):
                 raise self.error(
@@ -62,6 +62,8 @@ class OwnCode:
             raise self.failure(place, error) from error
         except (Exception, SystemExit) as error:  # whatever a user's file may raise
             raise self.failure(place, error) from error
+        _loaded[str(_source(module))] = self, place
+        return module
 
     def failure(self, place: str, error: BaseException) -> InputError:
         """Returns an error that tells what the user's code raised, and where."""
@@ -72,6 +74,17 @@ class OwnCode:
         where = f" in line {lines[-1]}" if lines else ""
         said = next(iter(str(raised).splitlines()), "")
         return self.error(f"{place} raised {type(error).__name__}{where}{': ' if said else ''}{said}")
+
+
+_loaded: dict[str, tuple[OwnCode, str]] = {}
+"""By file, how code of the user's own was given, and where it is."""
+
+
+def failure_of_own(error: Exception) -> InputError | None:
+    """Returns what to tell of an error that code of the user's own raised, or made ours raise; None for another."""
+    files = [frame.filename for frame in reversed(traceback.extract_tb(error.__traceback__))]
+    code, place = next((_loaded[file] for file in files if file in _loaded), (None, ""))
+    return code.failure(place, error) if code else None
 
 
 def place_of(reference: str) -> str:

@@ -143,7 +143,7 @@ class Session:
             save_checkpoint(self.run / UNSOUND_BATCH, error.batch, steps=self.trainer.progress.steps)
             raise RunFailure(f"{error}: {self._last_good()}, and the batch is in {self.run / UNSOUND_BATCH}") from error
         self._log(iteration, progress)
-        if not self._warned and (warning := long_iteration(iteration, self.config, self.budget_spent)):
+        if not self._warned and (warning := long_iteration(iteration, self.config, self.trainer.progress)):
             self._warned = True
             progress.note(warning)
         if self.trainer.divergence and self.dumps < MAX_DUMPS:

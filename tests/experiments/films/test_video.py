@@ -225,7 +225,7 @@ def test_a_film_may_be_a_gif(tmp_path: Path) -> None:
 
 
 @needs_gl
-@pytest.mark.parametrize("against", ["wiped", "random", "HalfCheetahWiring"])
+@pytest.mark.parametrize("against", ["memory-off", "random", "HalfCheetahWiring"])
 def test_the_same_trials_below_by_other_means(against: str, tmp_path: Path) -> None:
     controller, family = load_with_family("HalfCheetahWiring")
     config = RenderConfig("HalfCheetahWiring", num_tasks=2, horizon=30, out=tmp_path / "film.mp4", against=against)

@@ -135,6 +135,34 @@ def test_what_a_method_imports_late_is_found(file: Path) -> None:
     assert str(file.parent) not in sys.path
 
 
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (
+            "motion.physics.qpos",
+            "hop.py raised AttributeError in line 41: 'MujocoPhysics' object has no attribute 'qpos'",
+        ),
+        ("motion.velocity.reshape(7, 7)", "hop.py raised RuntimeError in line 41: "),
+    ],
+    ids=["of the file", "beyond it"],
+)
+def test_what_a_method_raises_is_told_with_its_line(
+    line: str, error: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(
+        f"{HOP}\n\nclass Wrong(Hop):\n    def reward(self, motion, task):\n        return {{'run': {line}}}\n"
+    )
+    own = ["--family-file", f"{file}:Wrong"]
+    assert train(tmp_path / "run", *own) == 2
+    told = capsys.readouterr().err
+    assert error in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+    compared = ["compare", "--steps", "40", "--tasks", "2", "--methods", "random", "--out", str(tmp_path / "out")]
+    assert main([*compared, *own]) == 2
+    assert error in capsys.readouterr().err
+
+
 @needs_gl
 def test_render_in_python_takes_strings_and_a_family(file: Path, tmp_path: Path) -> None:
     family = load_family(f"{file}:Hop", "heavy")

@@ -130,6 +130,10 @@ def test_a_budget_that_ends_before_anything_is_learnt_is_told(
         "Nothing was learnt: the first iteration, which measures, takes 0 s of the budget's 0: a larger --minutes"
         in (" ".join(capsys.readouterr().out.split()))
     )
+    assert main(["train", "HalfCheetahDir", "--run-dir", str(tmp_path / "other"), "--steps", "1", *OPTIONS]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"measures, takes {TRIAL_STEPS} steps of the budget's 1: a larger --steps" in printed
+    assert printed.endswith(f"Trained: limbshift evaluate {tmp_path / 'other'} tells how it adapts")
 
 
 def test_output_that_nobody_reads_ends_the_training_saved(tmp_path: Path) -> None:
