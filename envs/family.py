@@ -16,6 +16,7 @@ from limbshift.envs.mjcf.framing import Framing
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.models import load_model
 from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.schema import shortened
 from limbshift.envs.tasks.parameter import ModelEffect, StateEffect, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
 from limbshift.envs.tasks.task_space import TaskSpace
@@ -204,6 +205,8 @@ class TaskFamily(ABC):
             raise FamilyError(f"variant of {self.name} is {variant!r}, expected one of {expected}")
         self.variant = variant
         vars(self).update(self.variants[variant])
+        if not isinstance(robot := getattr(self, "robot", None), Robot):
+            raise FamilyError(f"robot of {self.name} is {shortened(robot)}, expected a Robot, such as HalfCheetah()")
         self.task_space = TaskSpace(self.parameters, self.listed_tasks, self.discs, self.mid_trial)
 
     @abstractmethod

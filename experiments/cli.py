@@ -3,13 +3,14 @@
 import codecs
 import contextlib
 import io
+import signal
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from errno import EACCES, EEXIST, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS
 from importlib import import_module
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import tyro
 
@@ -25,6 +26,7 @@ from limbshift.experiments.sharing.config import ControllersConfig, ShareConfig
 from limbshift.experiments.usage_errors import missing_command, unknown_command, usage_error
 from limbshift.experiments.watching.config import WatchConfig
 
+T = TypeVar("T")
 SUBCOMMANDS: Mapping[str, type] = {
     "demo": DemoConfig,
     "train": TrainConfig,
@@ -68,6 +70,8 @@ DESCRIPTION = "Meta-reinforcement learning for robots that meet bodies and goals
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; exit status 0, 2 for what the caller got wrong, 1 for a run that failed."""
     print_anywhere()
+    if arguments is None:  # this process is the command's
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and nothing is left half-written
     return answer(lambda: run(parse(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -160,10 +164,15 @@ def parse_once(arguments: Sequence[str]) -> object:
         )
     if name not in SUBCOMMANDS:
         raise InputError(unknown_command(name, SUBCOMMANDS))
-    kind, command, printed = SUBCOMMANDS[name], f"limbshift {name}", io.StringIO()
+    return taken(SUBCOMMANDS[name], rest, command=f"limbshift {name}")
+
+
+def taken(kind: type[T], arguments: Sequence[str], *, command: str) -> T:
+    """Returns a command's configuration; InputError on one line for what it cannot take."""
+    printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
-            return tyro.cli(kind, prog=command, args=rest)
+            return tyro.cli(kind, prog=command, args=arguments)
     except SystemExit as error:
         if error.code == 0:
             raise

@@ -195,6 +195,11 @@ class FamiliesConfig(Checked):
     picture: FilePath | None = None
     """Write a picture of every robot to this PNG file."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.picture and self.picture.suffix.lower() != ".png":
+            raise InputError(f"picture is {self.picture}, expected a name that ends in .png")
+
 
 @dataclass(frozen=True)
 class DemoConfig(Checked):

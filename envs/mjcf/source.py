@@ -13,6 +13,7 @@ import numpy as np
 from limbshift.envs.errors import InputError
 from limbshift.envs.mjcf.markup import MarkupError, parse_mjcf
 from limbshift.envs.mjcf.size_limits import SizeError, check_written_sizes
+from limbshift.envs.physics.models import numbers_of
 
 MAIN = "robot.xml"
 """The MJCF file in an archive."""
@@ -116,9 +117,8 @@ def read_mjcf(path: Path) -> bytes:
 
 def same_models(one: mujoco.MjModel, other: mujoco.MjModel) -> bool:
     """Returns whether two models are equal in all of their numbers, but for where their files lay."""
-    fields = [name for name in dir(one) if not name.startswith("_") and "path" not in name]
-    arrays = [name for name in fields if isinstance(getattr(one, name), np.ndarray)]
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
+    others = numbers_of(other)
+    return all(np.array_equal(value, others[name]) for name, value in numbers_of(one).items())
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:

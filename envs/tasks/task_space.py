@@ -52,6 +52,8 @@ class TaskSpace:
     def __post_init__(self) -> None:
         for row in chain.from_iterable(self.listed_tasks.values()):
             self._check_row(row)
+        if twice := sorted({name for name in self.names if self.names.count(name) > 1}):
+            raise TaskError(f"task parameters have {' and '.join(twice)} twice, expected each once")
         for name in self.mid_trial:
             if name not in self.names:
                 raise TaskError(f"mid_trial changes {name!r}, expected one of {', '.join(self.names)}")

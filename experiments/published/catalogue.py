@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from limbshift.agents.atomic_write import check_writable, replacing
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
-from limbshift.experiments.cli import answer
+from limbshift.experiments.cli import answer, taken
 from limbshift.experiments.commands.families import parameter_row, sizes, splits_text
 from limbshift.experiments.configs import Flag
 from limbshift.experiments.films.film_strip import film_strip
@@ -108,4 +106,5 @@ def reached(name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(answer(lambda: write_catalogue(tyro.cli(CatalogueConfig))))
+    COMMAND = "python -m limbshift.experiments.published.catalogue"
+    sys.exit(answer(lambda: write_catalogue(taken(CatalogueConfig, sys.argv[1:], command=COMMAND))))

@@ -21,7 +21,7 @@ from limbshift.experiments.comparison.timed_training import Returns
 from limbshift.experiments.comparison.training_run import TrainingRun, run_file
 from limbshift.experiments.jobs.job import Engine, Job
 from limbshift.experiments.jobs.own_files import Files
-from limbshift.experiments.runs.directory import CONFIG, holds_run, read_json, write_json
+from limbshift.experiments.runs.directory import CONFIG, RunError, holds_run, read_json, write_json
 from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.statistics import interquartile_mean
@@ -120,6 +120,8 @@ class Milestone(NamedTuple):
         if not path.is_file():
             return None
         returns = np.array(make(Kept, read_json(path), str(path)).returns)
+        if returns.shape[1] != 2:
+            raise RunError(f"{path} holds returns of {returns.shape[1]} episodes, expected 2")
         iqm = np.mean([interquartile_mean(episode) for episode in returns.T])
         return Found(float(iqm), float(returns.sum(axis=1).mean()))
 

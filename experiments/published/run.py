@@ -6,12 +6,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import tyro
 from rich.console import Console
 
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.errors import InputError
-from limbshift.experiments.cli import answer
+from limbshift.experiments.cli import answer, taken
 from limbshift.experiments.configs import Flag
 from limbshift.experiments.jobs.engine import check_engine, open_engine
 from limbshift.experiments.jobs.job import Engine, Job, keep_all
@@ -56,4 +55,5 @@ def run_results(config: ResultsConfig, console: Console | None = None) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(answer(lambda: run_results(tyro.cli(ResultsConfig))))
+    COMMAND = "python -m limbshift.experiments.published.run"
+    sys.exit(answer(lambda: run_results(taken(ResultsConfig, sys.argv[1:], command=COMMAND))))

@@ -1,5 +1,6 @@
 """Loads code of the user's own from the file or the module that holds it."""
 
+import ast
 import hashlib
 import os
 import sys
@@ -9,9 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
-from modulefinder import ModuleFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +19,8 @@ from limbshift.envs.errors import InputError
 
 NOT_OWN = ("limbshift", *sys.stdlib_module_names)
 """Modules that are never the user's, whatever their files are called."""
+SUFFIXES = (".py", Path(EXTENSION_SUFFIXES[-1]).suffix)
+"""Of files that Python imports."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def place_of(reference: str) -> str:
 
 def folder_of(place: str) -> Path:
     """Returns the folder that a file, or a module, imports from first."""
-    return Path(place).absolute().parent if place.endswith(".py") else Path.cwd()
+    return Path(place).resolve().parent if place.endswith(".py") else Path.cwd()
 
 
 def files_of(place: str) -> dict[str, bytes]:
@@ -108,14 +110,43 @@ def files_of(place: str) -> dict[str, bytes]:
     installed is not among them.
     """
     folder = folder_of(place)
-    finder = ModuleFinder(path=[str(folder)], excludes=NOT_OWN)
-    if place.endswith(".py"):
-        finder.run_script(str(Path(place).absolute()))
-    else:
-        with suppress(ImportError):  # an installed one
-            finder.import_hook(place)
-    found = [Path(file) for module in finder.modules.values() if (file := vars(module)["__file__"])]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(found)}
+    todo = [Path(place).resolve()] if place.endswith(".py") else list(_named(place, folder))
+    found: dict[Path, bytes] = {}
+    while todo:
+        path = todo.pop()
+        if path not in found and path.is_relative_to(folder):
+            found[path] = path.read_bytes()
+            todo += _imported(path, found[path], folder)
+    return {str(path.relative_to(folder)): found[path] for path in sorted(found)}
+
+
+def _imported(path: Path, source: bytes, folder: Path) -> Iterator[Path]:
+    """Yields the files of the folder that a file's imports name, wherever in it they stand."""
+    tree = ast.Module([], [])
+    with suppress(SyntaxError):  # which is told where it is run
+        tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _named(alias.name, folder)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:  # a module, or what one defines
+                name = ".".join(filter(None, (node.module, alias.name)))
+                above = [folder, *path.parents][: node.level + 1][-1]
+                yield from _below(above, name) if node.level else _named(name, folder)
+
+
+def _named(module: str, folder: Path) -> Iterator[Path]:
+    """Yields the files that an absolute import reads of a folder."""
+    return iter(()) if module.partition(".")[0] in NOT_OWN else _below(folder, module)
+
+
+def _below(folder: Path, module: str) -> Iterator[Path]:
+    """Yields what Python reads below a folder to import a module: those of the packages on the way, and its own."""
+    path = folder
+    for part in module.split("."):
+        path /= part
+        yield from filter(Path.is_file, (path / "__init__.py", path.with_suffix(".py")))
 
 
 def code_hash(place: str) -> str:
@@ -166,18 +197,24 @@ def _forget_namesakes(folder: Path, *, anew: bool) -> None:
 
     Those of another folder, and those of this one too where they are to be read anew.
     """
-    beside = {path.stem for path in folder.iterdir()}
-    for name, module in list(sys.modules.items()):
-        root, file = name.partition(".")[0], _source(module)
-        installed = {"site-packages", "dist-packages"} & set(file.parts)
-        own = not installed and root not in (*NOT_OWN, "__main__")
-        if own and root in beside and (anew or not file.is_relative_to(folder)):
+    beside = {path.name.partition(".")[0] for path in folder.iterdir() if path.is_dir() or path.suffix in SUFFIXES}
+    forgotten = {name for name in beside - {*NOT_OWN, "__main__"} if _is_own(sys.modules.get(name), folder, anew=anew)}
+    for name in list(sys.modules):
+        if name.partition(".")[0] in forgotten:
             del sys.modules[name]
 
 
+def _is_own(module: ModuleType | None, folder: Path, *, anew: bool) -> bool:
+    """Returns whether a module, or a package, is the user's and not the folder's, or is to be read anew."""
+    place = _source(module)
+    installed = {"site-packages", "dist-packages"} & set(place.parts)
+    return place != Path(os.devnull) and not installed and (anew or not place.is_relative_to(folder))
+
+
 def _source(module: ModuleType | None) -> Path:
-    """Returns the file of a module; of one without, what no file is called."""
-    return Path((vars(module).get("__file__") if module else None) or os.devnull)
+    """Returns the file of a module, or the folder of a package without one; of another, what no file is called."""
+    content = vars(module) if module else {}
+    return Path(content.get("__file__") or next(iter(content.get("__path__", ())), os.devnull))
 
 
 def _run_file(path: Path) -> ModuleType:

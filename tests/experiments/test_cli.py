@@ -17,6 +17,7 @@ from limbshift.experiments.cli import main
 from limbshift.experiments.logs.metrics_file import read_metrics
 from limbshift.experiments.runs.trainers import trainer_of
 from limbshift.experiments.usage_errors import MAX_LENGTH
+from tests.gl import needs_gl
 
 TINY = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
 TRIAL_STEPS = 4 * 2 * 5
@@ -267,3 +268,23 @@ def test_ctrl_c_saves_and_exits_cleanly(tmp_path: Path) -> None:
     assert "Interrupted: saving." in out
     assert (run / "controller.safetensors").exists()
     assert (run / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("module", ["published.run", "published.catalogue", "benchmarks.gpu.page"])
+def test_what_make_runs_takes_wrong_options(module: str) -> None:
+    command = [sys.executable, "-m", f"limbshift.experiments.{module}", "--bogus"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"unknown option --bogus: see python -m limbshift.experiments.{module} --help" in done.stderr
+
+
+@needs_gl
+def test_a_film_that_is_terminated_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "limbshift.experiments.cli", "render", "HalfCheetahDir", "--tasks", "2"]
+    with subprocess.Popen([*command, "--out", str(tmp_path / "film.mp4")], stderr=subprocess.PIPE, text=True) as film:
+        while film.poll() is None and not [*tmp_path.iterdir()]:
+            time.sleep(0.02)
+        film.terminate()
+        assert film.communicate()[1] == ""
+    assert film.returncode == 128 + signal.SIGTERM
+    assert [*tmp_path.iterdir()] == []

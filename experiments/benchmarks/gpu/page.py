@@ -1,8 +1,9 @@
 """docs/gpu.md, from the JSON that `limbshift bench --gpu --json` wrote; run as a module, it replaces the page."""
 
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import tyro
 
 from limbshift.agents.atomic_write import replacing
 from limbshift.envs.errors import InputError
+from limbshift.experiments.cli import answer, taken
 from limbshift.experiments.runs.directory import read_json
 
 FORMAT = 1
@@ -128,5 +130,5 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
-    config = tyro.cli(PageConfig)
-    write_page(config.json, config.page)
+    COMMAND = "python -m limbshift.experiments.benchmarks.gpu.page"
+    sys.exit(answer(lambda: write_page(*astuple(taken(PageConfig, sys.argv[1:], command=COMMAND)))))

@@ -106,6 +106,8 @@ def test_a_change_in_mid_trial_is_of_the_whole_task_where_nothing_else_is_said()
 def test_a_change_of_what_is_no_parameter_is_refused() -> None:
     with pytest.raises(TaskError, match=r"^mid_trial changes 'leg', expected one of speed, lost$"):
         TaskSpace((linear(), lost()), mid_trial={"leg": ((1.0, 2.0),)})
+    with pytest.raises(TaskError, match="task parameters have lost twice, expected each once"):
+        TaskSpace((linear(), lost(), lost()))
 
 
 def test_units_run_from_minus_one_to_one_on_the_parameters_scale() -> None:

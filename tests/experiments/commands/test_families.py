@@ -79,6 +79,11 @@ def test_the_list_is_whole_in_80_columns() -> None:
 
 
 @needs_gl
+def test_a_picture_is_a_png(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["families", "--picture", str(tmp_path / "x.txt")]) == 2
+    assert capsys.readouterr().err.endswith("x.txt, expected a name that ends in .png\n")
+
+
 def test_the_picture_shows_every_robot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "robots.png"
     assert main(["families", "--picture", str(path)]) == 0

@@ -61,6 +61,9 @@ def test_an_interrupted_milestone_is_not_recorded_and_goes_on(tmp_path: Path) ->
     (run / RETURNS).write_text('{"returns": [["far"]], "provenance": {}}')
     with pytest.raises(InputError, match=r"returns.json: returns\[0\]\[0\] is .far., expected a number"):
         milestone.found(tmp_path)
+    (run / RETURNS).write_text('{"returns": [[1.0], [2.0]], "provenance": {}}')
+    with pytest.raises(InputError, match=r"returns.json holds returns of 1 episodes, expected 2"):
+        milestone.found(tmp_path)
 
 
 def test_a_milestone_that_was_begun_here_goes_on_elsewhere(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import limbshift
 from limbshift.envs.errors import FamilyError, InputError
 from limbshift.experiments.cli import main
 from limbshift.experiments.runs.families import load_family
+from limbshift.experiments.runs.own_code import code_hash, files_of
 from tests.gl import needs_gl
 
 TINY = ["--steps", "1", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8"]
@@ -163,6 +165,39 @@ def test_what_a_method_raises_is_told_with_its_line(
     assert error in capsys.readouterr().err
 
 
+def test_only_the_users_own_modules_are_forgotten(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor what a note, a robot's file or a folder beside the family is called like."""
+    elsewhere = file.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "ant.py").write_text("")
+    monkeypatch.syspath_prepend(str(elsewhere))
+    ant, kernels = import_module("ant"), sys.modules["torch._C"]
+    (file.parent / "torch.md").touch()
+    (file.parent / "torch").mkdir()
+    (file.parent / "ant.xml").touch()
+    load_family(f"{file}:Hop")
+    assert sys.modules["torch._C"] is kernels
+    assert sys.modules["ant"] is ant
+    assert train(file.parent / "run", "--family-file", f"{file}:Hop") == 0
+
+
+def test_neighbours_lie_beside_the_file_that_a_link_names(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links/linked.py"
+    link.symlink_to(file)
+    assert load_family(f"{link}:Hop").name == "Hop"
+    assert set(files_of(str(link))) == {"hop.py", "hop_settings.py"}
+
+
+def test_a_package_without_an_init_is_among_a_files_own(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/legs.py").write_text("from . import feet\n")
+    (tmp_path / "parts/feet.py").write_text("import logging, hop_settings\n")
+    file.write_text(f"from parts.legs import feet\n{HOP}")
+    assert set(files_of(str(file))) == {"hop.py", "hop_settings.py", "parts/feet.py", "parts/legs.py"}
+    assert code_hash(str(file)) != code_hash(str(tmp_path / "hop_settings.py"))
+
+
 @needs_gl
 def test_render_in_python_takes_strings_and_a_family(file: Path, tmp_path: Path) -> None:
     family = load_family(f"{file}:Hop", "heavy")
@@ -197,6 +232,8 @@ def test_a_module_is_found_from_the_working_directory(file: Path, monkeypatch: p
         ("{broken}:Hop", r"broken.py raised ZeroDivisionError in line 3: division by zero$"),
         ("{wrong}:Hop", r"wrong.py raised SyntaxError"),
         ("{quits}:Hop", r"quits.py raised SystemExit in line 1: 3$"),
+        ("{limbless}:Own", r"robot of Own is None, expected a Robot"),
+        ("{unmade}:Own", r"robot of Own is <class .*HalfCheetah'>, expected a Robot"),
         ("{needs}:Hop", r"needs.py raised ModuleNotFoundError in line 1: No module named 'no_such_module'$"),
     ],
 )
@@ -208,6 +245,8 @@ def test_what_is_no_family_is_told_in_one_line(
         "wrong": "class\n",
         "quits": "raise SystemExit(3)\n",
         "needs": "import no_such_module\n",
+        "limbless": HOP.partition("class Sized")[0].replace("Hop(", "Own(").replace("robot = HalfCheetah()", "", 1),
+        "unmade": HOP.partition("class Sized")[0].replace("Hop(", "Own(").replace("HalfCheetah()", "HalfCheetah", 1),
     }
     for name, body in bodies.items():
         (tmp_path / f"{name}.py").write_text(body)
