@@ -129,7 +129,7 @@ def test_without_an_oracle_it_is_said_what_would_give_scores(
     first, second, _ = capsys.readouterr().out.splitlines()
     own = json.loads((tmp_path / "out" / "results.json").read_text())["methods"][0]
     told = own["returns"]["iqm"]
-    assert first == f"out: random, seed 0: 0 s, 0 steps, IQM of the return in the last episode {told:.1f}"
+    assert first == f"random, seed 0: 0 s, 0 steps, IQM of the return in the last episode {told:.1f}"
     assert (
         second == "no scores: add oracle to --methods to have returns scaled from random actions (0) to the oracle (1)"
     )

@@ -138,6 +138,7 @@ def test_trainings_go_seed_by_seed_over_all_families(tmp_path: Path, monkeypatch
         "random, seed 0", "limbshift, seed 0", "random, seed 0", "limbshift, seed 0", "limbshift, seed 1",
         "limbshift, seed 1",
     ]  # fmt: skip
+    assert (done[0], done[-1]) == ("ReacherGoal: random, seed 0", "InvertedPendulumBody: limbshift, seed 1")
 
 
 @pytest.mark.parametrize(
