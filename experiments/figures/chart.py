@@ -52,6 +52,8 @@ class Chart:
     """How far the series of one name are drawn beside those of the next, so that none hides another."""
     y_range: tuple[float, float | None] | None = None
     """Where the y axis begins and ends, None for as far as it needs; by default both."""
+    legend: tuple[str, ...] = ()
+    """All names, in their order; by default as drawn."""
 
     @property
     def has_intervals(self) -> bool:
@@ -65,5 +67,6 @@ class Chart:
 
     @property
     def names(self) -> dict[str, str]:
-        """Returns the colours by name, in the order drawn."""
-        return {each.name: each.colour for each in self.series} | {each.name: each.colour for each in self.levels}
+        """Returns the colours by name, in the order of the legend."""
+        colours = {each.name: each.colour for each in self.series} | {each.name: each.colour for each in self.levels}
+        return {name: colours[name] for name in self.legend or colours}

@@ -166,5 +166,13 @@ def consumed(runs: Sequence[TrainingRun]) -> Chart:
         if not own[0].consumed
     )
     ticks = sorted({each.episodes for run in runs for each in run.consumed})
-    label = "return of the next (IQM)"
-    return Chart("By gradient steps", "episodes consumed", label, tuple(series), levels, ticks=tuple(ticks), x_log=True)
+    return Chart(
+        "By gradient steps",
+        "episodes consumed",
+        "return of the next (IQM)",
+        tuple(series),
+        levels,
+        ticks=tuple(ticks),
+        x_log=True,
+        legend=tuple(by_method(runs)),
+    )
