@@ -19,8 +19,8 @@ from limbshift.envs.family import TaskFamily
 from limbshift.experiments.commands.config import EvaluateConfig
 from limbshift.experiments.commands.measure import measure
 from limbshift.experiments.commands.render import film_of
-from limbshift.experiments.figures import adaptation_charts
-from limbshift.experiments.figures.captions import task_lines
+from limbshift.experiments.figures import adaptation_charts, parameter_charts
+from limbshift.experiments.figures.captions import task_sentence
 from limbshift.experiments.figures.chart import Chart, Series
 from limbshift.experiments.figures.tables import measured_sentence
 from limbshift.experiments.figures.web.page import write_page
@@ -220,7 +220,7 @@ def write(family: TaskFamily, reported: Sequence[Reported], config: ReportConfig
         splits={split: SPLITS[split] for split in splits},
         by_episode=by_split,
         by_step=adaptation_charts.by_step({each.name: each.heldout for each in reported}),
-        by_parameter=adaptation_charts.by_parameter(
+        by_parameter=parameter_charts.by_parameter(
             {each.name: [result for split, result in each.results.items() if split != "train"] for each in reported},
             family,
         ),
@@ -245,7 +245,7 @@ def weaknesses(results: Mapping[str, Adaptation], family: TaskFamily) -> list[We
         found += [
             Weakness(
                 SPLITS[split],
-                "; ".join(task_lines(family, result.tasks[number])),
+                task_sentence(family, result.tasks[number]),
                 result.returns[number][-1],
                 result.falls[number][-1],
             )
