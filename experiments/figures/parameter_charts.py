@@ -76,5 +76,5 @@ def _means(dots: Series, choices: Sequence[float], aside: float) -> Series:
         y=means,
         interval=(low, high),
         notes=[f"mean of {len(group)}" for group in groups],
-        aside=[aside] * len(choices),
+        aside=[aside if group else 0.0 for group in groups],
     )

@@ -36,6 +36,7 @@ def test_a_choice_that_no_task_makes_has_a_place_too() -> None:
     _, means = first.series
     assert (means.x, means.notes) == ((0.0, 1.0), ["mean of 0", "mean of 3"])
     assert means.y[0] is None
+    assert means.places(0.0)[0] == 0.0, "so that its place is on the axis"
     assert means.interval
     assert means.interval[0][0] is None
 
