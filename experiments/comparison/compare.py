@@ -186,14 +186,20 @@ def check_same(out: Path, about: dict[str, Any]) -> None:
 
 
 def job_of(
-    method: str, seed: int, asked: Asked, *, console: Console, there: CompareConfig | None = None
+    method: str,
+    seed: int,
+    asked: Asked,
+    *,
+    console: Console,
+    there: CompareConfig | None = None,
+    comparison: str = "",
 ) -> Job[TrainingRun]:
     """Returns the training of a method by a seed; its file is written when it is over.
 
-    there: the configuration where it is trained, unless that is here.
+    there: the configuration where it is trained, unless that is here. comparison: its name, where there are several.
     """
     config = asked.config
-    name = f"{config.out.name}: {method}, seed {seed}"
+    name = f"{comparison}: {method}, seed {seed}" if comparison else f"{method}, seed {seed}"
 
     def keep(run: TrainingRun) -> None:
         write_run(config.out, run)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from limbshift.experiments.comparison.by_parameter import Bin
+from limbshift.experiments.comparison.methods import reference
 from limbshift.experiments.comparison.provenance import code_of
 from limbshift.experiments.comparison.summary import MethodResult
 from limbshift.experiments.comparison.training_run import TrainingRun
@@ -13,6 +14,8 @@ from limbshift.experiments.figures.web import page
 from limbshift.meta.evaluation.scores import Lead, Score
 
 TEMPLATE = Path(__file__).with_name("comparison.html.jinja")
+NOTHING = "-"
+ONE_SEED = " (one seed)"
 
 
 def write_page(
@@ -29,11 +32,12 @@ def write_page(
         TEMPLATE,
         about=about,
         methods=methods,
+        columns=columns_of(methods),
+        reference=reference(method.method for method in methods),
+        scored=methods[0].score is not None,
         splits=list(methods[0].by_split),
         few=any(len(method.by_seed) < comparison_charts.FEW_SEEDS for method in methods),
-        told=told,
         code=code_of([run.provenance for run in runs]),
-        worst=lambda score: "-" if score is None else f"{score.worst10:.2f}",
         training=comparison_charts.training(runs),
         adaptation=comparison_charts.adaptation(runs),
         by_parameter=comparison_charts.by_parameter(bins, "return (IQM)" if methods[0].score is None else "score"),
@@ -42,10 +46,42 @@ def write_page(
     )
 
 
+def columns_of(methods: Sequence[MethodResult]) -> dict[str, list[str]]:
+    """Returns what is told of each method by column, without columns that hold nothing."""
+    first = reference(method.method for method in methods)
+    rows = [row_of(method, first) for method in methods]
+    columns = {heading: [row[heading] for row in rows] for heading in rows[0]}
+    return {heading: cells for heading, cells in columns.items() if set(cells) != {NOTHING}}
+
+
+def row_of(method: MethodResult, first: str) -> dict[str, str]:
+    """Returns what is told of a method by column; first: the method whose lead is told."""
+    alone = len(method.by_seed) == 1  # which its column of seeds says
+
+    def cell(found: Score | Lead | None) -> str:
+        return told(found).removesuffix(ONE_SEED) if alone else told(found)
+
+    def lead(found: Lead) -> str:
+        return NOTHING if method.method == first else cell(found)
+
+    return {
+        "seeds": str(len(method.by_seed)),
+        "score": cell(method.score),
+        f"lead of {first}": lead(method.first_lead),
+        "score at equal steps": cell(method.score_at_equal_steps),
+        "lead at equal steps": lead(method.first_lead_at_equal_steps),
+        "worst tenth": NOTHING if method.score is None else f"{method.score.worst10:.2f}",
+        "return": cell(method.returns),
+        "adapted in": NOTHING if method.adaptation_time_s is None else f"{method.adaptation_time_s:.2f} s",
+        "M steps": f"{method.steps / 1e6:.2f}",
+        "steps/s": f"{method.steps / method.seconds:,.0f}" if method.seconds else NOTHING,
+    }
+
+
 def told(found: Score | Lead | None) -> str:
     """Writes a score such as "0.93 (0.88 to 0.97)", or "0.93 (seeds 0.91, 0.95)" where seeds are too few to say."""
     if found is None:
-        return "-"
+        return NOTHING
     value, points = found[0], found.points
     digits = 0 if abs(value) >= 100 else 2
     words = f"{value:.{digits}f}"
@@ -53,5 +89,5 @@ def told(found: Score | Lead | None) -> str:
         low, high = found.ci95
         return f"{words} ({low:.{digits}f} to {high:.{digits}f})" if low < high else words
     if len(points) < 2:
-        return f"{words} (one seed)" if points else words
+        return f"{words}{ONE_SEED}" if points else words
     return f"{words} (seeds {', '.join(f'{point:.{digits}f}' for point in points)})"

@@ -1,6 +1,6 @@
 """The methods of a comparison: what is known of each before it is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -64,6 +64,16 @@ METHODS: dict[str, Method] = {
     ),
     "random": Method("random actions", tuned_as=None),
 }
+
+
+def reference(names: Iterable[str]) -> str:
+    """Returns the first method that learns and is not shown its task, whose lead over the others is told; else an
+    oracle, and random actions where there is nothing else.
+
+    >>> reference(["oracle", "ppo", "random"]), reference(["oracle", "random"]), reference(["random"])
+    ('ppo', 'oracle', 'random')
+    """
+    return min(names, key=lambda name: (name == "random", METHODS[name].observes_task))
 
 
 def check_installed(*methods: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from limbshift.experiments.comparison.methods import METHODS
+from limbshift.experiments.comparison.methods import METHODS, reference
 from limbshift.experiments.comparison.training_run import (
     TrainingRun,
     by_method,
@@ -32,11 +32,11 @@ class MethodResult:
     """Of the last episode on held-out tasks."""
     score: Score | None
     score_at_equal_steps: Score | None
-    """When it and the first method had both taken as many env steps as the slower of the two in all."""
+    """When it and the reference had both taken as many env steps as the slower of the two in all."""
     first_at_equal_steps: Score | None
-    """The first method's, then."""
+    """The reference's, then."""
     first_lead: Lead
-    """Of the first method over this one: in scores, or in returns where there are none."""
+    """Of the reference over this one: in scores, or in returns where there are none."""
     first_lead_at_equal_steps: Lead
     by_split: dict[str, float]
     """IQM of the last episode."""
@@ -56,7 +56,7 @@ def summarise_methods(runs: Sequence[TrainingRun]) -> list[MethodResult]:
     scale = (
         scale_of(final_returns(methods["random"]), final_returns(methods["oracle"])) if "oracle" in methods else None
     )
-    first = next(iter(methods.values()))
+    first = methods[reference(methods)]
 
     def scored(returns: SeedReturns) -> Score | None:
         return None if scale is None else score(returns, scale)

@@ -141,7 +141,7 @@ def method_in(content: dict[str, Any], path: Path) -> str:
 
 
 def read_runs(out: Path) -> list[TrainingRun]:
-    """Reads all runs that are complete, of earlier calls too, in the order of method and seed."""
+    """Reads all runs that are complete, of earlier calls too, by method and seed; random actions come last."""
     paths = run_paths(out)
     runs = [read_run(path) for path in paths]
     about = read_json(out / ABOUT) if (out / ABOUT).is_file() else {}
@@ -149,7 +149,7 @@ def read_runs(out: Path) -> list[TrainingRun]:
         check_family(run, about, path)
         check_shapes(run, like=runs[0], path=path)
     order = list(METHODS)
-    return sorted(runs, key=lambda run: (order.index(run.method), run.seed))
+    return sorted(runs, key=lambda run: (run.method == "random", order.index(run.method), run.seed))
 
 
 def run_paths(out: Path) -> list[Path]:

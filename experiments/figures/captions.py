@@ -5,11 +5,25 @@ from collections.abc import Callable, Mapping
 from limbshift.envs.family import Measure, TaskFamily
 from limbshift.envs.tasks.parameter import TaskParameter
 
+Values = list[tuple[str, float]]
+"""The parts of a caption's group, and their values."""
+Captions = Mapping[str, Callable[[Values], str]]
+"""How those of each group are written."""
+
 
 def task_lines(family: TaskFamily, task: Mapping[str, float]) -> list[str]:
-    """Returns a task in words, such as "direction -1", "wiring + - + + - +", "mass: torso 1.2, bthigh 0.43"."""
+    """Returns a task in few words, such as "direction -1", "wiring + - + + - +", "mass: torso 1.2, bthigh 0.43"."""
+    return _lines(family, task, _CAPTIONS)
+
+
+def task_sentence(family: TaskFamily, task: Mapping[str, float]) -> str:
+    """Returns a task in words where there is room, such as "direction -1; reversed: bthigh, fshin"."""
+    return "; ".join(_lines(family, task, {**_CAPTIONS, "wiring": _reversed}))
+
+
+def _lines(family: TaskFamily, task: Mapping[str, float], captions: Captions) -> list[str]:
     plain: list[str] = []
-    groups: dict[str, list[tuple[str, float]]] = {}
+    groups: dict[str, Values] = {}
     for parameter in family.parameters:
         value = task[parameter.name]
         if parameter.caption:
@@ -17,7 +31,7 @@ def task_lines(family: TaskFamily, task: Mapping[str, float]) -> list[str]:
         else:
             plain.append(f"{words(parameter)} {short(value)} {parameter.unit}".rstrip())
     lines = [", ".join(plain)] if plain else []
-    return lines + [_CAPTIONS[group](values) for group, values in groups.items()]
+    return lines + [captions[group](values) for group, values in groups.items()]
 
 
 def short(value: float) -> str:
@@ -33,20 +47,23 @@ def words(parameter: TaskParameter) -> str:
     return parameter.name.replace("_", " ")
 
 
-def _masses(parts: list[tuple[str, float]]) -> str:
+def _masses(parts: Values) -> str:
     return "mass: " + ", ".join(f"{part} {short(value)}" for part, value in parts)
 
 
-def _wiring(parts: list[tuple[str, float]]) -> str:
+def _wiring(parts: Values) -> str:
     return "wiring " + " ".join("+" if value > 0 else "-" for _, value in parts)
 
 
-def _dead(parts: list[tuple[str, float]]) -> str:
+def _reversed(parts: Values) -> str:
+    return "reversed: " + (", ".join(part for part, value in parts if value < 0) or "none")
+
+
+def _dead(parts: Values) -> str:
     return "dead: " + (", ".join(part for part, value in parts if not value) or "none")
 
 
-_CAPTIONS: Mapping[str, Callable[[list[tuple[str, float]]], str]] = {"mass": _masses, "wiring": _wiring, "dead": _dead}
-"""How the values of a caption's group are written, from its parts and their values."""
+_CAPTIONS: Captions = {"mass": _masses, "wiring": _wiring, "dead": _dead}
 
 
 def measured_words(measure: Measure, value: float, asked: float | None) -> str:

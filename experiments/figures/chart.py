@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+USED = 0.7
+"""Share of the way from one of few values to the next that what stands there takes."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,12 @@ class Series:
     dots: bool = True
     notes: Sequence[str] = ()
     """What a page tells of each point."""
+    aside: Sequence[float] = ()
+    """How far beside its x each point is drawn, so that none hides another."""
+
+    def places(self, shift: float) -> list[float]:
+        """Returns where the points are drawn on the x axis; shift: how far aside all of them are."""
+        return [x + shift + aside for x, aside in zip(self.x, self.aside or [0.0] * len(self.x), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,8 @@ class Chart:
     """How far the series of one name are drawn beside those of the next, so that none hides another."""
     y_range: tuple[float, float | None] | None = None
     """Where the y axis begins and ends, None for as far as it needs; by default both."""
+    legend: tuple[str, ...] = ()
+    """All names, in their order; by default as drawn."""
 
     @property
     def has_intervals(self) -> bool:
@@ -65,5 +77,15 @@ class Chart:
 
     @property
     def names(self) -> dict[str, str]:
-        """Returns the colours by name, in the order drawn."""
-        return {each.name: each.colour for each in self.series} | {each.name: each.colour for each in self.levels}
+        """Returns the colours by name, in the order of the legend."""
+        colours = {each.name: each.colour for each in self.series} | {each.name: each.colour for each in self.levels}
+        return {name: colours[name] for name in self.legend or colours}
+
+
+def room_for(count: int, values: Sequence[float]) -> float:
+    """Returns how wide each of so many series may be that stand beside each other over each of few values.
+
+    >>> room_for(4, [0.0, 1.0, 3.0])
+    0.175
+    """
+    return USED * min((high - low for low, high in pairwise(values)), default=1.0) / count

@@ -7,7 +7,7 @@ import numpy as np
 
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.training_run import TrainingRun, by_method, finals
-from limbshift.experiments.figures.chart import Chart, Level, Series
+from limbshift.experiments.figures.chart import Chart, Level, Series, room_for
 from limbshift.meta.evaluation.across import LEVELS, Across
 from limbshift.meta.evaluation.statistics import interquartile_mean
 
@@ -118,23 +118,31 @@ def task_error(runs: Sequence[TrainingRun]) -> Chart:
 
 
 def by_parameter(bins: Sequence["Bin"], quantity: str) -> list[Chart]:
-    """Returns a chart for each parameter: what methods score by its value, on grey ground where they were trained."""
+    """Returns a chart for each parameter: what methods score by its value, on grey ground where they were trained.
+
+    Of few values each has a place, where methods stand beside each other.
+    """
     charts = []
     for parameter in dict.fromkeys(each.parameter for each in bins):
         own = sorted((each for each in bins if each.parameter == parameter), key=lambda each: each.middle)
         inside = [each for each in own if each.inside]
-        middles = [each.middle for each in own]
-        series = [
-            Series(name, colour(name), middles, [each.values[name] for each in own], notes=_ranges(own))
+        middles = tuple(each.middle for each in own)
+        few = all(each.low == each.high for each in own)
+        series = tuple(
+            Series(name, colour(name), middles, [each.values[name] for each in own], line=not few, notes=_ranges(own))
             for name in own[0].values
-        ]
-        ground = (min(each.low for each in inside), max(each.high for each in inside)) if inside else None
-        charts.append(Chart(f"By {parameter}", parameter, quantity, tuple(series), ground=ground))
+        )
+        if few:
+            step = room_for(len(series), middles)
+            charts.append(Chart(f"By {parameter}", parameter, quantity, series, ticks=middles, sidestep=step))
+        else:
+            ground = (min(each.low for each in inside), max(each.high for each in inside)) if inside else None
+            charts.append(Chart(f"By {parameter}", parameter, quantity, series, ground=ground))
     return charts
 
 
 def _ranges(bins: Sequence["Bin"]) -> list[str]:
-    return [f"{each.num_tasks} tasks, {each.low:.3g} to {each.high:.3g}" for each in bins]
+    return [f"{each.num_tasks} trials, {each.low:.3g} to {each.high:.3g}" for each in bins]
 
 
 def profile(across: Across) -> Chart:
@@ -166,5 +174,13 @@ def consumed(runs: Sequence[TrainingRun]) -> Chart:
         if not own[0].consumed
     )
     ticks = sorted({each.episodes for run in runs for each in run.consumed})
-    label = "return of the next (IQM)"
-    return Chart("By gradient steps", "episodes consumed", label, tuple(series), levels, ticks=tuple(ticks), x_log=True)
+    return Chart(
+        "By gradient steps",
+        "episodes consumed",
+        "return of the next (IQM)",
+        tuple(series),
+        levels,
+        ticks=tuple(ticks),
+        x_log=True,
+        legend=tuple(by_method(runs)),
+    )

@@ -60,7 +60,7 @@ def _draw(axes: Axes, chart: Chart) -> None:
 
 
 def _draw_series(axes: Axes, series: Series, shift: float) -> None:
-    x = [value + shift for value in series.x]
+    x = series.places(shift)
     y = [float("nan") if value is None else value for value in series.y]
     style, marker = "-" if series.line else "none", "o" if series.dots else "none"
     axes.plot(x, y, color=series.colour, ls=style, marker=marker, ms=4 if series.line else 3, lw=1.6)

@@ -4,12 +4,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from limbshift.experiments.figures.trials import trials_phrase, unit_of
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve, Measurement, Shift
 
 CAPTION = (
-    "Interquartile mean over tasks with its 95 % bootstrap interval. Worst tenth: mean of the worst tenth of the "
-    "tasks in the last episode. Adapted: robot time until episode 1 has 90 % of the last episode's gain over random "
+    "Interquartile mean over {unit}s with its 95 % bootstrap interval. Worst tenth: mean of the worst tenth of the "
+    "{unit}s in the last episode. Adapted: robot time until episode 1 has 90 % of the last episode's gain over random "
     "actions; - where it does not, or where the last episode is no better than random actions or than without memory."
 )
 LABELS = {
@@ -21,18 +22,18 @@ LABELS = {
 
 
 def tasks_phrase(result: Adaptation) -> str:
-    """Describes tasks, such as "64 held-out tasks never trained on"."""
+    """Describes tasks, such as "on 64 held-out tasks, never trained on"."""
     seen = "never trained on" if result.unseen else "drawn as in training"
-    split = result.split.replace("heldout", "held-out")
-    return f"{result.num_tasks} {split} tasks, {seen}"
+    return f"{trials_phrase(result.num_tasks, result.distinct_tasks, result.split)}, {seen}"
 
 
 def print_adaptation(result: Adaptation, console: Console | None = None) -> None:
     """Prints a row for each episode, a column for each way to act."""
     console = console or make_console()
     variant = "" if result.variant == "default" else f" ({result.variant})"
-    title = f"{result.family}{variant}: return per episode on {tasks_phrase(result)}"
-    caption = f"{CAPTION} Physics on {result.physics}, network on {result.device}."
+    title = f"{result.family}{variant}: return per episode {tasks_phrase(result)}"
+    unit = unit_of(result.num_tasks, result.distinct_tasks)
+    caption = f"{CAPTION.format(unit=unit)} Physics on {result.physics}, network on {result.device}."
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", show_lines=True)
     table.add_column("episode")
     for name in ("controller", *result.controls):

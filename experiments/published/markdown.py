@@ -9,7 +9,7 @@ from limbshift.agents.atomic_write import replacing
 from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.comparison.by_parameter import by_parameter
-from limbshift.experiments.comparison.html import told
+from limbshift.experiments.comparison.html import columns_of, told
 from limbshift.experiments.comparison.provenance import code_of
 from limbshift.experiments.comparison.summary import MethodResult, summarise_methods
 from limbshift.experiments.comparison.training_run import TrainingRun, finals, read_runs
@@ -31,17 +31,18 @@ RIVALS = ("ppo", "recurrent-ppo")
 INTRODUCTION = """\
 Written by `make results` from {runs} of its {planned} trainings{rest}, each of which has a file in `docs/results`:
 nothing here is typed by hand, and what was hoped for and missed is told too. Each method and seed is trained for the
-same time of one core, with 32 robots side by side and the default settings, and then meets the same 64 held-out tasks.
-Return and score are those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 % interval for
-other seeds and other tasks, which all seeds share (`meta/evaluation/intervals.py`; a test simulates how often it
-holds). Fewer than three seeds have no interval: each seed's own value stands in its place. A score of 0 is the
-interquartile mean of random actions, 1 that of the oracle, which is shown its task, after as much training; intervals
-of scores count what is not known of these two. `limbshift`, `no-memory` and the oracle are trained alike: by RL² and
-an auxiliary loss, for which the network's memory must tell the task, and whose weight falls to 0 by the end of the
-budget. The simulator knows the task while training; no controller is shown it later. `rl2` is plain RL², without that
-loss. Lead: by how much `limbshift` exceeds the method, task by task, and seed by seed where both have the same. At
-equal steps: both read off their curves at the slower one's number of env steps. Adapted in, where trainings tell it:
-robot time until episode 1 is nearly as good as the last.
+same time of one core, with 32 robots side by side and the default settings, and then plays the same 64 trials of
+held-out tasks. Return and score are those of a trial's last episode: interquartile mean over seeds and tasks, with a
+95 % interval for other seeds and other tasks, which all seeds share (`meta/evaluation/intervals.py`; a test simulates
+how often it holds). Fewer than three seeds have no interval: each seed's own value stands in its place. Random actions
+are not trained: their interval is for other tasks alone. A score of 0 is the interquartile mean of random actions, 1
+that of the oracle, which is shown its task, after as much training; intervals of scores count what is not known of
+these two. `limbshift`, `no-memory` and the oracle are trained alike: by RL² and an auxiliary loss, for which the
+network's memory must tell the task, and whose weight falls to 0 by the end of the budget. The simulator knows the task
+while training; no controller is shown it later. `rl2` is plain RL², without that loss. Lead: by how much `limbshift`
+exceeds the method, task by task, and seed by seed where both have the same. At equal steps: both read off their curves
+at the slower one's number of env steps. Adapted in, where trainings tell it: robot time until episode 1 is nearly as
+good as the last.
 Code: {code}.
 """
 BY_PARAMETER = """\
@@ -128,7 +129,8 @@ def milestones(out: Path) -> list[str]:
     rows = []
     for milestone in MILESTONES:
         if (found := milestone.found(out)) is not None:
-            what = f"{milestone.family}, {milestone.steps / 1e6:g} M steps: return per episode on 64 held-out tasks"
+            budget = f"{milestone.family}, {milestone.steps / 1e6:g} M steps"
+            what = f"{budget}: return per episode in 64 trials of held-out tasks"
             figures = f"{found.iqm:.1f} | {found.mean_total:.1f}"
             rows.append(row(what, f"{milestone.goal:g} or more", figures, met=found.iqm >= milestone.goal))
     return [*lines, *rows, ""] if rows else []
@@ -137,21 +139,8 @@ def milestones(out: Path) -> list[str]:
 def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Sequence[TrainingRun]) -> list[str]:
     """Returns a family's table and picture."""
     splits = list(methods[0].by_split)
-    timed = any(method.adaptation_time_s is not None for method in methods)
-    columns = [
-        "method",
-        "seeds",
-        "score, equal time",
-        f"lead of `{OURS}`",
-        "score, equal steps",
-        "lead then",
-        "worst tenth",
-        "return",
-        *splits,
-        *(["adapted in"] if timed else []),
-        "M steps",
-        "steps/s",
-    ]
+    columns = {"method": [f"`{method.method}`" for method in methods], **columns_of(methods)}
+    columns |= {split: [f"{method.by_split[split]:.1f}" for method in methods] for split in splits}
     lines = [
         f"## {comparison.name}",
         "",
@@ -161,8 +150,7 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
         "| " + " | ".join(columns) + " |",
         "|---" * len(columns) + "|",
     ]
-    for method in methods:
-        lines.append("| " + " | ".join(cells_of(method, splits, timed=timed)) + " |")
+    lines += [f"| {' | '.join(cells)} |" for cells in zip(*columns.values(), strict=True)]
     picture = f"{PICTURES}/{comparison.directory(Path()).name}.png"
     return [
         *lines,
@@ -193,24 +181,6 @@ def processors(runs: Sequence[TrainingRun]) -> str:
     if len(trainings) == 1:
         return runs[0].cpu
     return ", ".join(f"{cpu}: {count} of {len(runs)} trainings" for cpu, count in trainings.items())
-
-
-def cells_of(method: MethodResult, splits: Sequence[str], *, timed: bool) -> list[str]:
-    time = "-" if method.adaptation_time_s is None else f"{method.adaptation_time_s:.2f} s"
-    return [
-        f"`{method.method}`",
-        str(len(method.by_seed)),
-        told(method.score),
-        "-" if method.method == OURS else told(method.first_lead),
-        told(method.score_at_equal_steps),
-        "-" if method.method == OURS else told(method.first_lead_at_equal_steps),
-        f"{method.score.worst10:.2f}" if method.score else "-",
-        told(method.returns),
-        *(f"{method.by_split[split]:.1f}" for split in splits),
-        *([time] if timed else []),
-        f"{method.steps / 1e6:.2f}",
-        f"{method.steps / method.seconds:,.0f}" if method.seconds else "-",
-    ]
 
 
 def draw(path: Path, runs: Sequence[TrainingRun]) -> None:

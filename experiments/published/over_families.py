@@ -12,10 +12,10 @@ from limbshift.meta.evaluation.scores import scale_of
 TOLD = (0.5, 0.9)
 """Scores above which the share of trainings is told; a picture shows the others."""
 EXPLANATION = """\
-A score is that of one training, over the 64 held-out tasks of its family; families count alike. IQM: of all trainings'
-scores. Optimality gap: how far scores fall short of 1 on average. Then the share of trainings above a score, and how
-probable it is that a training of one method does better than one of another. Intervals (95 %) are for other seeds and
-other tasks of the same families, by the jackknife; they are wide where families have two seeds.
+A score is that of one training, over 64 trials of its family's held-out tasks; families count alike. IQM: of all
+trainings' scores. Optimality gap: how far scores fall short of 1 on average. Then the share of trainings above a
+score, and how probable it is that a training of one method does better than one of another. Intervals (95 %) are for
+other seeds and other tasks of the same families, by the jackknife; they are wide where families have two seeds.
 """
 Families = Mapping[str, Sequence[TrainingRun]]
 """Runs by family."""

@@ -82,7 +82,8 @@ class Comparison(NamedTuple):
         open_comparison(asked)
         console = console or make_console()
         missing = [run for run in self.runs() if is_missing(*run, config.out)]
-        return [(seed, job_of(method, seed, asked, console=console)) for method, seed in missing]
+        name = config.out.name
+        return [(seed, job_of(method, seed, asked, console=console, comparison=name)) for method, seed in missing]
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from limbshift.envs.family import TaskFamily
 from limbshift.experiments.commands.config import EvaluateConfig
 from limbshift.experiments.commands.measure import measure
 from limbshift.experiments.commands.render import film_of
-from limbshift.experiments.figures import adaptation_charts
-from limbshift.experiments.figures.captions import task_lines
+from limbshift.experiments.figures import adaptation_charts, parameter_charts
+from limbshift.experiments.figures.captions import task_sentence
 from limbshift.experiments.figures.chart import Chart, Series
 from limbshift.experiments.figures.tables import measured_sentence
+from limbshift.experiments.figures.trials import counted, unit_of
 from limbshift.experiments.figures.web.page import write_page
 from limbshift.experiments.logs.logger import METRICS_FILE
 from limbshift.experiments.logs.metrics_file import read_metrics
@@ -165,7 +166,8 @@ def results_of(
     results = {}
     for split in SPLITS:
         if split in family.task_space.splits:
-            console.print(f"{name}: {config.num_tasks} tasks, {SPLITS[split]}", highlight=False, soft_wrap=True)
+            line = f"{name}: {counted(config.num_tasks, 'trial')} of tasks {SPLITS[split]}"
+            console.print(line, highlight=False, soft_wrap=True)
             asked = EvaluateConfig(path, split, config.num_tasks, seed=config.seed)
             results[split] = measure(controller, family, asked)
     return results
@@ -218,9 +220,11 @@ def write(family: TaskFamily, reported: Sequence[Reported], config: ReportConfig
         family=family,
         reported=reported,
         splits={split: SPLITS[split] for split in splits},
+        unit=unit_of(config.num_tasks, min(each.distinct_tasks for each in reported[0].results.values())),
+        counted=counted,
         by_episode=by_split,
         by_step=adaptation_charts.by_step({each.name: each.heldout for each in reported}),
-        by_parameter=adaptation_charts.by_parameter(
+        by_parameter=parameter_charts.by_parameter(
             {each.name: [result for split, result in each.results.items() if split != "train"] for each in reported},
             family,
         ),
@@ -245,7 +249,7 @@ def weaknesses(results: Mapping[str, Adaptation], family: TaskFamily) -> list[We
         found += [
             Weakness(
                 SPLITS[split],
-                "; ".join(task_lines(family, result.tasks[number])),
+                task_sentence(family, result.tasks[number]),
                 result.returns[number][-1],
                 result.falls[number][-1],
             )

@@ -4,6 +4,7 @@ import json
 import textwrap
 from collections.abc import Sequence
 
+from limbshift.experiments.figures.trials import trials_phrase
 from limbshift.experiments.sharing.record import Record, Returns, SplitRecord
 
 CARD = "README.md"
@@ -95,7 +96,8 @@ def _trained(record: Record) -> str:
 
 def _heldout(split: SplitRecord) -> list[str]:
     seen = "never trained on" if split.unseen else "the same that it was trained on"
-    intro = f"Return per episode on {split.num_tasks} held-out tasks, {seen}: interquartile mean, with its 95 %"
+    played = trials_phrase(split.num_tasks, split.distinct_tasks or split.num_tasks, split.split)
+    intro = f"Return per episode {played}, {seen}: interquartile mean, with its 95 %"
     ways = [split.returns, *(split.controls[name] for name in CONTROLS)]
     rows = [
         (str(episode + 1), *(with_interval(way, episode) for way in ways)) for episode in range(len(split.returns.iqm))

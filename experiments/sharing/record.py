@@ -35,6 +35,7 @@ class SplitRecord(Checked):
     unseen: bool
     """Whether training never met its tasks."""
     num_tasks: Count
+    """Trials, each with a task."""
     returns: Returns
     controls: dict[Name, Returns]
     """memory_off, memory_wiped_each_episode, random."""
@@ -43,6 +44,8 @@ class SplitRecord(Checked):
     falls: Share
     """Share of the episodes in which the robot fell."""
     adaptation_time_s: Weight | None
+    distinct_tasks: Count | None = None
+    """How many different tasks the trials had; None in records of earlier versions."""
 
     @classmethod
     def of(cls, result: "Adaptation") -> "SplitRecord":
@@ -56,6 +59,7 @@ class SplitRecord(Checked):
             worst10=result.worst10[-1],
             falls=float((np.array(result.falls) > 0).mean()),
             adaptation_time_s=result.adaptation_time_s,
+            distinct_tasks=result.distinct_tasks,
         )
 
 

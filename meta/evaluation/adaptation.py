@@ -123,6 +123,11 @@ class Adaptation(AdaptationCurve):
     def __repr__(self) -> str:
         return f"<Adaptation on {self.family}, {self.split} tasks, {self.episodes} x {self.horizon}: {self.in_words()}>"
 
+    @property
+    def distinct_tasks(self) -> int:
+        """How many different tasks the trials had: fewer than trials where a split has few."""
+        return len({tuple(task.values()) for task in self.tasks})
+
     def as_json(self) -> dict[str, Any]:
         """Returns the fields, with the definition of what is measured beside them."""
         return {**asdict(self), "definitions": {"adaptation_time_s": ADAPTATION_TIME}}

@@ -49,8 +49,10 @@ def figure_of(chart: Chart, hidden: Sequence[str] = ()) -> go.Figure:
 
 
 def _x_axis(chart: Chart) -> dict[str, Any]:
-    ticks = {"tickvals": chart.ticks, "ticktext": [f"{tick:g}" for tick in chart.ticks]} if chart.ticks else {}
-    return {"title": {"text": chart.x}, "type": "log" if chart.x_log else "linear", **ticks}
+    axis = {"title": {"text": chart.x}, "type": "log" if chart.x_log else "linear"}
+    if not chart.ticks:
+        return axis
+    return {**axis, "tickvals": chart.ticks, "ticktext": [f"{tick:g}" for tick in chart.ticks], "zeroline": False}
 
 
 def _range(chart: Chart) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def _range(chart: Chart) -> dict[str, Any]:
 
 def _traces(series: Series, shift: float, *, shown: bool) -> Iterator[go.Scatter]:
     """Yields the points, so far aside, and a band where an interval is one."""
-    x = [value + shift for value in series.x]
+    x = series.places(shift)
     style: dict[str, Any] = {"name": series.name, "visible": shown}
     bars = None
     if series.interval and series.dots:
@@ -90,7 +92,7 @@ def _traces(series: Series, shift: float, *, shown: bool) -> Iterator[go.Scatter
         y=list(series.y),
         mode="+".join(modes),
         line={"color": series.colour, "width": 2},
-        marker={"color": series.colour, "size": 6 if series.line else 5, "opacity": 1 if series.line else 0.75},
+        marker={"color": series.colour, "size": 6, "opacity": 1 if series.line else 0.75},
         error_y=bars,
         text=list(series.notes) or None,
         hovertemplate="%{customdata:.4g}: %{y:.4g}"

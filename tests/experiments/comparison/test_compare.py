@@ -20,7 +20,7 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import main
 from limbshift.experiments.comparison.compare import check_comparison
 from limbshift.experiments.comparison.config import CompareConfig
-from limbshift.experiments.comparison.html import told
+from limbshift.experiments.comparison.html import columns_of, told
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.summary import summarise_methods
 from limbshift.experiments.comparison.timed_training import (
@@ -129,13 +129,23 @@ def test_without_an_oracle_it_is_said_what_would_give_scores(
     first, second, _ = capsys.readouterr().out.splitlines()
     own = json.loads((tmp_path / "out" / "results.json").read_text())["methods"][0]
     told = own["returns"]["iqm"]
-    assert first == f"out: random, seed 0: 0 s, 0 steps, IQM of the return in the last episode {told:.1f}"
+    assert first == f"random, seed 0: 0 s, 0 steps, IQM of the return in the last episode {told:.1f}"
     assert (
         second == "no scores: add oracle to --methods to have returns scaled from random actions (0) to the oracle (1)"
     )
     assert own["score"] is None
-    assert "add oracle to --methods" in (tmp_path / "out" / "index.html").read_text()
+    page = " ".join((tmp_path / "out" / "index.html").read_text().split())
+    assert "add oracle to --methods" in page
+    assert "Random actions are not trained: their interval is for other tasks alone." in page
     assert "add oracle to --methods" not in (results / "index.html").read_text()
+
+
+def test_all_legends_have_the_order_of_the_table(results: Path) -> None:
+    """In the chart by gradient steps too, where most methods are levels."""
+    page = (results / "index.html").read_text()
+    legends = [re.findall(r'value="([^"]*)"', legend) for legend in re.findall(r"<fieldset>.*?</fieldset>", page, re.S)]
+    assert len(legends) >= 4
+    assert [legend for legend in legends if legend != [name for name in METHODS if name in legend]] == []
 
 
 def test_what_ours_and_maml_are_told_reaches_them(tmp_path: Path) -> None:
@@ -214,6 +224,17 @@ def test_scores_by_hand() -> None:
     ours, random = summarise_methods([*runs[:2], runs[-1]])
     assert ours.score is random.score is None, "no oracle, no score"
     assert random.first_lead.value == 7.0, "in returns"
+
+
+def test_the_lead_that_is_told_is_of_a_method_that_learns_unseeing() -> None:
+    """Columns that hold nothing are left out: here scores, as no oracle beats random actions."""
+    oracle, ppo, random = cell("oracle", 0, -1.0), cell("ppo", 0, 3.0), cell("random", 0, 0.0, steps=0)
+    columns = columns_of(summarise_methods([oracle, ppo, random]))
+    assert list(columns) == ["seeds", "lead of ppo", "lead at equal steps", "return", "M steps", "steps/s"]
+    assert columns["lead of ppo"] == ["4.00", "-", "3.00"], "one seed, as their column says"
+    assert columns["seeds"] == ["1", "1", "1"]
+    assert columns_of(summarise_methods([random])).keys() == {"seeds", "return", "M steps", "steps/s"}
+    assert "lead of oracle" in columns_of(summarise_methods([cell("oracle", 0, 2.0), random]))
 
 
 def test_three_seeds_have_intervals_and_two_have_points() -> None:

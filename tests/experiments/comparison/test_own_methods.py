@@ -64,7 +64,7 @@ def test_the_example_learns_beside_ours(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert compare(out, "--steps", "2000", "--method-files", f"{EXAMPLE}:cross_entropy") == 0
     methods = {each["method"]: each for each in json.loads((out / "results.json").read_text())["methods"]}
-    assert list(methods) == ["no-memory", "random", "cross_entropy"]
+    assert list(methods) == ["no-memory", "cross_entropy", "random"]
     assert methods["cross_entropy"]["description"] == "a linear policy of what is sensed, by the cross-entropy method"
     assert methods["cross_entropy"]["steps"] == 2000
     assert "cross_entropy" in (out / "index.html").read_text()

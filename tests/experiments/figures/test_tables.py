@@ -1,8 +1,12 @@
 """What an evaluation says on the terminal."""
 
-import pytest
+import io
 
-from limbshift.experiments.figures.tables import measured_sentence
+import pytest
+from rich.console import Console
+
+from limbshift.experiments.commands.evaluate import evaluate
+from limbshift.experiments.figures.tables import measured_sentence, print_adaptation
 from limbshift.meta.evaluation.adaptation import Measurement
 
 MEANS = [[1.0, 2.0], [2.0, 3.0]]
@@ -28,3 +32,18 @@ MEANS = [[1.0, 2.0], [2.0, 3.0]]
 )
 def test_measurements_in_words(measured: Measurement, sentence: str) -> None:
     assert measured_sentence(measured) == sentence
+
+
+@pytest.mark.parametrize(
+    ("family", "title", "over"),
+    [
+        ("AntCrippled", "return per episode in 3 trials of 1 held-out task, never trained on", "mean over trials with"),
+        ("HalfCheetahVel", "return per episode on 3 held-out tasks, never trained on", "mean over tasks with"),
+    ],
+)
+def test_several_trials_of_one_task_are_not_several_tasks(family: str, title: str, over: str) -> None:
+    printed = io.StringIO()
+    print_adaptation(evaluate(family, num_tasks=3, horizon=2), Console(file=printed, width=200))
+    told = " ".join(printed.getvalue().split())
+    assert f"{family}: {title}" in told
+    assert over in told

@@ -57,11 +57,12 @@ def test_the_page_tells_of_all_that_was_trained(page: Path) -> None:
     assert "from 6 of its 6 trainings, each" in text
     for method in ("limbshift", "oracle", "finetune", "random"):
         assert f"| `{method}` | 1 | " in text
-    assert "## InvertedPendulumBody" in text
+    assert "(one seed)" not in text[text.index("## InvertedPendulumBody") :]
+    assert "Random actions are not trained: their interval is for other tasks alone." in text.replace("\n", " ")
     assert "`limbshift` at its best, the controller that comes with the package (4.2 M steps): " in text
     assert (page.parent / "results" / "InvertedPendulumBody.png").read_bytes().startswith(b"\x89PNG")
     assert "Code: 6 trainings by " in text.replace("\n", " ")
-    milestone = next(line for line in text.splitlines() if "return per episode on 64 held-out tasks" in line)
+    milestone = next(line for line in text.splitlines() if "return per episode in 64 trials of held-out tasks" in line)
     assert milestone.endswith("| **missed** |"), "no pendulum returns 1000 in 200 steps"
     gap = next(line for line in text.splitlines() if line.startswith("| 2 | 1 | "))
     met, unmet, difference = (float(part) for part in gap.split("|")[3:6])
@@ -138,6 +139,7 @@ def test_trainings_go_seed_by_seed_over_all_families(tmp_path: Path, monkeypatch
         "random, seed 0", "limbshift, seed 0", "random, seed 0", "limbshift, seed 0", "limbshift, seed 1",
         "limbshift, seed 1",
     ]  # fmt: skip
+    assert (done[0], done[-1]) == ("ReacherGoal: random, seed 0", "InvertedPendulumBody: limbshift, seed 1")
 
 
 @pytest.mark.parametrize(

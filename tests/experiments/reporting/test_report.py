@@ -50,6 +50,28 @@ def test_a_page_tells_returns_falls_tasks_settings_and_commands(runs: list[Path]
     assert 'src="data:video/mp4;base64,ZmlsbQ=="' in out.read_text()
 
 
+def test_a_wiring_names_the_motors_that_are_reversed(tmp_path: Path) -> None:
+    """And its charts have no training range: they are of two values."""
+    out = tmp_path / "wiring.html"
+    assert main(["report", "HalfCheetahWiring", "--out", str(out), "--tasks", "4", "--no-video"]) == 0
+    told = words(out)
+    assert re.search(r"held out reversed: \w+(, \w+)* [\d,]+ 0 ", told)
+    assert "wiring +" not in told
+    assert "Grey: where training tasks are drawn" not in told
+
+
+def test_several_trials_of_one_task_are_told_as_such(tmp_path: Path) -> None:
+    out = tmp_path / "crippled.html"
+    assert main(["report", "AntCrippled", "--out", str(out), "--tasks", "2", "--no-video"]) == 0
+    told = words(out)
+    assert "2 trials each" in told
+    assert "held out (1 task)" in told
+    assert "in 2 trials of 1 held-out task, never trained on" in told
+    assert "interquartile mean over trials" in told
+    assert "The trials in which it does worst" in told
+    assert "2 held-out tasks" not in told
+
+
 def test_several_runs_stand_beside_each_other(runs: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "both.html"
     assert main(["report", *map(str, runs), "--out", str(out), "--tasks", "2", "--no-video"]) == 0

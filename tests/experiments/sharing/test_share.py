@@ -1,6 +1,7 @@
 """Folders to share: what is in them, what is told of it, and that they are controllers like any other."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.runs.controllers import SHIPPED, load_controller, shipped_names
 from limbshift.experiments.sharing.card import card
 from limbshift.experiments.sharing.listing import catalogue
+from limbshift.experiments.sharing.record import SplitRecord
 from limbshift.experiments.sharing.record_file import RECORD, read_record
 
 SIZES = ["--num-envs", "2", "--horizon", "5", "--hidden-size", "8", "--steps", "1", "--wandb", "disabled"]
@@ -93,6 +95,12 @@ def test_a_shipped_controller_lies_in_such_a_folder(name: str) -> None:
     record, about = read_record(SHIPPED / name / RECORD), load_controller(name).card
     assert (record.family, record.steps, record.horizon) == (about.family, about.steps, about.horizon)
     assert (SHIPPED / name / "README.md").read_text() == card(record)
+
+
+def test_a_card_tells_of_trials_where_tasks_are_fewer() -> None:
+    found = SplitRecord.of(evaluate("AntCrippled", num_tasks=3, horizon=2))
+    record = replace(read_record(SHIPPED / "AntCrippled" / RECORD), splits=(found,))
+    assert "Return per episode in 3 trials of 1 held-out task, never trained on:" in card(record)
 
 
 def test_the_list_is_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
