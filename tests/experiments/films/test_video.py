@@ -27,6 +27,7 @@ from limbshift.experiments.films import video
 from limbshift.experiments.films.rehearsal import scales_of
 from limbshift.experiments.films.video import VideoError, film_apart, film_here, record_trials
 from limbshift.experiments.films.video_chart import CHART_LINES, Scale, Score
+from limbshift.experiments.films.video_page import TILE as WHOLE_TILE
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.meta.evaluation.trials import TrialRewards, play
 from tests.gl import needs_gl
@@ -237,6 +238,18 @@ def test_the_same_trials_below_by_other_means(against: str, tmp_path: Path) -> N
         np.testing.assert_array_equal(both[2:], alone)
     else:
         assert (both[2:, -1] < alone[:, -1] - 5).all()
+
+
+@needs_gl
+def test_tasks_are_filmed_once_where_there_are_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    controller, family = load_with_family("HalfCheetahDir")
+    film_here(controller.policy, family, (1, 4), path=tmp_path / "two.mp4", seed=1)
+    _, frames = read(tmp_path / "two.mp4")
+    assert 2 * WHOLE_TILE[0] <= frames.shape[2] < 3 * WHOLE_TILE[0]
+    asked = ["--tasks", "5", "--horizon", "4", "--episodes", "1", "--against", "random"]
+    assert main(["render", "HalfCheetahDir", *asked, "--out", str(tmp_path / "film.mp4")]) == 0
+    told = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()[:-1]]
+    assert told == ["task 1", "task 2", "random, task 1", "random, task 2"]
 
 
 def test_what_is_measured_is_written_beside_what_is_asked() -> None:
