@@ -24,11 +24,8 @@ class Pen:
         """Height of a line, pixels."""
         self.margin = self.line // 3
 
-    def write(
-        self, draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, *, color: Bytes, halo: Bytes | None = None
-    ) -> None:
-        """Writes; halo: the colour of a rim that keeps off what is drawn below."""
-        draw.text(place, text, color, self.font, stroke_width=2 if halo else 0, stroke_fill=halo)
+    def write(self, draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, *, color: Bytes) -> None:
+        draw.text(place, text, color, self.font)
 
     def row(self, draw: ImageDraw.ImageDraw, place: tuple[int, int], items: list[str | Color]) -> None:
         """Draws words and patches of colour, one after the other."""

@@ -137,11 +137,12 @@ class RewardChart:
             if len(rewards) > 1:
                 curve = enumerate(smoothed(rewards).tolist(), slot * self._horizon + 1)
                 draw.line([place(step, value) for step, value in curve], self._color, width=2)
-        if scale and scale.adapted_at is not None and len(score.rewards[0]) >= scale.adapted_at:
-            self._draw_mark(draw, corner, scale.adapted_at)
         most = f"{high:,.0f}" if high >= 100 else f"{high:.3g}"
         words = f"reward/s, up to {most}" if high > 1e-6 else "reward/s"
-        self._pen.write(draw, (left + 3, top), words, color=FAINT)
+        right = left + self._width - round(self._pen.font.getlength(words)) - 6
+        self._pen.write(draw, (right, top), words, color=FAINT)
+        if scale and scale.adapted_at is not None and len(score.rewards[0]) >= scale.adapted_at:
+            self._draw_mark(draw, corner, scale.adapted_at, right=right)
 
     def _draw_level(self, draw: ImageDraw.ImageDraw, start: tuple[float, float], pattern: tuple[int, int]) -> None:
         """Draws strokes over the whole width; pattern: the length of each, and of the gap after it."""
@@ -149,11 +150,14 @@ class RewardChart:
         for offset in range(0, self._width - stroke, stroke + gap):
             draw.line([(left + offset, height), (left + offset + stroke - 1, height)], FAINT)
 
-    def _draw_mark(self, draw: ImageDraw.ImageDraw, corner: tuple[int, int], step: int) -> None:
-        """Marks the step of episode 1 from which on the controller is nearly as good as in the last."""
+    def _draw_mark(self, draw: ImageDraw.ImageDraw, corner: tuple[int, int], step: int, *, right: int) -> None:
+        """Marks the step of episode 1 from which on the controller is nearly as good as in the last.
+
+        right: up to where words may stand above the curve.
+        """
         left, top = corner
         x, bottom = left + step * self._across, top + self._height
-        draw.line([(x, top + self._pen.line), (x, bottom)], INK)
+        draw.line([(x, top + self._pen.line + 2), (x, bottom)], INK)
         words = f"adapted, {step * self._timestep:.1f} s"
-        start = min(x + 4, left + self._width - self._pen.font.getlength(words))
-        self._pen.write(draw, (round(start), bottom - self._pen.line), words, color=INK, halo=EMPTY)
+        start = min(x - 3, right - self._pen.font.getlength(words) - self._pen.margin)
+        self._pen.write(draw, (round(start), top), words, color=INK)

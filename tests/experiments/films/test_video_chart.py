@@ -66,9 +66,9 @@ def test_the_scale_is_that_of_the_end_from_the_start() -> None:
 
 
 def test_levels_are_strokes_that_no_word_stands_beside() -> None:
-    """Dashes at the best and dots at random actions, and nothing else to the right of the title."""
+    """Dashes at the best and dots at random actions, and nothing else below the words above the curve."""
     rows, columns = places(drawn(make_chart(SCALE), scored([])), FAINT)
-    best, random = np.unique(rows[columns > WIDTH // 2])
+    best, random = np.unique(rows[rows > Pen(15).line])
     assert best < random
     lengths = [np.bincount(columns[rows == level] // (WIDTH // 4))[1:].max() for level in (best, random)]
     assert lengths[0] > lengths[1] > 20
@@ -76,6 +76,8 @@ def test_levels_are_strokes_that_no_word_stands_beside() -> None:
 
 def test_when_it_has_adapted_is_told_once_it_has() -> None:
     ink = (30, 34, 40)
-    chart = make_chart(SCALE._replace(adapted_at=20))
+    chart, late = (make_chart(SCALE._replace(adapted_at=step)) for step in (20, 45))
     assert not len(places(drawn(chart, scored([5.0] * 19)), ink)[0])
     assert 4 * 20 in places(drawn(chart, scored([5.0] * 20)), ink)[1]
+    rows, columns = places(drawn(late, scored([5.0] * 45)), ink)
+    assert set(columns[rows > Pen(15).line]) == {4 * 45}  # the words are above the curve
