@@ -53,14 +53,12 @@ def effect_color(parameter: TaskParameter, value: float) -> Color:
     return float(red), float(green), float(blue)
 
 
-def body_colors(family: TaskFamily, physics: Physics, task: Mapping[str, float]) -> dict[int, Color] | None:
+def body_colors(family: TaskFamily, physics: Physics, task: Mapping[str, float]) -> dict[int, Color]:
     """Returns the colours of the bodies that a parameter changes where one cannot see it; others are neutral then.
 
-    None for a family that changes nothing of its robot's model, whose bodies keep their own colours.
+    Empty for a family that has no such parameter, whose bodies keep their own colours.
     """
     effects = [(p, p.effect) for p in family.parameters if isinstance(p.effect, ModelEffect)]
-    if not effects:
-        return None
     return {body: effect_color(p, task[p.name]) for p, effect in effects for body in effect.shown_on(physics)}
 
 
@@ -103,7 +101,7 @@ class TaskRenderer:
     def _paint(self, model: mujoco.MjModel, physics: Physics, task: Mapping[str, float]) -> None:
         """Colours the bodies that a parameter changes where one cannot see it, and the rest of the robot neutrally."""
         colors = body_colors(self.family, physics, task)
-        if colors is None:
+        if not colors:
             return
         robot = np.isin(model.geom_bodyid, self._camera.bodies)  # and not what lies about
         model.geom_matid[robot] = -1  # a material would hide the colour

@@ -69,7 +69,7 @@ class RenderConfig(Checked):
     split: str = "heldout"
     """Which tasks: train, heldout, validation or extrapolation."""
     num_tasks: NumTasks = 3
-    """Number of tasks, shown side by side."""
+    """Number of tasks, shown side by side; all, where the split has fewer."""
     seed: Seed = 0
     """Seed of the tasks and initial states."""
     episodes: Count | None = None

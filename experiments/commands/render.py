@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.commands.config import CameraConfig, RenderConfig
 from limbshift.experiments.configs import Device
 from limbshift.experiments.films.rehearsal import Stage, rehearse
-from limbshift.experiments.films.video import record_trials
+from limbshift.experiments.films.video import distinct_tasks, record_trials
 from limbshift.experiments.runs.controllers import family_of_card, find_controller, load_with_family, same_robot
 from limbshift.experiments.runs.devices import choose_device, choose_engine
 from limbshift.experiments.runs.directory import CONTROLLER, VIDEO
@@ -53,7 +54,7 @@ def render(
         controller: a run directory, a file, a shipped name, or a loaded controller.
         out: the .mp4 or .gif file.
         split: "train", "heldout", "validation" or "extrapolation".
-        num_tasks: how many of its tasks, side by side.
+        num_tasks: how many of its tasks, side by side; all, where it has fewer.
         seed: which tasks and initial states of the split.
         episodes, horizon: the trial's shape, by default as trained.
         against: what plays the same tasks below: "memory-off", "random" or another controller.
@@ -105,7 +106,7 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
     controller, family = load_with_family(config.controller, family_file=config.family_file)
     device, returns = choose_device(config.device), film(controller, family, config)
     for number, trial in enumerate(returns):
-        row, task = divmod(number, config.num_tasks)
+        row, task = divmod(number, len(returns) // (2 if config.against else 1))
         who = f"{config.against}, " if row else ""
         told = ", ".join(f"{value:.1f}" for value in trial)
         console.print(f"{who}task {task + 1}: return by episode {told}", highlight=False, soft_wrap=True)
@@ -116,6 +117,7 @@ def run_render(config: RenderConfig, console: Console | None = None) -> None:
 
 def film(controller: Controller, family: TaskFamily, config: RenderConfig) -> NDArray[float64]:
     """Writes the video, and returns the return of each robot's episodes: (robots, episodes)."""
+    config = replace(config, num_tasks=distinct_tasks(family, config.split, config.num_tasks))
     device = choose_device(config.device)
     policy, rows = deepcopy(controller.policy).to(device), 2 if config.against else 1
     other = rival(config, policy, family) if config.against else None

@@ -21,7 +21,8 @@ COLOURS = {
     "memory_wiped_each_episode": "#8f61bd",
     "random": "#8a8f98",
 }
-FIRST_EPISODE = "#e0a12f"
+FIRST_EPISODE, LAST_EPISODE = "#79c99e", "#0c6b45"
+"""Light and dark of one hue, which no way to act has."""
 PALETTE = ("#2b74c9", "#d9741b", "#17a398", "#e0559e", "#8f61bd", "#2e9157", "#c9424e", "#94b52c")
 """Of controllers beside each other."""
 SIDESTEP = 0.03
@@ -85,7 +86,7 @@ def by_step(results: Mapping[str, Adaptation]) -> Chart:
     if len(results) == 1:
         series = [line("episode 1", FIRST_EPISODE, first, episode=0)]
         if first.episodes > 1:
-            series.append(line(f"episode {first.episodes}", COLOURS["controller"], first, episode=-1))
+            series.append(line(f"episode {first.episodes}", LAST_EPISODE, first, episode=-1))
         if first.adaptation_time_s is not None:
             border = (first.adaptation_time_s, f"adapted within {first.adaptation_time_s:.2f} s")
     else:

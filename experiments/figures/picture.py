@@ -1,7 +1,8 @@
 """Charts as a PNG."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,29 +15,37 @@ PANEL = (5.0, 3.8)
 """Inches across and down."""
 DPI = 90
 ACROSS = 3
-NAMES_IN_A_ROW = 6
+LEGEND: dict[str, Any] = {"ncols": 6, "frameon": False, "fontsize": 8, "handlelength": 1.3, "columnspacing": 1.0}
+ABOVE = 1.04
+"""Where a panel's own legend begins, in heights of the panel: above what a border says."""
 
 
 def save_picture(path: Path, charts: Sequence[Chart], title: str = "") -> None:
-    """Writes a PNG of charts, three in a row, or two of four; all names above them."""
+    """Writes a PNG of charts, three in a row, or two of four.
+
+    Names stand above all of them; above each its own, where no two share one.
+    """
     across = 2 if len(charts) == 4 else min(ACROSS, len(charts))
     down = -(-len(charts) // across)
     figure = Figure(figsize=(PANEL[0] * across, PANEL[1] * down + 0.4), dpi=DPI, layout="constrained")
-    for number, chart in enumerate(charts, start=1):
-        _draw(figure.add_subplot(down, across, number), chart)
+    panels = [figure.add_subplot(down, across, number) for number in range(1, len(charts) + 1)]
+    for panel, chart in zip(panels, charts, strict=True):
+        _draw(panel, chart)
     names = {name: colour for chart in charts for name, colour in chart.names.items()}
-    figure.legend(
-        [Line2D([], [], color=colour, marker="o", ms=4) for colour in names.values()],
-        list(names),
-        loc="outside upper center",
-        ncols=NAMES_IN_A_ROW,
-        frameon=False,
-        fontsize=8,
-        title=title or None,
-        title_fontsize=12,
-    )
+    if len(charts) > 1 and len(names) == sum(len(chart.names) for chart in charts):
+        for panel, chart in zip(panels, charts, strict=True):
+            panel.legend(handles=_keys(chart.names), loc="lower center", bbox_to_anchor=(0.5, ABOVE), **LEGEND)
+        figure.suptitle(title, fontsize=12)
+    else:
+        heading = {"title": title or None, "title_fontsize": 12}
+        figure.legend(handles=_keys(names), loc="outside upper center", **heading, **LEGEND)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def _keys(names: Mapping[str, str]) -> list[Line2D]:
+    """Returns what a legend shows of colours by name."""
+    return [Line2D([], [], color=colour, marker="o", ms=4, label=name) for name, colour in names.items()]
 
 
 def _draw(axes: Axes, chart: Chart) -> None:

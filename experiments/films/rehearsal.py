@@ -5,9 +5,10 @@ from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.films.video_chart import Scale
+from limbshift.experiments.films.video_chart import Scale, ends_of
 from limbshift.meta.evaluation.adaptation_time import steps_to_adapt
 from limbshift.meta.evaluation.trials import Act, TrialRewards, play, random_actor
 
@@ -43,10 +44,24 @@ def scales_of(played: TrialRewards, random: TrialRewards, *, rows: int = 1) -> l
     """
     count = len(played.reward) // rows
     gains = played.reward[:count, -1].mean(axis=-1) - random.reward[:count, -1].mean(axis=-1)
+    learnt = gains > max(0.0, LEARNT * gains.max())
     scales = []
     for number, (own, others) in enumerate(zip(played.reward, random.reward, strict=True)):
-        first, gain = played.reward[number % count], gains[number % count]
-        learnt = gain > max(0.0, LEARNT * gains.max())
-        steps = steps_to_adapt(np.stack([own[0], first[-1]]), others) if learnt else None
-        scales.append(Scale(float(others[-1].mean()), float(first.mean(axis=-1).max()), steps))
+        first = number % count
+        whole = played.steps[number, 0] == played.steps[first, -1] == own.shape[-1]
+        shown = np.stack([own[0], played.reward[first, -1]])
+        adapted_at = steps_to_adapt(shown, others) if whole and learnt[first] else None
+        curves = (rewards[:steps] for rewards, steps in zip(own, played.steps[number], strict=True))
+        best = rates(played)[first, played.reward[first].sum(axis=-1).argmax()]
+        scales.append(Scale(float(rates(random)[number, -1]), float(best), adapted_at, ends_of(curves)))
     return scales
+
+
+def rates(trials: TrialRewards) -> NDArray[np.float64]:
+    """Returns (N, K) mean rewards per step that counts.
+
+    >>> rates(TrialRewards(np.array([[[2.0, 4.0, 0.0]]]), np.array([[1]]), np.array([[2]]))).tolist()
+    [[3.0]]
+    """
+    mean: NDArray[np.float64] = trials.reward.sum(axis=-1) / trials.steps
+    return mean

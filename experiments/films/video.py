@@ -81,6 +81,17 @@ def record_trials(
     return np.array([score.returns for score in scores])
 
 
+def distinct_tasks(family: TaskFamily, split: str, most: int) -> int:
+    """Returns how many tasks of a split are filmed: this many, or all that there are, so that none is shown twice.
+
+    >>> from limbshift.envs.catalogue import make_family
+    >>> [distinct_tasks(make_family(name), "heldout", 3) for name in ("HalfCheetahDir", "HalfCheetahVel")]
+    [2, 3]
+    """
+    listed = family.task_space.listed(split)
+    return most if listed is None else min(most, len(listed))
+
+
 def render_policy(
     policy: RecurrentActorCritic,
     family: TaskFamily,
@@ -111,10 +122,12 @@ def film_here(
 ) -> None:
     """Films trials of so many episodes and steps, in MuJoCo, whichever engine the policy is trained on."""
 
+    num_tasks = distinct_tasks(family, "heldout", TRAINING_VIDEO_TASKS)
+
     def staged() -> Stage:
         env = TrialEnv(
             family,
-            TRAINING_VIDEO_TASKS,
+            num_tasks,
             shape[0],
             horizon=shape[1],
             split="heldout",
@@ -122,7 +135,7 @@ def film_here(
             observe_task=policy.spec.task_dim > 0,
             look=family.measured,
         )
-        return Stage(env, PolicyActor(policy, TRAINING_VIDEO_TASKS))
+        return Stage(env, PolicyActor(policy, num_tasks))
 
     env, act = staged()
     try:

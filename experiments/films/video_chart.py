@@ -1,6 +1,6 @@
 """The chart under each robot of a film: its reward over the trial, beside what it could be."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ CHART_LINES = 4
 """Height of the chart, in lines of text."""
 SMOOTH_STEPS = 20
 """Over which rewards are averaged in it."""
-DASH = 6
-"""Pixels of a dash, and of the gap after it."""
+DASHED, DOTTED = (7, 5), (2, 4)
+"""Pixels of a stroke, and of the gap after it: at what the best episode earns, and at what random actions do."""
 
 
 @dataclass
@@ -30,20 +30,21 @@ class Score:
     """The step at which the slot's present episode began."""
     diverged: bool = False
     """Whether its last fall was the simulation's."""
-    rewards: list[float] = field(default_factory=list)
-    """Of all steps so far."""
+    rewards: list[list[float]] = field(default_factory=lambda: [[]])
+    """Of the steps that count, by slot."""
     measured: str = ""
     """What a person would measure now, in words."""
 
     def begin_slot(self) -> None:
         self.returns.append(0.0)
+        self.rewards.append([])
         self.fell_at, self.began_at = None, 0
 
     def add(self, step: int, reward: float, terminated: bool, *, diverged: bool) -> None:
         """Counts the outcome of a step of the slot; the first is number 1."""
-        self.rewards.append(reward)
         if self.fell_at is None:
             self.returns[-1] += reward
+            self.rewards[-1].append(reward)
         if terminated:
             self.fell_at = step if self.fell_at is None else self.fell_at
             self.began_at, self.diverged = step, diverged
@@ -53,16 +54,38 @@ class Scale(NamedTuple):
     """What one robot's rewards are measured by."""
 
     random: float
-    """Mean reward per step of random actions on its task, in the trial's last episode."""
+    """Mean reward per step that counts of random actions on its task, in the trial's last episode."""
     best: float
-    """That of the controller's best episode."""
+    """That of the controller's best episode, the one that returns most."""
     adapted_at: int | None
     """The step of episode 1 from which on the controller is nearly as good as in the last, as evaluations tell it;
-    None where it never is, or has hardly learnt the task."""
+    None where it never is, has hardly learnt the task, or falls in either episode: then they compare unequal times."""
+    ends: tuple[float, float]
+    """The least and the largest of its curve, by `ends_of`."""
+
+
+def smoothed(rewards: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns for each step of an episode the mean of the last few rewards, its own among them.
+
+    >>> smoothed([0.0, 4.0, 2.0]).tolist()
+    [0.0, 2.0, 2.0]
+    """
+    ends = np.arange(1, len(rewards) + 1)
+    starts = np.maximum(ends - SMOOTH_STEPS, 0)
+    sums = np.concatenate([np.zeros(1), np.cumsum(rewards)])
+    means: NDArray[np.float64] = (sums[ends] - sums[starts]) / (ends - starts)
+    return means
+
+
+def ends_of(episodes: Iterable[Sequence[float] | NDArray[np.float64]]) -> tuple[float, float]:
+    """Returns the least and the largest of episodes' curves and 0; their first steps aside, where few rewards jump."""
+    means = [smoothed(rewards)[SMOOTH_STEPS // 2 :] for rewards in episodes]
+    all_of = np.concatenate([np.zeros(1), *means])
+    return float(all_of.min()), float(all_of.max())
 
 
 class RewardChart:
-    """Draws rewards per second over a trial; each episode has a field of its own."""
+    """Draws rewards per second over a trial, up to falls; each episode has a field and a curve of its own."""
 
     def __init__(
         self, width: int, pen: Pen, color: Bytes, *, trial: tuple[int, int], timestep: float, scales: Sequence[Scale]
@@ -74,13 +97,15 @@ class RewardChart:
         self._episodes, self._horizon = trial
         self._width, self._pen, self._color = width, pen, color
         self._timestep, self._scales = timestep, scales
+        self._height = CHART_LINES * pen.line - 6
+        self._across = width / (self._episodes * self._horizon)
+        """Pixels of a step."""
 
     def ends(self, scores: Sequence[Score]) -> tuple[float, float]:
         """Returns the least and the largest that charts show, the same in all: what was there so far, scales, and 0."""
-        rates = [self._smoothed(score)[SMOOTH_STEPS // 2 :] for score in scores]
-        levels = [level / self._timestep for scale in self._scales for level in (scale.random, scale.best)]
-        all_of = np.concatenate([np.zeros(1), np.array(levels), *rates])
-        low, high = float(all_of.min()), float(all_of.max())
+        shown = [value for score in scores for value in ends_of(score.rewards)]
+        shown += [value for scale in self._scales for value in (scale.random, scale.best, *scale.ends)]
+        low, high = min(shown) / self._timestep, max(shown) / self._timestep
         return low, max(high, low + 1e-6)
 
     def draw(
@@ -93,59 +118,46 @@ class RewardChart:
         ends: tuple[float, float],
     ) -> None:
         """Draws the chart of one robot, number so much, from its left and upper corner on."""
-        left, top = corner
-        height, steps = CHART_LINES * self._pen.line - 6, self._episodes * self._horizon
-        across = self._width / steps
-        for slot in range(self._episodes):
-            start, end = (left + edge * self._horizon * across for edge in (slot, slot + 1))
-            draw.rectangle((start, top, end - 3, top + height), EMPTY)
-        low, high = ends
-        curve = self._smoothed(score)
+        (left, top), (low, high) = corner, ends
 
         def place(step: int, value: float) -> tuple[float, float]:
-            share = (min(max(value, low), high) - low) / (high - low)
-            return left + step * across, top + height - 2 - share * (height - 2 - self._pen.line)  # words are above
+            share = (min(max(value / self._timestep, low), high) - low) / (high - low)
+            below_words = self._height - 2 - self._pen.line
+            return left + step * self._across, top + self._height - 2 - share * below_words
 
-        draw.line([place(0, 0.0), place(steps, 0.0)], PAPER)
-        if self._scales:
-            self._draw_scale(draw, corner, self._scales[number], bottom=top + height, seen=len(curve), place=place)
-        if len(curve) > 1:
-            draw.line([place(step + 1, value) for step, value in enumerate(curve.tolist())], self._color, width=2)
+        for slot in range(self._episodes):
+            start, end = (left + edge * self._horizon * self._across for edge in (slot, slot + 1))
+            draw.rectangle((start, top, end - 3, top + self._height), EMPTY)
+        draw.line([place(0, 0.0), place(self._episodes * self._horizon, 0.0)], PAPER)
+        scale = self._scales[number] if self._scales else None
+        if scale:
+            self._draw_level(draw, place(0, scale.best), DASHED)
+            self._draw_level(draw, place(0, scale.random), DOTTED)
+        for slot, rewards in enumerate(score.rewards):
+            if len(rewards) > 1:
+                curve = enumerate(smoothed(rewards).tolist(), slot * self._horizon + 1)
+                draw.line([place(step, value) for step, value in curve], self._color, width=2)
         most = f"{high:,.0f}" if high >= 100 else f"{high:.3g}"
         words = f"reward/s, up to {most}" if high > 1e-6 else "reward/s"
-        self._pen.write(draw, (left + 3, top), words, color=FAINT)
+        right = left + self._width - round(self._pen.font.getlength(words)) - 6
+        self._pen.write(draw, (right, top), words, color=FAINT)
+        if scale and scale.adapted_at is not None and len(score.rewards[0]) >= scale.adapted_at:
+            self._draw_mark(draw, corner, scale.adapted_at, right=right)
 
-    def _draw_scale(
-        self,
-        draw: ImageDraw.ImageDraw,
-        corner: tuple[int, int],
-        scale: Scale,
-        *,
-        bottom: int,
-        seen: int,
-        place: Callable[[int, float], tuple[float, float]],
-    ) -> None:
-        """Draws dashes at what random actions and the best episode bring, and a mark where it has adapted."""
+    def _draw_level(self, draw: ImageDraw.ImageDraw, start: tuple[float, float], pattern: tuple[int, int]) -> None:
+        """Draws strokes over the whole width; pattern: the length of each, and of the gap after it."""
+        (left, height), (stroke, gap) = start, pattern
+        for offset in range(0, self._width - stroke, stroke + gap):
+            draw.line([(left + offset, height), (left + offset + stroke - 1, height)], FAINT)
+
+    def _draw_mark(self, draw: ImageDraw.ImageDraw, corner: tuple[int, int], step: int, *, right: int) -> None:
+        """Marks the step of episode 1 from which on the controller is nearly as good as in the last.
+
+        right: up to where words may stand above the curve.
+        """
         left, top = corner
-        for level, words in ((scale.random, "random"), (scale.best, "best")):
-            height = place(0, level / self._timestep)[1]
-            for start in range(left, left + self._width - DASH, 2 * DASH):
-                draw.line([(start, height), (start + DASH, height)], FAINT)
-            apart = place(0, scale.random / self._timestep)[1] - place(0, scale.best / self._timestep)[1]
-            if words == "best" or apart > self._pen.line:
-                right = left + self._width - self._pen.font.getlength(words) - 6
-                self._pen.write(draw, (round(right), round(height - self._pen.line)), words, color=FAINT)
-        if scale.adapted_at is not None and seen >= scale.adapted_at:
-            x = place(scale.adapted_at, 0.0)[0]
-            draw.line([(x, top + self._pen.line), (x, bottom)], INK)
-            seconds = scale.adapted_at * self._timestep
-            self._pen.write(draw, (round(x) + 3, bottom - self._pen.line), f"adapted, {seconds:.1f} s", color=INK)
-
-    def _smoothed(self, score: Score) -> NDArray[np.float64]:
-        """Returns rewards per second, each a mean of the steps before it."""
-        rewards = np.array(score.rewards)
-        window = min(SMOOTH_STEPS, max(len(rewards), 1))
-        sums = np.cumsum(np.concatenate([np.zeros(1), rewards]))
-        starts = np.maximum(np.arange(1, len(rewards) + 1) - window, 0)
-        means: NDArray[np.float64] = (sums[1:] - sums[starts]) / (np.arange(1, len(rewards) + 1) - starts)
-        return means / self._timestep
+        x, bottom = left + step * self._across, top + self._height
+        draw.line([(x, top + self._pen.line + 2), (x, bottom)], INK)
+        words = f"adapted, {step * self._timestep:.1f} s"
+        start = min(x - 3, right - self._pen.font.getlength(words) - self._pen.margin)
+        self._pen.write(draw, (round(start), top), words, color=INK)

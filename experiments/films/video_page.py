@@ -16,7 +16,7 @@ from limbshift.experiments.films.video_chart import CHART_LINES, RewardChart, Sc
 Picture = NDArray[np.uint8]
 TILE = (426, 320)
 """Width and height of a task's picture; three fill a page of 1280."""
-DASHES = "   dashed: what its best episode earns, and random actions"
+LEVELS = "dashed: what its best episode earns, dotted: random actions"
 BANNER_SECONDS = 0.8
 """For how long the start of an episode is announced."""
 _GAP = 4
@@ -72,25 +72,23 @@ class Page:
             scales=scales,
         )
         self._columns = env.num_envs // len(labels) if labels else grid(env.num_envs)
-        legend = _legend(env)
+        width = self._columns * (tile[0] + _GAP) - _GAP
+        heading = self._heading(env, frame_rate, width=width, levels=bool(scales))
         labelled = [[labels[number // self._columns]] if labels else [] for number in range(env.num_envs)]
         captions = [
             [*label, *self._pen.wrap(task_lines(family, task), tile[0] - self._pen.line)]
             for label, task in zip(labelled, self.tasks, strict=True)
         ]
-        self._head = (2 if legend else 1) * self._pen.line + self._pen.margin
+        self._head = len(heading) * self._pen.line + self._pen.margin
         self._caption = max(len(caption) for caption in captions) * self._pen.line + self._pen.margin
         self._row = self._caption + tile[1] + (CHART_LINES + 3) * self._pen.line
         """Height of a row of tiles."""
-        width = self._columns * (tile[0] + _GAP) - _GAP
         height = self._head + -(-env.num_envs // self._columns) * self._row
         self.size = (width + width % 2, height + height % 2)  # yuv420p wants even numbers
         self._blank = Image.new("RGB", self.size, PAPER)
         draw = ImageDraw.Draw(self._blank)
-        self._pen.row(
-            draw, (self._pen.margin, self._pen.margin), [_title(env, frame_rate) + (DASHES if scales else "")]
-        )
-        self._pen.row(draw, (self._pen.margin, self._pen.margin + self._pen.line), legend)
+        for row, items in enumerate(heading):
+            self._pen.row(draw, (self._pen.margin, self._pen.margin + row * self._pen.line), items)
         for number, caption in enumerate(captions):
             left, top = self._corner(number)
             for row, text in enumerate(caption):
@@ -111,6 +109,14 @@ class Page:
             self._chart.draw(draw, place, score, number=number, ends=ends)
             self._draw_score(draw, corner, score, step=step)
         return np.asarray(page)
+
+    def _heading(self, env: TrialEnv, frame_rate: float, *, width: int, levels: bool) -> list[list[str | Color]]:
+        """Returns the rows above the tiles: a title, what the levels in charts are, and what the colours mean."""
+        title = _title(env, frame_rate)
+        words = f"{title}   {LEVELS}" if levels else title
+        fits = self._pen.font.getlength(words) <= width
+        rows: list[list[str | Color]] = [[words]] if fits else [[title], [LEVELS]]
+        return [row for row in (*rows, _legend(env)) if row]
 
     def _corner(self, number: int) -> tuple[int, int]:
         """Returns where a tile's picture begins: left and top."""

@@ -26,7 +26,8 @@ Written by `make catalogue` from the families themselves and from the controller
 
 The upper row of each strip is one trial on a task that was never trained on: four moments of the first episode, and the
 middle of the last. The lower row is that same moment on five such tasks. Bodies are coloured by what changes in them:
-blue is less than nominal, red more, orange a motor that is reversed or dead, and green marks what is asked for.
+blue is less than nominal, red more, orange a motor that is reversed or dead. Where nothing that changes is told so, the
+robot has its own colours. Green marks what is asked for.
 """
 
 

@@ -129,7 +129,7 @@ class Scene:
     def _colours(self, model: mujoco.MjModel, physics: Physics, task: Mapping[str, float]) -> list[Color]:
         """Returns each body's colour: what a parameter changes that cannot be seen is told by it, as in films."""
         told = body_colors(self._family, physics, task)
-        if told is not None:
+        if told:
             return [told.get(body, NEUTRAL) for body in range(model.nbody)]
         colours = [NEUTRAL] * model.nbody
         for body in range(model.nbody):

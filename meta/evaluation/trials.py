@@ -27,6 +27,8 @@ class TrialRewards(NamedTuple):
     """(N, K, horizon): 0 after the first fall of a slot, whose restarts do not count."""
     falls: np.ndarray
     """(N, K): how often the robot fell, or its simulation diverged."""
+    steps: np.ndarray
+    """(N, K): how many steps count, those up to the first fall."""
     measured: np.ndarray | None = None
     """(N, K, 3): means of what `TaskFamily.measured` gives and of how far that is from what is asked, over the steps
     that count, and the last of the first; None for families of which nothing is measured."""
@@ -34,7 +36,7 @@ class TrialRewards(NamedTuple):
     def first(self, count: int) -> "TrialRewards":
         """Returns the first so many trials."""
         measured = None if self.measured is None else self.measured[:count]
-        return TrialRewards(self.reward[:count], self.falls[:count], measured)
+        return TrialRewards(self.reward[:count], self.falls[:count], self.steps[:count], measured)
 
 
 class TrialSums(NamedTuple):
@@ -53,7 +55,7 @@ class TrialSums(NamedTuple):
 def summed(trials: TrialRewards) -> TrialSums:
     """Returns what is reported of the trials.
 
-    >>> summed(TrialRewards(np.ones((5, 2, 3)), np.zeros((5, 2)))).returns.tolist()[0]
+    >>> summed(TrialRewards(np.ones((5, 2, 3)), np.zeros((5, 2)), np.full((5, 2), 3))).returns.tolist()[0]
     [3.0, 3.0]
     """
     return TrialSums(trials.reward.sum(axis=-1), trials.falls, trials.reward.mean(axis=0), trials.measured)
@@ -90,8 +92,9 @@ def play(env: TrialEnv, act: Act) -> TrialRewards:
     slots = (env.episodes_per_trial, env.horizon, env.num_envs)
     fell = terminated.view(slots)
     counted = up_to_first_fall(reward.view(slots), fell).permute(2, 0, 1).cpu().numpy()
+    steps = up_to_first_fall(torch.ones_like(fell), fell).sum(dim=1)
     known = means_of(seen, fell).cpu().numpy() if seen else None
-    return TrialRewards(counted, fell.sum(dim=1).T.cpu().numpy(), known)
+    return TrialRewards(counted, fell.sum(dim=1).T.cpu().numpy(), steps.T.cpu().numpy(), known)
 
 
 def means_of(seen: Sequence[Measured], fell: Tensor) -> Tensor:

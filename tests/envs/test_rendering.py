@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from limbshift import envs
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.engine import Engine
-from limbshift.envs.rendering import HIGH, LOW, NEUTRAL, SWITCHED, TaskRenderer, effect_color
+from limbshift.envs.rendering import HIGH, LOW, NEUTRAL, SWITCHED, TaskRenderer, body_colors, effect_color
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.common import DIRECTION
 from limbshift.envs.tasks.parameter import TaskParameter
@@ -94,6 +94,14 @@ def test_a_reversed_motor_is_orange(stage: Stage) -> None:
     assert pixels_like(stage.frame(), 1, 0, -1) == 0
     one, two = stage.frame(bthigh_sign=-1), stage.frame(bthigh_sign=-1, fthigh_sign=-1)
     assert pixels_like(two, 1, 0, -1) > pixels_like(one, 1, 0, -1) > 20
+
+
+@needs_gl
+@pytest.mark.parametrize("stage", ["HalfCheetahGround"], indirect=True)
+def test_bodies_keep_their_colours_where_no_parameter_tells_by_them(stage: Stage) -> None:
+    """Friction and slope change the model, but no body that would show it; the cheetah is orange by itself."""
+    assert body_colors(stage.env.family, stage.env.physics, stage.env.family.nominal) == {}
+    assert pixels_like(stage.frame(), 1, 0, -1) > 100
 
 
 @needs_gl

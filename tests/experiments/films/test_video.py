@@ -24,11 +24,11 @@ from limbshift.experiments.commands.config import RenderConfig
 from limbshift.experiments.commands.render import film
 from limbshift.experiments.figures.captions import measured_words, task_lines
 from limbshift.experiments.films import video
-from limbshift.experiments.films.rehearsal import scales_of
 from limbshift.experiments.films.video import VideoError, film_apart, film_here, record_trials
 from limbshift.experiments.films.video_chart import CHART_LINES, Scale, Score
+from limbshift.experiments.films.video_page import TILE as WHOLE_TILE
 from limbshift.experiments.runs.controllers import load_with_family
-from limbshift.meta.evaluation.trials import TrialRewards, play
+from limbshift.meta.evaluation.trials import play
 from tests.gl import needs_gl
 
 TILE = (160, 120)
@@ -154,26 +154,13 @@ def test_score_stops_at_the_first_fall_of_a_slot() -> None:
     score.begin_slot()
     score.add(1, 7.0, False, diverged=False)
     assert (score.returns, score.fell_at, score.began_at) == ([5.0, 7.0], None, 0)
-
-
-def test_scales_are_the_controllers_own() -> None:
-    """Trials of two slots of 30 steps on one task, in rows of one: the second robot is measured by the first."""
-    first = np.stack([np.repeat([0.0, 4.0], [5, 25]), np.full(30, 4.0)])
-    slow = np.stack([np.zeros(30), np.full(30, 1.0)])
-    random = np.full((2, 2, 30), -1.0)
-    falls = np.zeros((2, 2))
-    one, other = scales_of(TrialRewards(np.stack([first, slow]), falls), TrialRewards(random, falls), rows=2)
-    # nine tenths of the way from -1 to 4 are 3.5: a mean over 20 steps of 2.5 zeros and 17.5 fours, in whole steps 3
-    assert one == Scale(-1.0, 4.0, 23)
-    assert other == Scale(-1.0, 4.0, None)
-    (alone,) = scales_of(TrialRewards(slow[None], falls[:1]), TrialRewards(random[:1] + 5, falls[:1]))
-    assert alone == Scale(4.0, 1.0, None)  # worse than random actions: nothing was learnt
+    assert score.rewards == [[2.0, 3.0], [7.0]]
 
 
 @needs_gl
 def test_a_film_marks_best_random_and_when_it_has_adapted(tmp_path: Path) -> None:
     plain, marked, far = (tmp_path / f"{name}.mp4" for name in ("plain", "marked", "far"))
-    scales = [Scale(0.0, 0.5, 3), Scale(0.0, 0.5, None)]
+    scales = [Scale(0.0, 0.5, 3, (0.0, 0.5)), Scale(0.0, 0.5, None, (0.0, 0.5))]
     for path, own, camera in ((plain, [], {}), (marked, scales, {}), (far, scales, {"distance": 30.0})):
         env = make_env()
         record_trials(waving(6), env, path, tile=TILE, scales=own, camera=camera)
@@ -237,6 +224,18 @@ def test_the_same_trials_below_by_other_means(against: str, tmp_path: Path) -> N
         np.testing.assert_array_equal(both[2:], alone)
     else:
         assert (both[2:, -1] < alone[:, -1] - 5).all()
+
+
+@needs_gl
+def test_tasks_are_filmed_once_where_there_are_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    controller, family = load_with_family("HalfCheetahDir")
+    film_here(controller.policy, family, (1, 4), path=tmp_path / "two.mp4", seed=1)
+    _, frames = read(tmp_path / "two.mp4")
+    assert 2 * WHOLE_TILE[0] <= frames.shape[2] < 3 * WHOLE_TILE[0]
+    asked = ["--tasks", "5", "--horizon", "4", "--episodes", "1", "--against", "random"]
+    assert main(["render", "HalfCheetahDir", *asked, "--out", str(tmp_path / "film.mp4")]) == 0
+    told = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()[:-1]]
+    assert told == ["task 1", "task 2", "random, task 1", "random, task 2"]
 
 
 def test_what_is_measured_is_written_beside_what_is_asked() -> None:

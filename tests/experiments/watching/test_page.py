@@ -1,16 +1,20 @@
 """What stands beside the robot, without a browser."""
 
+from unittest.mock import MagicMock
+
 import numpy as np
 import pytest
 
 from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.rendering import NEUTRAL
+from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.common import HEADING, TARGET_VELOCITY, factor
 from limbshift.envs.tasks.effects import ScaleFriction
 from limbshift.envs.tasks.parameter import TaskParameter
 from limbshift.experiments.runs.controllers import load_with_family
 from limbshift.experiments.watching.live_trial import LiveTrial
 from limbshift.experiments.watching.page import Curve, curve_of, guess_table, reach, returns_table, strip
-from limbshift.experiments.watching.scene import Pose, body_mesh
+from limbshift.experiments.watching.scene import Pose, Scene, body_mesh
 
 STEP = 0.05
 """Seconds of a control step of HalfCheetah."""
@@ -39,6 +43,16 @@ def test_marks_lie_at_the_bottom_and_out_of_sight_where_there_are_none() -> None
     assert low < rate.min() <= rate.max() < high
     assert low < changed[0] < rate.min()
     assert max(changed[1], *wiped) < low
+
+
+@pytest.mark.parametrize(("name", "neutral"), [("HalfCheetahGround", False), ("HalfCheetahLimbs", True)])
+def test_bodies_keep_their_colours_where_no_parameter_tells_by_them(name: str, neutral: bool) -> None:
+    """Friction and slope change the model, but no body that would show it."""
+    env, server = TaskEnv(make_family(name), 1), MagicMock()
+    Scene(server, env.family).build(env.physics, env.family.nominal)
+    env.close()
+    colors = {call.kwargs["color"] for call in server.scene.add_mesh_simple.call_args_list}
+    assert (colors == {tuple(round(255 * part) for part in NEUTRAL)}) == neutral
 
 
 def test_the_strip_is_white_where_nothing_is_remembered() -> None:

@@ -53,7 +53,8 @@ def test_a_summary_for_each_episode() -> None:
 def played(*episodes: list[float]) -> TrialSums:
     """Two identical trials with these rewards."""
     reward = np.array([episodes, episodes], dtype=float)
-    return summed(TrialRewards(reward, np.zeros(reward.shape[:2], dtype=int)))
+    shape = reward.shape[:2]
+    return summed(TrialRewards(reward, np.zeros(shape, dtype=int), np.full(shape, reward.shape[2])))
 
 
 def adaptation_steps(own: TrialSums, random: TrialSums) -> int | None:
@@ -102,7 +103,11 @@ def time_of(last: list[float], *, random: list[float], memory_off: list[float]) 
     """Of trials whose 20 steps earn these each, on a robot of 0.05 s a step."""
     trials, *floors = (
         summed(
-            TrialRewards(np.tile(np.array(rewards)[:, None, None], (1, 2, 20)), np.zeros((len(rewards), 2), dtype=int))
+            TrialRewards(
+                np.tile(np.array(rewards)[:, None, None], (1, 2, 20)),
+                np.zeros((len(rewards), 2), dtype=int),
+                np.full((len(rewards), 2), 20),
+            )
         )
         for rewards in (last, random, memory_off)
     )
@@ -160,9 +165,10 @@ def test_what_follows_a_first_fall_does_not_count() -> None:
     assert result.falls.shape == (3, 2)
     assert (result.falls >= 2).all()
     assert result.reward.shape == (3, 2, 30)
-    for slot in result.reward.reshape(6, 30):
+    for slot, steps in zip(result.reward.reshape(6, 30), result.steps.flatten(), strict=True):
         last = np.flatnonzero(slot)[-1]
         assert 0 < last < 15
+        assert steps == last + 1
         assert (slot[: last + 1] != 0).all()
 
 
