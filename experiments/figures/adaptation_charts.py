@@ -4,16 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, cycle
 
-import numpy as np
-from numpy.typing import NDArray
-
-from limbshift.envs.family import TaskFamily
-from limbshift.envs.tasks.parameter import TaskParameter
-from limbshift.experiments.figures.captions import task_lines
 from limbshift.experiments.figures.chart import Chart, Series
 from limbshift.experiments.figures.tables import LABELS, tasks_phrase
 from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve
-from limbshift.meta.evaluation.statistics import interquartile_mean
 
 COLOURS = {
     "controller": "#2b74c9",
@@ -27,8 +20,6 @@ PALETTE = ("#2b74c9", "#d9741b", "#17a398", "#e0559e", "#8f61bd", "#2e9157", "#c
 """Of controllers beside each other."""
 SIDESTEP = 0.03
 """By how many episodes ways to act stand beside each other."""
-SHARES = 5
-"""That a training range is divided into, for the line through its tasks."""
 Curves = Mapping[str, tuple[str, AdaptationCurve]]
 """Colours and figures by name."""
 
@@ -93,62 +84,6 @@ def by_step(results: Mapping[str, Adaptation]) -> Chart:
         series = [line(name, colour, results[name], episode=0) for name, colour in colours_of(results).items()]
     title = "Reward in the episode" if len(results) == 1 else "Reward in episode 1"
     return Chart(title, "robot time in the episode, s", "mean reward per step", tuple(series), border=border)
-
-
-def by_parameter(results: Mapping[str, Sequence[Adaptation]], family: TaskFamily) -> list[Chart]:
-    """Returns a chart for each parameter: the last episode's return on each task by its value, and a line through them.
-
-    results: by controller, evaluations on several splits; the ground is grey where training tasks are drawn.
-    """
-    colours = colours_of(results)
-    charts = []
-    for parameter in family.parameters:
-        series: list[Series] = []
-        for name, own in results.items():
-            series += _by_value(name, colours[name], _dots(own, parameter, family), parameter=parameter)
-        inside = (float(parameter.low), float(parameter.high))
-        axis = f"{parameter.name}{f', {parameter.unit}' if parameter.unit else ''}"
-        words = parameter.name.replace("_", " ")
-        charts.append(Chart(words, axis, "return, last episode", tuple(series), ground=inside))
-    return charts
-
-
-def _dots(
-    results: Sequence[Adaptation], parameter: TaskParameter, family: TaskFamily
-) -> list[tuple[float, float, str]]:
-    """Returns for each task the parameter's value, the last episode's return, and the task in words."""
-    return [
-        (task[parameter.name], trial[-1], f"{result.split}: {'; '.join(task_lines(family, task))}")
-        for result in results
-        for task, trial in zip(result.tasks, result.returns, strict=True)
-    ]
-
-
-def _by_value(
-    name: str, colour: str, dots: Sequence[tuple[float, float, str]], *, parameter: TaskParameter
-) -> list[Series]:
-    """Returns a dot for each task, and a line through the interquartile means of shares of as many tasks each."""
-    values, returns = np.array([value for value, _, _ in dots]), np.array([each for _, each, _ in dots])
-    shares = [share for share in _shares(values, parameter) if len(share)]
-    middles = [float(values[share].mean()) for share in shares]
-    means = [float(interquartile_mean(returns[share])) for share in shares]
-    counts = [f"{len(share)} tasks" for share in shares]
-    notes = [words for _, _, words in dots]
-    return [
-        Series(name, colour, values.tolist(), returns.tolist(), line=False, notes=notes),
-        Series(name, colour, middles, means, notes=counts),
-    ]
-
-
-def _shares(values: NDArray[np.float64], parameter: TaskParameter) -> list[NDArray[np.intp]]:
-    """Returns which tasks lie below the training range, in each share of it, and above; or at each of few values."""
-    distinct = np.unique(values)
-    if len(distinct) <= SHARES:
-        return [np.flatnonzero(values == value) for value in distinct]
-    order = np.argsort(values, kind="stable")
-    below, above = (values[order] < parameter.low).sum(), (values[order] > parameter.high).sum()
-    inside = order[below : len(order) - above]
-    return [order[:below], *np.array_split(inside, SHARES), order[len(order) - above :]]
 
 
 def _label(name: str) -> str:
