@@ -33,12 +33,12 @@ class Score:
     rewards: list[list[float]] = field(default_factory=lambda: [[]])
     """Of the steps that count, by slot."""
     measured: str = ""
-    """What a person would measure now, in words."""
+    """What a person would measure now, in words; nothing before the slot's first step."""
 
     def begin_slot(self) -> None:
         self.returns.append(0.0)
         self.rewards.append([])
-        self.fell_at, self.began_at = None, 0
+        self.fell_at, self.began_at, self.measured = None, 0, ""
 
     def add(self, step: int, reward: float, terminated: bool, *, diverged: bool) -> None:
         """Counts the outcome of a step of the slot; the first is number 1."""

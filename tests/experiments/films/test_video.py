@@ -151,7 +151,9 @@ def test_score_stops_at_the_first_fall_of_a_slot() -> None:
     score.add(3, 50.0, False, diverged=False)
     score.add(4, 50.0, True, diverged=True)
     assert (score.returns, score.fell_at, score.began_at, score.diverged) == ([5.0], 2, 4, True)
+    score.measured = "speed 9.14 m/s"
     score.begin_slot()
+    assert score.measured == "", "as fast as it was before it was put back"
     score.add(1, 7.0, False, diverged=False)
     assert (score.returns, score.fell_at, score.began_at) == ([5.0, 7.0], None, 0)
     assert score.rewards == [[2.0, 3.0], [7.0]]
