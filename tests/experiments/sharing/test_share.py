@@ -110,10 +110,15 @@ def test_the_list_is_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
     assert catalogue() in readme, "print it anew: limbshift controllers --markdown"
 
 
-def test_the_list_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_has_a_line_for_each_in_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["controllers"]) == 0
-    printed = capsys.readouterr().out
-    assert all(name in printed for name in shipped_names())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if " M steps " in line] == shipped_names()
+    (line,) = (line for line in lines if line.split()[:1] == ["AntCrippled"])
+    assert line.split() == ["AntCrippled", "2", "x", "200", "8.0", "M", "steps", "407", "408", "5", "%", "11.9"]
 
 
 def test_what_is_shared_again_keeps_what_was_told_of_it(tmp_path: Path) -> None:
