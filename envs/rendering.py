@@ -38,6 +38,8 @@ _LEVEL = 0.99
 _SUN = np.array((0.33, 0.42, -0.85))
 """Where the light shines, a unit vector: aslant, so that shadows tell heights."""
 _SUN_DISTANCE = 2.0
+IN_FRAME = 0.3
+"""How far above what is looked at a mark is still seen, of the camera's distance."""
 _MAX_GEOMS = 1000
 
 
@@ -119,7 +121,8 @@ class TaskRenderer:
         values = {mark: task[parameter.name] for mark, parameter in marks.items()}
         if "arrow" in marks:
             heading = np.deg2rad(arrow_angle(marks["arrow"], values["arrow"]))
-            right, back, above = 0.35 * np.cos(heading), 0.35 * np.sin(heading), z + height
+            right, back = 0.35 * np.cos(heading), 0.35 * np.sin(heading)
+            above = z + min(height, IN_FRAME * self._camera.view.distance)
             start, end = (x - right, y - back, above), (x + right, y + back, above)
             _connect(scene, mujoco.mjtGeom.mjGEOM_ARROW, width=0.035, start=start, end=end)
         if "post" in marks:

@@ -30,28 +30,12 @@ PYTHON = [
     for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
 ]
 
-ROBOT = """
-<mujoco>
-  <worldbody>
-    <body name="trunk" pos="0 0 0.4">
-      <freejoint/>
-      <geom type="box" size="0.2 0.1 0.05" mass="2"/>
-      <body name="shin">
-        <joint name="knee" type="hinge" axis="0 1 0" range="-60 90"/>
-        <geom type="capsule" size="0.03" fromto="0 0 0 0 0 -0.3" mass="0.5"/>
-      </body>
-    </body>
-  </worldbody>
-  <actuator><motor joint="knee" gear="20" ctrlrange="-1 1"/></actuator>
-</mujoco>
-"""
-
 
 @pytest.fixture
 def beside_a_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    Path("my_robot.xml").write_text(ROBOT)
+    Path("my_robot.xml").write_bytes((ROOT / "examples" / "two_legs.xml").read_bytes())
 
 
 def test_the_pages_have_python() -> None:

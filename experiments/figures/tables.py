@@ -51,7 +51,7 @@ def print_adaptation(result: Adaptation, console: Console | None = None) -> None
     falls = [count for trial in result.falls for count in trial]
     if any(falls):
         mean = sum(falls) / len(falls)
-        console.print(f"The robot fell {mean:.2f} times an episode; what followed a first fall is not counted.")
+        console.print(f"The robot fell {mean:.2f} times an episode; returns count up to the first fall.")
 
 
 def measured_sentence(measured: Measurement) -> str:

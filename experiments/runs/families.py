@@ -69,6 +69,10 @@ def _make(kind: type[TaskFamily], variant: str, reference: str) -> TaskFamily:
         expected = "without arguments" if not arguments else f"with the variant {variant!r} alone"
         raise FamilyError(f"{reference} cannot be made ({error}), expected a class that is made {expected}") from error
     try:
+        inspect.signature(kind.reward).bind(None, None, None)
+    except TypeError as error:
+        raise FamilyError(f"{reference}: reward cannot be called with a motion and a task ({error})") from error
+    try:
         return kind(*arguments)
     except InputError:
         raise

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from limbshift import envs
 from limbshift.envs.catalogue import make_family
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.rendering import HIGH, LOW, NEUTRAL, SWITCHED, TaskRenderer, body_colors, effect_color
 from limbshift.envs.task_env import TaskEnv
@@ -23,6 +25,7 @@ from limbshift.envs.tasks.parameter import TaskParameter
 from tests.gl import needs_gl
 
 WIDTH, HEIGHT = 160, 120
+TWO_LEGS = Path(__file__).parents[2] / "examples" / "two_legs.xml"
 RANGE = TaskParameter("torso_mass", 0.25, 4.0, "", scale="log")
 SWITCH = TaskParameter("torso_sign", -1.0, 1.0, "", choices=(-1.0, 1.0))
 
@@ -123,6 +126,19 @@ def test_the_arrow_points_where_the_robot_should_run(stage: Stage) -> None:
         assert len(columns) > 10
         head = arrow.sum(axis=0).argmax()  # where it is thickest
         assert direction * (head - columns.mean()) > 2
+
+
+@needs_gl
+def test_the_arrow_is_in_the_frame_of_a_robot_of_ones_own() -> None:
+    family = make_family("HalfCheetahDir")
+    family.robot = MjcfRobot.from_xml(TWO_LEGS)
+    env, renderer = TaskEnv(family, 1, engine=Engine(num_threads=1)), TaskRenderer(family, WIDTH, HEIGHT)
+    frame = renderer.frame(env.physics, 0, {"direction": 1.0}).astype(int)
+    arrow = frame[: HEIGHT // 2, :, 1] - frame[: HEIGHT // 2, :, 0] > 40
+    assert arrow.sum() > 100
+    assert not arrow[0].any(), "none of it is cut off"
+    renderer.close()
+    env.close()
 
 
 @needs_gl

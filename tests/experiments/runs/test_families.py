@@ -232,6 +232,7 @@ def test_a_module_is_found_from_the_working_directory(file: Path, monkeypatch: p
         ("{broken}:Hop", r"broken.py raised ZeroDivisionError in line 3: division by zero$"),
         ("{wrong}:Hop", r"wrong.py raised SyntaxError"),
         ("{quits}:Hop", r"quits.py raised SystemExit in line 1: 3$"),
+        ("{untold}:Own", r"reward cannot be called with a motion and a task \(too many positional arguments\)"),
         ("{limbless}:Own", r"robot of Own is None, expected a Robot"),
         ("{unmade}:Own", r"robot of Own is <class .*HalfCheetah'>, expected a Robot"),
         ("{needs}:Hop", r"needs.py raised ModuleNotFoundError in line 1: No module named 'no_such_module'$"),
@@ -245,6 +246,7 @@ def test_what_is_no_family_is_told_in_one_line(
         "wrong": "class\n",
         "quits": "raise SystemExit(3)\n",
         "needs": "import no_such_module\n",
+        "untold": HOP.partition("class Sized")[0].replace("Hop(", "Own(").replace("motion, task", "motion"),
         "limbless": HOP.partition("class Sized")[0].replace("Hop(", "Own(").replace("robot = HalfCheetah()", "", 1),
         "unmade": HOP.partition("class Sized")[0].replace("Hop(", "Own(").replace("HalfCheetah()", "HalfCheetah", 1),
     }
