@@ -27,6 +27,8 @@ from limbshift.experiments.usage_errors import missing_command, unknown_command,
 from limbshift.experiments.watching.config import WatchConfig
 
 T = TypeVar("T")
+Told = InputError | RunFailure | OSError | KeyboardInterrupt
+"""What ends a command with one line."""
 SUBCOMMANDS: Mapping[str, type] = {
     "demo": DemoConfig,
     "train": TrainConfig,
@@ -79,20 +81,17 @@ def answer(command: Callable[[], object]) -> int:
     """Runs a command and returns its exit status; says on one line why it is not 0."""
     try:
         command()
-    except (InputError, RunFailure, OSError, KeyboardInterrupt) as error:
-        line, status = explained(error)
+    except (Exception, KeyboardInterrupt) as error:
+        known = error if isinstance(error, Told) else failure_of_own(error)
+        if known is None:
+            raise
+        line, status = explained(known)
         print(f"limbshift: {line}", file=sys.stderr)
         return status
-    except Exception as error:
-        told = failure_of_own(error)
-        if told is None:
-            raise
-        print(f"limbshift: {told}", file=sys.stderr)
-        return 2
     return 0
 
 
-def explained(error: InputError | RunFailure | OSError | KeyboardInterrupt) -> tuple[str, int]:
+def explained(error: Told) -> tuple[str, int]:
     """Returns the line and the exit status with which an error ends a command."""
     if isinstance(error, OSError):
         what = shortened(error.filename) if error.filename else "output could not be written"
