@@ -38,9 +38,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask takes
-    mode = stat.S_IMODE((path if path.exists() else temporary).stat().st_mode)
-    try:
+    try:  # from here on: a signal may come as soon as the file is there
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask takes
+        mode = stat.S_IMODE((path if path.exists() else temporary).stat().st_mode)
         yield temporary
         temporary.chmod(mode)  # some libraries put a file of their own in this one's place
         flush_to_disk(temporary)
