@@ -17,6 +17,7 @@ from limbshift.experiments.configs import FamiliesConfig
 from limbshift.experiments.figures.robot_sheet import save_contact_sheet
 from limbshift.experiments.runs.families import named_family
 from limbshift.experiments.terminal import make_console
+from limbshift.experiments.wording import markdown_table
 
 
 def run_families(config: FamiliesConfig, console: Console | None = None) -> None:
@@ -58,8 +59,7 @@ def families_table() -> Table:
 
 def catalogue() -> str:
     """Returns the same table as Markdown."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *((f"`{name}`", *rest) for name, *rest in families_rows())]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table([COLUMNS, *((f"`{name}`", *rest) for name, *rest in families_rows())])
 
 
 def families_rows() -> list[tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """Searches settings of training on a family, and keeps the best as a preset."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -236,7 +236,8 @@ def teller(config: TuneConfig, family: str, *, console: Console) -> Callable[["S
         outcome = f"mean return {value:.1f}" if trial.state.name == "COMPLETE" else f"given up at {value:.1f}"
         console.print(f"{trial.number + 1}: {outcome}, {in_words(trial.params)}", highlight=False, soft_wrap=True)
         budget = {"steps": config.trial_steps} if config.trial_steps else {"minutes": config.trial_minutes}
-        about = {"family": family, "variant": config.variant, **budget, "trainings": len(study.trials)}
+        search = {"trainings": len(study.trials), "search_minutes": config.minutes}
+        about = {"family": family, "variant": config.variant, **budget, **search}
         save_preset(config.out, preset_of(study.best_params, {**about, "return": study.best_value}))
 
     return tell
@@ -253,7 +254,7 @@ def settings_table(study: "Study") -> Table:
     return table
 
 
-def in_words(settings: Settings) -> str:
+def in_words(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.removeprefix('ppo.')} {short(value)}" for name, value in settings.items())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from limbshift.experiments.logs.logger import METRICS_FILE
+from limbshift.experiments.wording import markdown_table
 
 FOLDER = "tensorboard"
 """In the run's directory."""
@@ -47,8 +48,8 @@ class TensorboardLogger:
         """Logs the table as Markdown, which TensorBoard shows."""
         from tensorboardX.summary import text
 
-        lines = [columns, ["---"] * len(columns), *([f"{value:.4g}" for value in row] for row in rows)]
-        self._write(step=step, summary=text(name, "\n".join(f"| {' | '.join(line)} |" for line in lines)))
+        lines = [columns, *([f"{value:.4g}" for value in row] for row in rows)]
+        self._write(step=step, summary=text(name, markdown_table(lines)))
         self.flush()
 
     def log_controller(self, folder: Path, about: Mapping[str, object]) -> None:

@@ -13,8 +13,8 @@ from limbshift.experiments.commands.families import parameter_row, sizes, splits
 from limbshift.experiments.configs import Flag
 from limbshift.experiments.films.film_strip import film_strip
 from limbshift.experiments.runs.controllers import SHIPPED, load_controller, shipped_names
-from limbshift.experiments.sharing.card import filled, number, percent, table, with_interval
 from limbshift.experiments.sharing.record_file import RECORD, read_record
+from limbshift.experiments.wording import filled, markdown_table, number, percent, with_interval
 
 PICTURES = "catalogue"
 """Directory beside the page."""
@@ -70,7 +70,7 @@ def catalogue() -> str:
         (robot, ", ".join(f"[{family.name}](#{family.name.lower()})" for family in own))
         for robot, own in by_robot.items()
     ]
-    parts = ["# Catalogue", INTRODUCTION.rstrip(), table([("robot", "families"), *links])]
+    parts = ["# Catalogue", INTRODUCTION.rstrip(), markdown_table([("robot", "families"), *links])]
     parts += [part for own in by_robot.values() for family in own for part in section(family)]
     return "\n\n".join(parts) + "\n"
 
@@ -88,7 +88,9 @@ def section(family: TaskFamily) -> Iterator[str]:
     )
     yield f"```text\n{filled('reward = ' + ' '.join((family.reward.__doc__ or '').split()))}\n```"
     rows = [[cell.replace("\n", ", ") for cell in parameter_row(parameter)] for parameter in family.parameters]
-    yield table([("parameter", "values", "extrapolation", "meaning"), *([f"`{name}`", *rest] for name, *rest in rows)])
+    yield markdown_table(
+        [("parameter", "values", "extrapolation", "meaning"), *([f"`{name}`", *rest] for name, *rest in rows)]
+    )
     yield filled(reached(family.name))
 
 

@@ -1,6 +1,5 @@
 """docs/results.md: what comparisons and milestones gave, in words, tables and pictures."""
 
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from limbshift.agents.atomic_write import replacing
 from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
+from limbshift.experiments.commands.tune import in_words
 from limbshift.experiments.comparison.by_parameter import by_parameter
 from limbshift.experiments.comparison.html import columns_of, told
 from limbshift.experiments.comparison.provenance import code_of
@@ -19,6 +19,8 @@ from limbshift.experiments.machine import cpu_model
 from limbshift.experiments.published.over_families import over_families
 from limbshift.experiments.published.plan import COMPARISONS, MILESTONES, OVERFITTING, Comparison
 from limbshift.experiments.runs.controllers import load_controller, shipped_names
+from limbshift.experiments.runs.presets import read_preset
+from limbshift.experiments.wording import filled, markdown_table
 from limbshift.meta.evaluation.scores import Score
 from limbshift.meta.evaluation.statistics import interquartile_mean
 
@@ -31,18 +33,18 @@ RIVALS = ("ppo", "recurrent-ppo")
 INTRODUCTION = """\
 Written by `make results` from {runs} of its {planned} trainings{rest}, each of which has a file in `docs/results`:
 nothing here is typed by hand, and what was hoped for and missed is told too. Each method and seed is trained for the
-same time of one core, with 32 robots side by side and the default settings, and then plays the same 64 trials of
-held-out tasks. Return and score are those of a trial's last episode: interquartile mean over seeds and tasks, with a
-95 % interval for other seeds and other tasks, which all seeds share (`meta/evaluation/intervals.py`; a test simulates
-how often it holds). Fewer than three seeds have no interval: each seed's own value stands in its place. Random actions
-are not trained: their interval is for other tasks alone. A score of 0 is the interquartile mean of random actions, 1
-that of the oracle, which is shown its task, after as much training; intervals of scores count what is not known of
-these two. `limbshift`, `no-memory` and the oracle are trained alike: by RL² and an auxiliary loss, for which the
-network's memory must tell the task, and whose weight falls to 0 by the end of the budget. The simulator knows the task
-while training; no controller is shown it later. `rl2` is plain RL², without that loss. Lead: by how much `limbshift`
-exceeds the method, task by task, and seed by seed where both have the same. At equal steps: both read off their curves
-at the slower one's number of env steps. Adapted in, where trainings tell it: robot time until episode 1 is nearly as
-good as the last.
+same time of one core, with 32 robots side by side and, unless its heading says tuned, the default settings, and then
+plays the same 64 trials of held-out tasks. Return and score are those of a trial's last episode: interquartile mean
+over seeds and tasks, with a 95 % interval for other seeds and other tasks, which all seeds share
+(`meta/evaluation/intervals.py`; a test simulates how often it holds). Fewer than three seeds have no interval: each
+seed's own value stands in its place. Random actions are not trained: their interval is for other tasks alone. A score
+of 0 is the interquartile mean of random actions, 1 that of the oracle, which is shown its task, after as much training;
+intervals of scores count what is not known of these two. `limbshift`, `no-memory` and the oracle are trained alike: by
+RL² and an auxiliary loss, for which the network's memory must tell the task, and whose weight falls to 0 by the end of
+the budget. The simulator knows the task while training; no controller is shown it later. `rl2` is plain RL², without
+that loss. Lead: by how much `limbshift` exceeds the method, task by task, and seed by seed where both have the same. At
+equal steps: both read off their curves at the slower one's number of env steps. Adapted in, where trainings tell it:
+robot time until episode 1 is nearly as good as the last.
 Code: {code}.
 """
 BY_PARAMETER = """\
@@ -64,7 +66,8 @@ def write_results(out: Path, page: Path) -> None:
     results = {family: summarise_methods(own) for family, own in runs.items()}
     pictures = page.parent / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
-    parts = [introduction(out), *hopes(results), *milestones(out), *over_families(runs, pictures)]
+    usual = {comparison.name: runs[comparison.name] for comparison in compared if not comparison.tuned}
+    parts = [introduction(out), *hopes(results), *milestones(out), *over_families(usual, pictures)]
     for comparison in compared:
         name, file = comparison.name, comparison.directory(pictures)
         draw(file.with_suffix(".png"), runs[name])
@@ -86,7 +89,7 @@ def introduction(out: Path) -> str:
     rest = "" if runs == planned else " (the same command goes on with the rest)"
     done = [run for comparison in everything if comparison.begun(out) for run in read_runs(comparison.directory(out))]
     text = INTRODUCTION.format(runs=runs, planned=planned, rest=rest, code=code_of([run.provenance for run in done]))
-    return f"# Results\n\n{textwrap.fill(text, 120)}\n"
+    return f"# Results\n\n{filled(text)}\n"
 
 
 def hopes(results: Results) -> list[str]:
@@ -147,10 +150,9 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
         f"{comparison.minutes:g} minutes of training on one core ({processors(runs)}); {', '.join(splits)}: return on"
         " tasks of each split.",
         "",
-        "| " + " | ".join(columns) + " |",
-        "|---" * len(columns) + "|",
+        *searches(comparison),
+        markdown_table([tuple(columns), *zip(*columns.values(), strict=True)]),
     ]
-    lines += [f"| {' | '.join(cells)} |" for cells in zip(*columns.values(), strict=True)]
     picture = f"{PICTURES}/{comparison.directory(Path()).name}.png"
     return [
         *lines,
@@ -161,9 +163,21 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
     ]
 
 
+def searches(comparison: Comparison) -> list[str]:
+    """Tells what was tuned, and how."""
+    lines = []
+    for preset in map(read_preset, comparison.presets):
+        about, settings = preset.about, in_words(preset.settings)
+        lines.append(
+            f"- `{preset.method}` was tuned on validation tasks for {about['search_minutes']:g} minutes of one core, by"
+            f" {about['trainings']} trainings of {about['minutes']:g} minutes, losers given up early: {settings}"
+        )
+    return [*lines, ""] if lines else []
+
+
 def at_its_best(comparison: Comparison) -> list[str]:
     """Tells what the controller that comes with the package returns, where it is of the same variant."""
-    if comparison.family not in shipped_names() or comparison.variant != "default":
+    if comparison.family not in shipped_names() or comparison.variant != "default" or comparison.tuned:
         return []
     best = load_controller(comparison.family)
     adaptation = evaluate(best)

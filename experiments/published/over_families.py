@@ -6,6 +6,7 @@ from pathlib import Path
 from limbshift.experiments.comparison.training_run import TrainingRun, by_method, final_returns
 from limbshift.experiments.figures import comparison_charts
 from limbshift.experiments.figures.picture import save_picture
+from limbshift.experiments.wording import markdown_table
 from limbshift.meta.evaluation.across import LEVELS, Across, FamilyReturns, Figure, across_families
 from limbshift.meta.evaluation.scores import scale_of
 
@@ -28,7 +29,7 @@ def over_families(families: Families, pictures: Path) -> list[str]:
         across = across_families([returns_of(families[name], methods) for name in names])
         picture = pictures / f"over-families-{number}.png"
         save_picture(picture, [comparison_charts.profile(across)])
-        lines += [f"### {', '.join(names)}", "", *table(across), "", *pairs(across), ""]
+        lines += [f"### {', '.join(names)}", "", table(across), "", pairs(across), ""]
         lines += [f"![Share of trainings by score]({pictures.name}/{picture.name})", ""]
     return ["## Over families", "", EXPLANATION, *lines] if lines else []
 
@@ -61,24 +62,23 @@ def returns_of(runs: Sequence[TrainingRun], methods: Sequence[str]) -> FamilyRet
     return FamilyReturns(own["random"], own["oracle"], {name: own[name] for name in methods})
 
 
-def table(across: Across) -> list[str]:
-    columns = ["method", "IQM", "optimality gap", *(f"above {level:g}" for level in TOLD)]
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+def table(across: Across) -> str:
+    rows = [["method", "IQM", "optimality gap", *(f"above {level:g}" for level in TOLD)]]
     for name, figure in across.iqm.items():
         shares = [across.profile[name][LEVELS.index(level)] for level in TOLD]
         cells = [figure, across.optimality_gap[name], *shares]
-        lines.append(f"| `{name}` | {' | '.join(map(words, cells))} |")
-    return lines
+        rows.append([f"`{name}`", *map(words, cells)])
+    return markdown_table(rows)
 
 
-def pairs(across: Across) -> list[str]:
+def pairs(across: Across) -> str:
     """Returns how probable it is that the method of the row does better than that of the column."""
     names = list(across.iqm)
-    lines = [f"| better than | {' | '.join(f'`{name}`' for name in names)} |", "|---" * (len(names) + 1) + "|"]
+    rows = [["better than", *(f"`{name}`" for name in names)]]
     for one in names:
         cells = ["-" if one == other else words(across.improvement[one, other]) for other in names]
-        lines.append(f"| `{one}` | {' | '.join(cells)} |")
-    return lines
+        rows.append([f"`{one}`", *cells])
+    return markdown_table(rows)
 
 
 def words(figure: Figure) -> str:

@@ -1,6 +1,6 @@
 """What docs/results.md tells of: which comparisons, and which trainings of our own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,8 @@ from limbshift.experiments.runs.resume import config_of
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.statistics import interquartile_mean
 
+PRESETS = Path(__file__).with_name("presets")
+"""What `limbshift tune` found, by family and method."""
 RETURNS = "returns.json"
 """In the run directory of a training that is over: what its controller returns on held-out tasks."""
 
@@ -40,16 +42,25 @@ class Comparison(NamedTuple):
     """By method."""
     train_tasks: int | None = None
     variant: str = "default"
+    tuned: Sequence[str] = ()
+    """Methods whose settings are a search's; the others, but for those that share them, have the default ones."""
 
     @property
     def name(self) -> str:
-        """The family's, with the variant where that is another one."""
-        return self.family if self.variant == "default" else f"{self.family} ({self.variant})"
+        """The family's, with what sets it apart from other comparisons on it."""
+        apart = [self.variant] * (self.variant != "default") + ["tuned"] * bool(self.tuned)
+        return f"{self.family} ({', '.join(apart)})" if apart else self.family
+
+    @property
+    def presets(self) -> tuple[Path, ...]:
+        """What the searches found."""
+        return tuple(PRESETS / f"{self.family}-{method}.json" for method in self.tuned)
 
     def directory(self, out: Path) -> Path:
         parts = [self.family]
         parts += [] if self.variant == "default" else [self.variant]
         parts += [] if self.train_tasks is None else [f"{self.train_tasks}-tasks"]
+        parts += ["tuned"] if self.tuned else []
         return out / "-".join(parts)
 
     def runs(self) -> list[tuple[str, int]]:
@@ -76,6 +87,7 @@ class Comparison(NamedTuple):
             minutes=self.minutes,
             variant=self.variant,
             train_tasks=self.train_tasks,
+            presets=self.presets,
             clock="core",
         )
         asked = check_comparison(config)
@@ -192,6 +204,12 @@ COMPARISONS = (
     Comparison("AntGoal", 4.0, THREE, variant="sparse"),
     Comparison("QuadrupedBodies", 8.0, THREE),
     Comparison("HumanoidDir", 8.0, THREE),
+    Comparison(
+        "Walker2dRandParams",
+        4.0,
+        dict.fromkeys(("limbshift", "oracle", "ppo", "recurrent-ppo"), 3),
+        tuned=("limbshift", "ppo", "recurrent-ppo"),
+    ),
 )
 OVERFITTING = tuple(Comparison("HalfCheetahLimbsDir", 3.0, {"limbshift": 2}, count) for count in (2, 8, 32, 128, None))
 """How training on few tasks tells on others."""

@@ -33,10 +33,10 @@ from limbshift.experiments.runs.directory import CONTROLLER, RunError, holds_run
 from limbshift.experiments.runs.resume import flattened, read_config
 from limbshift.experiments.runs.trainers import training_command
 from limbshift.experiments.sharing.card import SPLITS as NAMES
-from limbshift.experiments.sharing.card import percent
 from limbshift.experiments.sharing.record import SplitRecord
 from limbshift.experiments.sharing.record_file import kept_record
 from limbshift.experiments.terminal import make_console
+from limbshift.experiments.wording import number, percent, with_interval
 from limbshift.meta.evaluation.adaptation import Adaptation
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
@@ -230,7 +230,7 @@ def write(family: TaskFamily, reported: Sequence[Reported], config: ReportConfig
         ),
         learning=learning if curves else None,
         weaknesses={each.name: weaknesses(each.results, family) for each in reported},
-        told=told,
+        with_interval=with_interval,
         number=number,
         falls=falls,
         measured=lambda result: measured_sentence(result.measured) if result.measured else "",
@@ -256,23 +256,6 @@ def weaknesses(results: Mapping[str, Adaptation], family: TaskFamily) -> list[We
             for number in order[:WORST]
         ]
     return found
-
-
-def number(value: float) -> str:
-    """Writes a return.
-
-    >>> number(1234.5), number(12.345), number(-0.0123)
-    ('1,234', '12.3', '-0.012')
-    """
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
-
-
-def told(result: Adaptation, way: str, episode: int) -> str:
-    """Writes the return of an episode, and its interval where it has one; way: "controller" or a control."""
-    curve = result if way == "controller" else result.controls[way]
-    interval = curve.ci95[episode]
-    ends = f" ({number(interval[0])} to {number(interval[1])})" if interval else ""
-    return f"{number(curve.iqm[episode])}{ends}"
 
 
 def falls(result: Adaptation) -> str:

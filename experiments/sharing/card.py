@@ -1,15 +1,14 @@
 """A controller's model card, in the form that Hugging Face reads: metadata, then Markdown."""
 
 import json
-import textwrap
 from collections.abc import Sequence
 
 from limbshift.experiments.figures.trials import trials_phrase
-from limbshift.experiments.sharing.record import Record, Returns, SplitRecord
+from limbshift.experiments.sharing.record import Record, SplitRecord
+from limbshift.experiments.wording import filled, markdown_table, number, percent, with_interval
 
 CARD = "README.md"
 """Its name, by which it is found."""
-WIDTH = 120
 SPLITS = {
     "train": "trained on",
     "heldout": "held out",
@@ -55,37 +54,6 @@ def metadata(record: Record) -> str:
     return "\n".join(["---", *lines, "---"])
 
 
-def number(value: float) -> str:
-    """Writes a return.
-
-    >>> number(1234.5), number(99.96), number(-0.01)
-    ('1,234', '100.0', '-0.0')
-    """
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
-
-
-def with_interval(returns: Returns, episode: int) -> str:
-    """Writes the return of an episode, and its interval where it has one."""
-    interval = returns.ci95[episode]
-    told = f" ({number(interval[0])} to {number(interval[1])})" if interval else ""
-    return f"{number(returns.iqm[episode])}{told}"
-
-
-def percent(share: float) -> str:
-    """Writes a share.
-
-    >>> percent(0.046)
-    '5 %'
-    """
-    return f"{100 * share:.0f} %"
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Returns a Markdown table, the first row of which is its head."""
-    head, *rest = rows
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rest))
-
-
 def _trained(record: Record) -> str:
     where = f" on {record.where}" if record.where else ""
     trial = f"in trials of {record.episodes} x {record.horizon} steps"
@@ -110,7 +78,7 @@ def _heldout(split: SplitRecord) -> list[str]:
     )
     return [
         filled(f"{intro} bootstrap interval."),
-        table([("episode", "controller", *CONTROLS.values()), *rows]),
+        markdown_table([("episode", "controller", *CONTROLS.values()), *rows]),
         adapted,
     ]
 
@@ -120,7 +88,7 @@ def _by_split(splits: Sequence[SplitRecord]) -> str:
     for split in splits:
         returns, random = with_interval(split.returns, -1), with_interval(split.controls["random"], -1)
         rows.append((SPLITS[split.split], returns, number(split.worst10), percent(split.falls), random))
-    return table(rows)
+    return markdown_table(rows)
 
 
 def _use(record: Record) -> str:
@@ -129,8 +97,3 @@ def _use(record: Record) -> str:
         f"```\nlimbshift evaluate {name}    # with limbshift {record.version} or later\n"
         f"limbshift render {name} --out adaptation.mp4\n```"
     )
-
-
-def filled(text: str) -> str:
-    """Breaks a paragraph into lines, but neither words nor what is joined by hyphens."""
-    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from limbshift.experiments.runs.controllers import SHIPPED, shipped_names
-from limbshift.experiments.sharing.card import number, percent, table, with_interval
 from limbshift.experiments.sharing.config import ControllersConfig
 from limbshift.experiments.sharing.record import Record, Returns
 from limbshift.experiments.sharing.record_file import RECORD, read_record
 from limbshift.experiments.terminal import make_console
+from limbshift.experiments.wording import markdown_table, number, percent, with_interval
 
 COLUMNS = ("controller", "trial", "training", "first episode", "last episode", "falls", "random actions")
 NOTE = (
@@ -35,7 +35,7 @@ def run_controllers(config: ControllersConfig, console: Console | None = None) -
 
 def catalogue() -> str:
     """Returns the list as Markdown."""
-    return table([COLUMNS, *((f"`{name}`", *rest) for name, *rest in rows(with_interval))])
+    return markdown_table([COLUMNS, *((f"`{name}`", *rest) for name, *rest in rows(with_interval))])
 
 
 def number_of(returns: Returns, episode: int) -> str:

@@ -1,7 +1,6 @@
 """docs/gpu.md, from the JSON that `limbshift bench --gpu --json` wrote; run as a module, it replaces the page."""
 
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date
@@ -14,10 +13,10 @@ from limbshift.agents.atomic_write import replacing
 from limbshift.envs.errors import InputError
 from limbshift.experiments.cli import answer, taken
 from limbshift.experiments.runs.directory import read_json
+from limbshift.experiments.wording import filled, markdown_table
 
 FORMAT = 1
 """Of the JSON."""
-WIDTH = 120
 NAMES = {"torch": "PyTorch", "mujoco": "MuJoCo", "mujoco-warp": "MuJoCo Warp"}
 """Of packages whose versions are told."""
 SPEED = """\
@@ -97,11 +96,11 @@ def speed_table(rows: Mapping[str, Any]) -> str:
     columns = ["physics alone", "with inference", "with training", "physics", "policy", "update", "GPU memory"]
     table = [[f"{rows['family']}, `--physics {rows['physics']}`: worlds", *columns]]
     for row in rows["rows"]:
-        speeds = [number(row[name]) for name in ("physics", "inference", "training")]
+        speeds = [speed(row[name]) for name in ("physics", "inference", "training")]
         shares = [f"{row['shares'][name]:.0%}".replace("%", " %") for name in ("physics", "policy", "update")]
-        table.append([number(row["worlds"]), *speeds, *shares, f"{row['memory']:.1f}"])
-    table += [[number(worlds), "out of memory", *[""] * 6] for worlds in rows["out_of_memory"]]
-    return markdown(table)
+        table.append([speed(row["worlds"]), *speeds, *shares, f"{row['memory']:.1f}"])
+    table += [[speed(worlds), "out of memory", *[""] * 6] for worlds in rows["out_of_memory"]]
+    return markdown_table(table)
 
 
 def learning_table(learning: Sequence[Mapping[str, Any]]) -> str:
@@ -112,21 +111,11 @@ def learning_table(learning: Sequence[Mapping[str, Any]]) -> str:
         trials, where = f"{each['episodes']} x {each['horizon']}", f"`{each['physics']}`, {each['worlds']:,}"
         millions = f"{each['steps'] / 1e6:.1f} M"
         table.append([each["family"], trials, where, found, f"{each['seconds']:.4g}", millions])
-    return markdown(table)
+    return markdown_table(table)
 
 
-def markdown(table: Sequence[Sequence[str]]) -> str:
-    """Returns a table whose first row is its head."""
-    head, *rows = ("| " + " | ".join(row) + " |" for row in table)
-    return "\n".join([head, "|---" * len(table[0]) + "|", *rows])
-
-
-def number(value: float | None) -> str:
+def speed(value: float | None) -> str:
     return "not measured" if value is None else f"{value:,.0f}"
-
-
-def filled(text: str) -> str:
-    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 if __name__ == "__main__":

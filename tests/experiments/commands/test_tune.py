@@ -173,6 +173,7 @@ def test_a_rival_is_tuned_for_a_comparison(algorithm: str, tmp_path: Path, capsy
     content = json.loads(out.read_text())
     assert (content["method"], content["steps"]) == (algorithm, 200)
     assert content["trainings"] >= 1
+    assert content["search_minutes"] == 0.01
     assert "cell" not in content["settings"]
     assert f"--methods limbshift {algorithm} --presets {out}" in capsys.readouterr().out
     compare = ["--methods", algorithm, "--seeds", "1", "--steps", "50", "--presets", str(out), *SHAPE]

@@ -357,7 +357,8 @@ def test_without_the_extra_the_command_to_install_it_is_told(
 def write_preset(path: Path, method: str | None, **settings: object) -> Path:
     """A preset's file; without a method it is ours, as those of earlier versions."""
     about = {"method": method} if method else {}
-    path.write_text(json.dumps({"format": "limbshift-preset-1", **about, "trainings": 8, "settings": settings}))
+    search = {"minutes": 2.0, "trainings": 8, "search_minutes": 10.0}
+    path.write_text(json.dumps({"format": "limbshift-preset-1", **about, **search, "settings": settings}))
     return path
 
 
@@ -389,7 +390,8 @@ def test_presets_are_taken_by_the_methods_that_they_are_for(tmp_path: Path) -> N
     (of_ppo,) = [cell["provenance"]["settings"] for cell in content["cells"] if cell["method"] == "ppo"]
     assert (of_ppo["gamma"], of_ppo["ppo"]["learning_rate"]) == (0.9, 1e-3)
     page = " ".join((tmp_path / "out/index.html").read_text().split())
-    assert "ppo has the settings that were best on validation tasks in a search by 8 trainings." in page
+    search = "in a search by 8 trainings of 2.0 minutes, 10.0 minutes in all."
+    assert f"ppo has the settings that were best on validation tasks {search}" in page
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_scalars_and_tables_are_there_beside_the_file(tmp_path: Path) -> None:
     found = [(event.step, value.tag, value) for event in events(tmp_path) for value in event.summary.value]
     assert [(step, tag) for step, tag, _ in found] == [(100, "train/return"), (100, "heldout/tasks/text_summary")]
     assert found[0][2].simple_value == 12.5
-    assert found[1][2].tensor.string_val == [b"| mass | return |\n| --- | --- |\n| 0.5 | 12 |"]
+    assert found[1][2].tensor.string_val == [b"| mass | return |\n|---|---|\n| 0.5 | 12 |"]
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 100, "train/return": 12.5}]
     resumed = make_logger(tmp_path, "tensorboard", NO_WANDB, config={}, resume_at=100)
     resumed.log({"train/return": 13.0}, 200)

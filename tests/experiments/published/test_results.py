@@ -20,11 +20,15 @@ from limbshift.experiments.published import markdown, plan, run
 from limbshift.experiments.published.markdown import hopes, processors
 from limbshift.experiments.published.plan import Comparison, Milestone
 from limbshift.experiments.published.run import ResultsConfig, run_results
+from limbshift.experiments.runs.presets import Preset, save_preset
 from limbshift.experiments.runs.resume import config_of
 from limbshift.meta.evaluation.scores import Lead, Score
 from limbshift.meta.evaluation.statistics import Interval
 
-COMPARISONS = (Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1, "oracle": 1, "finetune": 1}),)
+COMPARISONS = (
+    Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1, "oracle": 1, "finetune": 1}),
+    Comparison("InvertedPendulumBody", 0.04, {"oracle": 1, "ppo": 1}, tuned=["ppo"]),
+)
 OVERFITTING = (Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1}, train_tasks=2),)
 MILESTONES = (Milestone("InvertedPendulumBody", 1, goal=1000.0),)
 DOCS = Path(__file__).parents[3] / "docs"
@@ -39,6 +43,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setattr(module, "COMPARISONS", COMPARISONS)
             patch.setattr(module, "OVERFITTING", OVERFITTING)
             patch.setattr(module, "MILESTONES", MILESTONES)
+        search = {"minutes": 2.0, "trainings": 12, "search_minutes": 24.0}
+        save_preset(out / "InvertedPendulumBody-ppo.json", Preset("ppo", {"ppo.learning_rate": 1e-3}, search))
+        patch.setattr(plan, "PRESETS", out)
         small = functools.partial(CompareConfig, num_envs=8, episodes=2, horizon=10, num_tasks=4)
         patch.setattr(plan, "CompareConfig", small)
         patch.setattr(plan, "config_of", lambda settings: config_of({**settings, "num_envs": 8}))
@@ -54,14 +61,20 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_the_page_tells_of_all_that_was_trained(page: Path) -> None:
     text = page.read_text()
-    assert "from 6 of its 6 trainings, each" in text
+    assert "from 9 of its 9 trainings, each" in text
     for method in ("limbshift", "oracle", "finetune", "random"):
         assert f"| `{method}` | 1 | " in text
     assert "(one seed)" not in text[text.index("## InvertedPendulumBody") :]
     assert "Random actions are not trained: their interval is for other tasks alone." in text.replace("\n", " ")
     assert "`limbshift` at its best, the controller that comes with the package (4.2 M steps): " in text
     assert (page.parent / "results" / "InvertedPendulumBody.png").read_bytes().startswith(b"\x89PNG")
-    assert "Code: 6 trainings by " in text.replace("\n", " ")
+    assert "Code: 9 trainings by " in text.replace("\n", " ")
+    tuned = text[text.index("## InvertedPendulumBody (tuned)") :]
+    assert (
+        "- `ppo` was tuned on validation tasks for 24 minutes of one core, by 12 trainings of 2 minutes, losers given"
+        " up early: learning_rate 0.001\n"
+    ) in tuned
+    assert "| `ppo` | 1 | " in tuned
     milestone = next(line for line in text.splitlines() if "return per episode in 64 trials of held-out tasks" in line)
     assert milestone.endswith("| **missed** |"), "no pendulum returns 1000 in 200 steps"
     gap = next(line for line in text.splitlines() if line.startswith("| 2 | 1 | "))
@@ -104,19 +117,22 @@ def test_the_page_in_the_repository_is_of_the_trainings_beside_it() -> None:
     text = (DOCS / "results.md").read_text()
     comparisons = (*plan.COMPARISONS, *plan.OVERFITTING)
     there = sum(path.is_file() for comparison in comparisons for path in comparison.files(DOCS / "results"))
-    assert f"from {there} of its 305 trainings" in text.replace("\n", " ")
+    assert f"from {there} of its 318 trainings" in text.replace("\n", " ")
     for comparison in plan.COMPARISONS:
         assert (f"\n## {comparison.name}\n" in text) == comparison.begun(DOCS / "results")
 
 
 def test_the_evidence_is_what_was_promised() -> None:
-    seeds = {comparison.name: comparison.seeds for comparison in plan.COMPARISONS}
+    seeds = {comparison.name: comparison.seeds for comparison in plan.COMPARISONS if not comparison.tuned}
     assert len(seeds) == 10
     for family, by_method in seeds.items():
         assert by_method.keys() == {"limbshift", "rl2", "no-memory", "oracle", "ppo", "recurrent-ppo", "rma"}
         assert set(by_method.values()) in ({5}, {3}), family
     assert sum(set(by_method.values()) == {5} for by_method in seeds.values()) == 5
     assert plan.COMPARISONS[7].directory(Path("results")) == Path("results/AntGoal-sparse")
+    (tuned,) = (comparison for comparison in plan.COMPARISONS if comparison.tuned)
+    assert tuned.seeds == {"limbshift": 3, "oracle": 3, "ppo": 3, "recurrent-ppo": 3}
+    assert tuned.directory(Path("results")) == Path("results/Walker2dRandParams-tuned")
     assert [comparison.train_tasks for comparison in plan.OVERFITTING] == [2, 8, 32, 128, None]
 
 
