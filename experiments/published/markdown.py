@@ -9,7 +9,7 @@ from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.tune import in_words
 from limbshift.experiments.comparison.by_parameter import by_parameter
-from limbshift.experiments.comparison.html import columns_of, told
+from limbshift.experiments.comparison.html import ONE_SEED, columns_of, told
 from limbshift.experiments.comparison.provenance import code_of
 from limbshift.experiments.comparison.summary import MethodResult, summarise_methods
 from limbshift.experiments.comparison.training_run import TrainingRun, finals, read_runs
@@ -17,11 +17,11 @@ from limbshift.experiments.figures import comparison_charts
 from limbshift.experiments.figures.picture import save_picture
 from limbshift.experiments.machine import cpu_model
 from limbshift.experiments.published.over_families import over_families
-from limbshift.experiments.published.plan import COMPARISONS, MILESTONES, OVERFITTING, Comparison
+from limbshift.experiments.published.plan import ADAPTING, COMPARISONS, MILESTONES, OVERFITTING, Comparison
 from limbshift.experiments.runs.controllers import load_controller, shipped_names
 from limbshift.experiments.runs.presets import read_preset
 from limbshift.experiments.wording import filled, markdown_table
-from limbshift.meta.evaluation.scores import Score
+from limbshift.meta.evaluation.scores import Lead, Score
 from limbshift.meta.evaluation.statistics import interquartile_mean
 
 PICTURES = "results"
@@ -46,6 +46,11 @@ that loss. Lead: by how much `limbshift` exceeds the method, task by task, and s
 equal steps: both read off their curves at the slower one's number of env steps. Adapted in, where trainings tell it:
 robot time until episode 1 is nearly as good as the last.
 Code: {code}.
+"""
+ADAPTING_PAYS = """\
+A family is worth its place where knowing the task pays, and a memory where it finds the task out: returns of the \
+oracle, which is shown its task, of `limbshift`, and of the same training without memory, which finds what is best for \
+all tasks together. The lead is in scores, or in returns where the oracle returns no more than random actions.
 """
 BY_PARAMETER = """\
 Score by each task parameter's value, by what random actions and the oracle return on the same tasks. Grey: the \
@@ -76,14 +81,14 @@ def write_results(out: Path, page: Path) -> None:
             by_value = file.with_name(f"{file.name}-parameters.png")
             save_picture(by_value, comparison_charts.by_parameter(bins, "score"))
             parts += BY_PARAMETER.format(picture=f"{PICTURES}/{by_value.name}").splitlines()
-    parts += overfitting(out)
+    parts += [*adapting(out), *overfitting(out)]
     with replacing(page) as temporary:
         temporary.write_text("\n".join(parts) + "\n")
 
 
 def introduction(out: Path) -> str:
     """Tells what was done, and how much of what is planned."""
-    everything = (*COMPARISONS, *OVERFITTING)
+    everything = (*COMPARISONS, *ADAPTING, *OVERFITTING)
     planned = sum(len(comparison.files(out)) for comparison in everything)
     runs = sum(path.is_file() for comparison in everything for path in comparison.files(out))
     rest = "" if runs == planned else " (the same command goes on with the rest)"
@@ -205,9 +210,29 @@ def draw(path: Path, runs: Sequence[TrainingRun]) -> None:
     save_picture(path, charts)
 
 
+def adapting(out: Path) -> list[str]:
+    """Tells, of every family, what memory is worth, and what knowing the task would be."""
+    rows = []
+    for comparison in (*COMPARISONS, *ADAPTING):
+        if comparison.tuned or not comparison.begun(out):
+            continue
+        found = {each.method: each for each in summarise_methods(read_runs(comparison.directory(out)))}
+        if not {OURS, "no-memory", "oracle"} <= found.keys():
+            continue
+        returns = [found[method].returns for method in ("oracle", OURS, "no-memory")]
+        figures: list[Score | Lead] = [*returns, found["no-memory"].first_lead]
+        cells = [told(figure).removesuffix(ONE_SEED) for figure in figures]
+        seeds = len(found[OURS].by_seed)
+        rows.append((f"`{comparison.name}`", f"{comparison.minutes:g}", str(seeds), *cells))
+    head = ("family", "minutes", "seeds", "shown its task", "with memory", "without memory", "lead of memory")
+    return ["## Where adapting pays", "", filled(ADAPTING_PAYS), "", markdown_table([head, *rows]), ""] if rows else []
+
+
 def overfitting(out: Path) -> list[str]:
     """Tells the return on tasks met in training and on others, by the number of those to train on."""
-    done = [comparison for comparison in OVERFITTING if comparison.begun(out)]
+    families = {comparison.family for comparison in OVERFITTING}
+    beside = [comparison for comparison in ADAPTING if comparison.family in families]
+    done = [comparison for comparison in (*OVERFITTING, *beside) if comparison.begun(out)]
     if not done:
         return []
     lines = [

@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from limbshift.agents.atomic_write import replacing
+from limbshift.envs.catalogue import families
 from limbshift.envs.schema import Checked, make
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import run_training
@@ -211,8 +212,14 @@ COMPARISONS = (
         tuned=("limbshift", "ppo", "recurrent-ppo"),
     ),
 )
-OVERFITTING = tuple(Comparison("HalfCheetahLimbsDir", 3.0, {"limbshift": 2}, count) for count in (2, 8, 32, 128, None))
-"""How training on few tasks tells on others."""
+ADAPTING = tuple(
+    Comparison(name, 3.0, dict.fromkeys(("limbshift", "no-memory", "oracle"), 1))
+    for name in families()
+    if name not in {comparison.family for comparison in COMPARISONS}
+)
+"""Whether adapting pays on all other families."""
+OVERFITTING = tuple(Comparison("HalfCheetahLimbsDir", 3.0, {"limbshift": 2}, count) for count in (2, 8, 32, 128))
+"""How training on few tasks tells on others; beside them stands what `ADAPTING` has of the same family."""
 MILESTONES = (
     Milestone("HalfCheetahVel", 5_000_000, -50.0),
     Milestone("HalfCheetahDir", 20_000_000, 1400.0),

@@ -16,7 +16,7 @@ from limbshift.experiments.jobs.engine import check_engine, open_engine
 from limbshift.experiments.jobs.job import Engine, Job, keep_all
 from limbshift.experiments.jobs.side_by_side import on_each_core
 from limbshift.experiments.published.markdown import write_results
-from limbshift.experiments.published.plan import COMPARISONS, MILESTONES, OVERFITTING
+from limbshift.experiments.published.plan import ADAPTING, COMPARISONS, MILESTONES, OVERFITTING
 from limbshift.experiments.terminal import make_console
 
 
@@ -44,7 +44,8 @@ def run_results(config: ResultsConfig, console: Console | None = None) -> Path:
             raise InputError(f"out is {config.out}, which holds no training, expected the directory of the comparisons")
     else:
         check_engine(config.engine)
-        compared = [pair for each in (*COMPARISONS, *OVERFITTING) for pair in each.jobs(config.out, console)]
+        planned = (*COMPARISONS, *ADAPTING, *OVERFITTING)
+        compared = [pair for each in planned for pair in each.jobs(config.out, console)]
         jobs: list[Job[Any]] = [job for _, job in sorted(compared, key=itemgetter(0))]  # all families, seed by seed
         jobs += [job for milestone in MILESTONES for job in milestone.jobs(config.out, config.engine)]
         with open_engine(config.engine, on_each_core, console=console) as do:

@@ -249,6 +249,7 @@ def test_the_results_page_is_of_trainings_on_the_cluster(
     for module in (plan, run, markdown):
         comparisons = (plan.Comparison("InvertedPendulumBody", 0.02, {"limbshift": 1, "oracle": 1}),)
         monkeypatch.setattr(module, "COMPARISONS", comparisons)
+        monkeypatch.setattr(module, "ADAPTING", ())
         monkeypatch.setattr(module, "OVERFITTING", ())
         monkeypatch.setattr(module, "MILESTONES", (plan.Milestone("InvertedPendulumBody", 1, 0.0),))
     page = run.run_results(run.ResultsConfig(tmp_path / "out", tmp_path / "page.md", engine="ray"))

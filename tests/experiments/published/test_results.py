@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import tyro
 
+from limbshift.envs.catalogue import families
 from limbshift.envs.errors import InputError
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.comparison.config import CompareConfig
@@ -29,6 +30,7 @@ COMPARISONS = (
     Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1, "oracle": 1, "finetune": 1}),
     Comparison("InvertedPendulumBody", 0.04, {"oracle": 1, "ppo": 1}, tuned=["ppo"]),
 )
+ADAPTING = (Comparison("ReacherGoal", 0.04, {"limbshift": 1, "no-memory": 1, "oracle": 1}),)
 OVERFITTING = (Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1}, train_tasks=2),)
 MILESTONES = (Milestone("InvertedPendulumBody", 1, goal=1000.0),)
 DOCS = Path(__file__).parents[3] / "docs"
@@ -41,6 +43,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (run, markdown):
             patch.setattr(module, "COMPARISONS", COMPARISONS)
+            patch.setattr(module, "ADAPTING", ADAPTING)
             patch.setattr(module, "OVERFITTING", OVERFITTING)
             patch.setattr(module, "MILESTONES", MILESTONES)
         search = {"minutes": 2.0, "trainings": 12, "search_minutes": 24.0}
@@ -61,20 +64,21 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_the_page_tells_of_all_that_was_trained(page: Path) -> None:
     text = page.read_text()
-    assert "from 9 of its 9 trainings, each" in text
+    assert "from 13 of its 13 trainings, each" in text
     for method in ("limbshift", "oracle", "finetune", "random"):
         assert f"| `{method}` | 1 | " in text
     assert "(one seed)" not in text[text.index("## InvertedPendulumBody") :]
     assert "Random actions are not trained: their interval is for other tasks alone." in text.replace("\n", " ")
     assert "`limbshift` at its best, the controller that comes with the package (4.2 M steps): " in text
     assert (page.parent / "results" / "InvertedPendulumBody.png").read_bytes().startswith(b"\x89PNG")
-    assert "Code: 9 trainings by " in text.replace("\n", " ")
+    assert "Code: 13 trainings by " in text.replace("\n", " ")
     tuned = text[text.index("## InvertedPendulumBody (tuned)") :]
     assert (
         "- `ppo` was tuned on validation tasks for 24 minutes of one core, by 12 trainings of 2 minutes, losers given"
         " up early: learning_rate 0.001\n"
     ) in tuned
     assert "| `ppo` | 1 | " in tuned
+    assert "\n| `ReacherGoal` | 0.04 | 1 | " in text
     milestone = next(line for line in text.splitlines() if "return per episode in 64 trials of held-out tasks" in line)
     assert milestone.endswith("| **missed** |"), "no pendulum returns 1000 in 200 steps"
     gap = next(line for line in text.splitlines() if line.startswith("| 2 | 1 | "))
@@ -115,9 +119,9 @@ def test_processors_are_counted_where_there_are_several() -> None:
 
 def test_the_page_in_the_repository_is_of_the_trainings_beside_it() -> None:
     text = (DOCS / "results.md").read_text()
-    comparisons = (*plan.COMPARISONS, *plan.OVERFITTING)
+    comparisons = (*plan.COMPARISONS, *plan.ADAPTING, *plan.OVERFITTING)
     there = sum(path.is_file() for comparison in comparisons for path in comparison.files(DOCS / "results"))
-    assert f"from {there} of its 318 trainings" in text.replace("\n", " ")
+    assert f"from {there} of its 411 trainings" in text.replace("\n", " ")
     for comparison in plan.COMPARISONS:
         assert (f"\n## {comparison.name}\n" in text) == comparison.begun(DOCS / "results")
 
@@ -133,7 +137,10 @@ def test_the_evidence_is_what_was_promised() -> None:
     (tuned,) = (comparison for comparison in plan.COMPARISONS if comparison.tuned)
     assert tuned.seeds == {"limbshift": 3, "oracle": 3, "ppo": 3, "recurrent-ppo": 3}
     assert tuned.directory(Path("results")) == Path("results/Walker2dRandParams-tuned")
-    assert [comparison.train_tasks for comparison in plan.OVERFITTING] == [2, 8, 32, 128, None]
+    assert [comparison.train_tasks for comparison in plan.OVERFITTING] == [2, 8, 32, 128]
+    everything = [*plan.COMPARISONS, *plan.ADAPTING, *plan.OVERFITTING]
+    assert len({comparison.directory(Path()) for comparison in everything}) == len(everything), "none shares another's"
+    assert {comparison.family for comparison in everything} == {*families()}
 
 
 def test_trainings_go_seed_by_seed_over_all_families(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +154,7 @@ def test_trainings_go_seed_by_seed_over_all_families(tmp_path: Path, monkeypatch
     comparisons = [Comparison(family, 1.0, {"limbshift": 2}) for family in ("ReacherGoal", "InvertedPendulumBody")]
     for module in (run, markdown):
         monkeypatch.setattr(module, "COMPARISONS", comparisons)
+        monkeypatch.setattr(module, "ADAPTING", ())
         monkeypatch.setattr(module, "OVERFITTING", ())
         monkeypatch.setattr(module, "MILESTONES", ())
     monkeypatch.setattr(run, "on_each_core", named)
