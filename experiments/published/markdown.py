@@ -81,7 +81,7 @@ def write_results(out: Path, page: Path) -> None:
             by_value = file.with_name(f"{file.name}-parameters.png")
             save_picture(by_value, comparison_charts.by_parameter(bins, "score"))
             parts += BY_PARAMETER.format(picture=f"{PICTURES}/{by_value.name}").splitlines()
-    parts += [*adapting(out), *overfitting(out)]
+    parts += [*adapting(out, results), *overfitting(out)]
     with replacing(page) as temporary:
         temporary.write_text("\n".join(parts) + "\n")
 
@@ -99,29 +99,29 @@ def introduction(out: Path) -> str:
 
 def hopes(results: Results) -> list[str]:
     """Lists the scores and leads that were hoped for, and whether they are reached."""
-    lines = ["## Hoped for, and found", "", "| what | hoped for | found | |", "|---|---|---|---|"]
+    rows = [("what", "hoped for", "found", "")]
     for family, methods in results.items():
         found = {method.method: method for method in methods if method.score}
         if OURS not in found:
             continue
         ours = found[OURS].score
         assert ours
-        lines.append(row(f"{family}: score of {OURS}", f"{GOAL} or more", told(ours), met=ours.iqm >= GOAL))
+        rows.append((f"{family}: score of {OURS}", f"{GOAL} or more", told(ours), verdict(ours.iqm >= GOAL)))
         for rival in RIVALS:
             if rival in found:
                 lead = found[rival].first_lead
                 met = None if lead.ci95 is None else lead.ci95[0] > 0
-                lines.append(row(f"{family}: lead of {OURS} over {rival}", "above 0, surely", told(lead), met=met))
+                what = f"{family}: lead of {OURS} over {rival}"
+                rows.append((what, "above 0, surely", told(lead), verdict(met)))
         if family == "HalfCheetahDir" and "ppo" in found:
             score = found["ppo"].score
             assert score
-            lines.append(row(f"{family}: score of ppo", "below 0.4", told(score), met=score.iqm < 0.4))
-    return [*lines, ""]
+            rows.append((f"{family}: score of ppo", "below 0.4", told(score), verdict(score.iqm < 0.4)))
+    return ["## Hoped for, and found", "", *markdown_table(rows).splitlines(), ""]
 
 
-def row(what: str, hoped: str, found: str, *, met: bool | None) -> str:
-    verdict = "too few seeds" if met is None else "met" if met else "**missed**"
-    return f"| {what} | {hoped} | {found} | {verdict} |"
+def verdict(met: bool | None) -> str:
+    return "too few seeds" if met is None else "met" if met else "**missed**"
 
 
 def milestones(out: Path) -> list[str]:
@@ -131,17 +131,15 @@ def milestones(out: Path) -> list[str]:
         " report it; pomdp-baselines (`scripts/constants.py`) names -79.7 for an oracle on HalfCheetahVel, -351.7 for a"
         " policy without memory, and -646.3 for random actions.",
         "",
-        "| training | hoped for | found | mean total | |",
-        "|---|---|---|---|---|",
     ]
-    rows = []
+    rows = [("training", "hoped for", "found", "mean total", "")]
     for milestone in MILESTONES:
         if (found := milestone.found(out)) is not None:
             budget = f"{milestone.family}, {milestone.steps / 1e6:g} M steps"
             what = f"{budget}: return per episode in 64 trials of held-out tasks"
-            figures = f"{found.iqm:.1f} | {found.mean_total:.1f}"
-            rows.append(row(what, f"{milestone.goal:g} or more", figures, met=found.iqm >= milestone.goal))
-    return [*lines, *rows, ""] if rows else []
+            hoped, met = f"{milestone.goal:g} or more", found.iqm >= milestone.goal
+            rows.append((what, hoped, f"{found.iqm:.1f}", f"{found.mean_total:.1f}", verdict(met)))
+    return [*lines, markdown_table(rows), ""] if len(rows) > 1 else []
 
 
 def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Sequence[TrainingRun]) -> list[str]:
@@ -210,13 +208,17 @@ def draw(path: Path, runs: Sequence[TrainingRun]) -> None:
     save_picture(path, charts)
 
 
-def adapting(out: Path) -> list[str]:
-    """Tells, of every family, what memory is worth, and what knowing the task would be."""
+def adapting(out: Path, results: Results) -> list[str]:
+    """Tells, of every family, what memory is worth, and what knowing the task would be.
+
+    results: of those that have a section of their own.
+    """
     rows = []
     for comparison in (*COMPARISONS, *ADAPTING):
         if comparison.tuned or not comparison.begun(out):
             continue
-        found = {each.method: each for each in summarise_methods(read_runs(comparison.directory(out)))}
+        methods = results.get(comparison.name) or summarise_methods(read_runs(comparison.directory(out)))
+        found = {method.method: method for method in methods}
         if not {OURS, "no-memory", "oracle"} <= found.keys():
             continue
         returns = [found[method].returns for method in ("oracle", OURS, "no-memory")]
@@ -240,13 +242,12 @@ def overfitting(out: Path) -> list[str]:
         "",
         f"`{OURS}` on {done[0].family}, {done[0].minutes:g} minutes on one core, with so many tasks met over and over.",
         "",
-        "| tasks to train on | seeds | return on them | on held-out tasks | gap |",
-        "|---|---|---|---|---|",
     ]
+    rows = [("tasks to train on", "seeds", "return on them", "on held-out tasks", "gap")]
     for comparison in done:
         own = [run for run in read_runs(comparison.directory(out)) if run.method == OURS]
         if own:
             met, unmet = (float(interquartile_mean(finals(own, split).ravel())) for split in ("train", "heldout"))
-            number = comparison.train_tasks or "unlimited"
-            lines.append(f"| {number} | {len(own)} | {met:.0f} | {unmet:.0f} | {met - unmet:.0f} |")
-    return [*lines, ""]
+            number = str(comparison.train_tasks or "unlimited")
+            rows.append((number, str(len(own)), f"{met:.0f}", f"{unmet:.0f}", f"{met - unmet:.0f}"))
+    return [*lines, markdown_table(rows), ""]
