@@ -195,6 +195,8 @@ class TaskFamily(ABC):
     """Discount at which the family is learnt, unless another is asked for."""
     initial_log_std: float = -0.5
     """Logarithm of the standard deviation of an untrained policy's actions, which end at -1 and 1; likewise."""
+    task_coef: float = 0.25
+    """Weight, at the start, of the auxiliary loss by which the memory must tell the task; likewise."""
 
     def __init_subclass__(cls) -> None:
         cls.name = vars(cls).get("name", cls.__name__)

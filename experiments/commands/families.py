@@ -80,7 +80,9 @@ def print_family(family: TaskFamily, console: Console) -> None:
     console.print(f"robot {family.robot.name}, {obs_dim} observations, {action_dim} actions", highlight=False)
     console.print(f"reward = {' '.join((family.reward.__doc__ or '').split())}", highlight=False)
     steps = f"{family.episodes_per_trial} episodes of {family.horizon} steps of {family.robot.control_timestep:g} s"
-    learning = f"discount {family.gamma:g}, initial log std {family.initial_log_std:g}"
+    learning = (
+        f"discount {family.gamma:g}, initial log std {family.initial_log_std:g}, auxiliary loss {family.task_coef:g}"
+    )
     console.print(f"a trial is {steps}; {learning}; variants {', '.join(family.variants)}", highlight=False)
     console.print(parameters_table(family))
     console.print(f"splits: {splits_text(family)}", highlight=False)

@@ -34,10 +34,10 @@ HIDDEN = 128
 """Width of layers and of the recurrent cell, in all methods, unless it was tuned."""
 
 
-def usual_ppo() -> "PPOConfig":
+def usual_ppo(family: TaskFamily) -> "PPOConfig":
     from limbshift.meta.rl2.config import PPOConfig  # of a learner, without which results are read
 
-    return PPOConfig()
+    return PPOConfig(task_coef=family.task_coef)
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class Setting:
     horizon: int
     gamma: float
     initial_log_std: float
+    ppo: "PPOConfig"
     hidden_size: int = HIDDEN
     cell: RecurrentCell = "lstm"
     head: ActionHead = "linear"
     hide_reward: bool = False
     first_order: bool = False
-    ppo: "PPOConfig" = field(default_factory=usual_ppo)
 
     def tuned(self, options: Mapping[str, Any]) -> "Setting":
         """Returns the setting with these options, by the names that `limbshift train` has for them."""
@@ -92,6 +92,7 @@ def usual_setting(
         horizon or family.horizon,
         family.gamma,
         family.initial_log_std,
+        usual_ppo(family),
         **others,
     )
 

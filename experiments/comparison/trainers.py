@@ -102,7 +102,8 @@ def train_ours(
         observe_task=observe_task,
         sees_reward=not setting.hide_reward,
     )
-    make_act = Ours(trainer, guesses=auxiliary_loss and memory and not observe_task)
+    told = trainer.ppo.known_task_head is not None
+    make_act = Ours(trainer, guesses=told and memory and not observe_task)
     with closing(trainer.env):
         timed.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
     return make_act

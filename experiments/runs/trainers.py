@@ -22,7 +22,7 @@ from limbshift.experiments.runs.resume import BUDGET, flattened, read_config
 from limbshift.meta.distillation.distiller import Distiller, check_shown
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.build import make_trainer
-from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig, with_task_coef
 from limbshift.meta.rl2.ppo import PPO
 from limbshift.meta.rl2.precision import choose_precision
 from limbshift.meta.rl2.trainer import Trainer
@@ -111,6 +111,7 @@ def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> T
         horizon=config.horizon or family.horizon,
         gamma=family.gamma if config.gamma is None else config.gamma,
         initial_log_std=family.initial_log_std if config.initial_log_std is None else config.initial_log_std,
+        ppo=with_task_coef(config.ppo, family.task_coef),
     )
 
 

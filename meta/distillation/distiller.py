@@ -69,14 +69,14 @@ class Distiller(PPO):
             told.action = self.teacher.actions(features).mean
         return super().update(told, spent)
 
-    def loss(self, batch: Minibatch, config: PPOConfig) -> Losses:
+    def loss(self, batch: Minibatch, *, task_coef: float) -> Losses:
         """Returns the losses of a minibatch, whose actions are the teacher's."""
         features = self.unroll(batch)
         actions, value = self.policy.actions(features), self.policy.values(features)
         imitation = divergence(Gaussian(batch.action, self.teacher.log_std.detach()), actions).mean()
         value_loss = 0.5 * (value - batch.value_target).square().mean()
         task_loss = self.task_head.loss(features, batch.task)
-        total = imitation + config.vf_coef * value_loss + config.task_coef * task_loss
+        total = imitation + self.config.vf_coef * value_loss + task_coef * task_loss
         none = torch.zeros_like(total)
         return Losses(total, imitation, value_loss, actions.entropy(), none, none, task_loss)
 

@@ -1,6 +1,6 @@
 """PPO's settings; their docstrings are the command line's help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
@@ -28,8 +28,9 @@ class PPOConfig:
     """Weight of the value loss."""
     ent_coef: Weight = 0.002
     """Weight of the entropy bonus."""
-    task_coef: Weight = 0.25
-    """Weight, at the start, of the auxiliary loss by which the memory must tell the task; 0 is plain RL²."""
+    task_coef: Weight | None = None
+    """Weight, at the start, of the auxiliary loss by which the memory must tell the task; 0 is plain RL². By default
+    the family's, which for most is 0.25."""
     final_task_coef: Weight = 0.0
     """Weight of the same loss at the end of the budget; 0 leaves only returns to learn from. It follows the learning
     rate, and does not go back either."""
@@ -43,3 +44,12 @@ class PPOConfig:
     trials, from which a transformer learns whatever this is."""
     num_minibatches: Count = 8
     """Minibatches per pass; each holds pieces of several trials, so there are at most as many as pieces."""
+
+
+def with_task_coef(config: PPOConfig, own: float) -> PPOConfig:
+    """Returns the settings with the family's own weight of the auxiliary loss, unless they have one.
+
+    >>> with_task_coef(PPOConfig(), own=0.25).task_coef, with_task_coef(PPOConfig(task_coef=0.0), own=0.25).task_coef
+    (0.25, 0.0)
+    """
+    return replace(config, task_coef=own) if config.task_coef is None else config

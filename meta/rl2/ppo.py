@@ -1,7 +1,6 @@
 """PPO on trials, or on pieces of them."""
 
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -87,7 +86,9 @@ class PPO:
         num_threads: int = 1,
         ranks: Ranks = ALONE,
     ) -> None:
-        """precision: that encoder and recurrent cell compute in while learning; parameters are float32.
+        """config: where it has no weight of the auxiliary loss, there is no such loss.
+
+        precision: that encoder and recurrent cell compute in while learning; parameters are float32.
 
         num_threads: among which each minibatch, or of several ranks each one's share of it, is divided on a CPU.
         """
@@ -118,15 +119,14 @@ class PPO:
     @property
     def known_task_head(self) -> TaskHead | None:
         """The head that tells the task, where it is trained to, and there is one to tell."""
-        return self.task_head if self.config.task_coef > 0 and len(self.task_head.bias) else None
+        return self.task_head if self.config.task_coef and len(self.task_head.bias) else None
 
     def update(self, storage: RolloutStorage, spent: float) -> Update:
         """Learns from an iteration's trials, whose advantages are estimated, at the spent share of the budget."""
         config = self.config
         rate = linear_schedule(config.learning_rate, config.final_learning_rate, spent)
         set_learning_rate(self.optimizer, self._rate * rate)
-        config = replace(config, task_coef=linear_schedule(config.task_coef, config.final_task_coef, spent))
-        loss = partial(self.loss, config=config)
+        loss = partial(self.loss, task_coef=linear_schedule(config.task_coef or 0.0, config.final_task_coef, spent))
         history, norms = [], []
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, config.num_minibatches, self.generator, ranks=self.ranks):
@@ -138,11 +138,12 @@ class PPO:
         skipped = (~grad_norm.isfinite()).sum()
         return Update(Losses(*torch.stack(history).mean(dim=0)), grad_norm.mean(), skipped)
 
-    def loss(self, batch: Minibatch, config: PPOConfig) -> Losses:
-        """Returns the losses of a minibatch: PPO's, and that of telling the tasks.
+    def loss(self, batch: Minibatch, *, task_coef: float) -> Losses:
+        """Returns the losses of a minibatch: PPO's, and that of telling the tasks, which counts so much.
 
         Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 9.
         """
+        config = self.config
         features = self.unroll(batch)
         actions, value = self.policy.actions(features), self.policy.values(features)
         log_ratio = actions.log_prob(batch.action) - batch.log_prob
@@ -150,7 +151,7 @@ class PPO:
         value_loss = 0.5 * (value - batch.value_target).square().mean()
         entropy = actions.entropy()
         task_loss = self.task_head.loss(features, batch.task)
-        total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + config.task_coef * task_loss
+        total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + task_coef * task_loss
         clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
         return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction, task_loss)
 

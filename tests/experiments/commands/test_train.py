@@ -9,7 +9,8 @@ from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.train import train
 from limbshift.experiments.configs import TrainConfig
-from limbshift.experiments.runs.trainers import trainer_of
+from limbshift.experiments.runs.trainers import resolved, trainer_of
+from limbshift.meta.rl2.config import PPOConfig
 
 STEPS = 900_000
 """90 seconds at 10,000 env steps a second."""
@@ -36,6 +37,14 @@ def test_exploration_starts_as_the_family_asks_or_as_one_is_told() -> None:
         config = TrainConfig(family, num_envs=1, initial_log_std=asked)
         trainer = trainer_of(config, make_family(family), torch.device("cpu"))
         assert trainer.policy.log_std.tolist() == pytest.approx([expected] * trainer.policy.spec.action_dim)
+
+
+def test_the_memory_tells_the_task_as_the_family_asks_or_as_one_is_told() -> None:
+    for name, asked, expected in (("AntDir", None, 0.25), ("AntDir", 0.1, 0.1), ("Walker2dRandParams", None, 0.0)):
+        config, family = TrainConfig(name, num_envs=1, ppo=PPOConfig(task_coef=asked)), make_family(name)
+        ppo = trainer_of(config, family, torch.device("cpu")).ppo
+        assert ppo.config.task_coef == resolved(config, family, torch.device("cpu")).ppo.task_coef == expected
+        assert (ppo.known_task_head is None) == (expected == 0.0)
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ from limbshift.experiments.comparison.timed_training import (
     TimedTraining,
     usual_setting,
 )
-from limbshift.experiments.comparison.trainers import TRAIN
+from limbshift.experiments.comparison.trainers import TRAIN, Ours
 from limbshift.experiments.comparison.training_run import TrainingRun, finals_at
 from limbshift.experiments.runs.directory import locked
 from limbshift.meta.evaluation.scores import Lead, Score
@@ -193,6 +193,15 @@ def test_all_explore_as_the_family_asks(name: str, monkeypatch: pytest.MonkeyPat
     setting = usual_setting(family, 0, num_envs=4, episodes=2, horizon=5)
     TRAIN[name](setting, NoTime(TrialEnv(family, 4, 2, horizon=5, split="heldout"), 0, 1.0, 1))
     assert explored[0].tolist() == pytest.approx([family.initial_log_std] * 8)
+
+
+@pytest.mark.parametrize(("name", "guesses"), [("AntDir", True), ("Walker2dRandParams", False)])
+def test_the_memory_is_asked_for_the_task_where_it_learnt_to_tell_it(name: str, guesses: bool) -> None:
+    family = make_family(name)
+    timed = TimedTraining(TrialEnv(family, 4, 2, horizon=5, split="heldout"), 0, 0.0, 1, steps=1)
+    make_act = TRAIN["limbshift"](usual_setting(family, 0, num_envs=4, episodes=2, horizon=5), timed)
+    assert isinstance(make_act, Ours)
+    assert make_act.guesses is guesses
 
 
 def cell(method: str, seed: int, *finals: float, steps: int = 100) -> TrainingRun:

@@ -45,7 +45,9 @@ def test_in_turn_an_iteration_is_the_plain_recipe() -> None:
     plain = trainer_of(overlap=False, sequence_length=20)
     generator = torch.Generator().manual_seed(0)
     collector = Collector(plain.env, plain.policy, generator)
-    ppo = PPO(plain.policy, PPOConfig(num_minibatches=2), generator, task_dim=len(plain.ppo.task_head.bias))
+    ppo = PPO(
+        plain.policy, PPOConfig(num_minibatches=2, task_coef=0.25), generator, task_dim=len(plain.ppo.task_head.bias)
+    )
     scaler = RewardScaler(plain.gamma, torch.device("cpu"))
     for number in range(ITERATIONS):
         trainer.iterate(number / ITERATIONS)

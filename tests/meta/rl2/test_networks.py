@@ -98,9 +98,9 @@ def test_threads_share_few_whole_trials_but_not_few_pieces() -> None:
         trainer, shares = trainer_of({"cell": cell}, num_threads=2, ppo=ppo), set[int]()
         loss = trainer.ppo.loss
 
-        def noted(batch: Minibatch, config: PPOConfig, loss: Any = loss, shares: set[int] = shares) -> Losses:
+        def noted(batch: Minibatch, *, task_coef: float, loss: Any = loss, shares: set[int] = shares) -> Losses:
             shares.add(batch.num_pieces)
-            return loss(batch, config)  # type: ignore[no-any-return]
+            return loss(batch, task_coef=task_coef)  # type: ignore[no-any-return]
 
         trainer.iterate(0.0)
         with patch.object(trainer.ppo, "loss", noted):

@@ -37,13 +37,13 @@ def test_the_loss_by_hand() -> None:
 
     Both task parameters are guessed to be 1 and are 3 and 0: 0.5 * (4 + 1) = 2.5.
     """
-    policy, config = make_policy(), PPOConfig(clip_coef=0.2, vf_coef=0.5, ent_coef=0.01, task_coef=0.2)
+    policy, config = make_policy(), PPOConfig(clip_coef=0.2, vf_coef=0.5, ent_coef=0.01)
     ppo = PPO(policy, config, torch.Generator(), task_dim=TASK_DIM)
     torch.nn.init.ones_(ppo.task_head.bias)
     log_2 = float(torch.tensor(2.0).log())
     for log_ratio, advantage, expected in ((0.0, 3.0, -3.0), (log_2, 3.0, -3.6), (log_2, -3.0, 6.0)):
         batch = make_batch(policy, log_ratio, advantage)
-        losses = ppo.loss(batch, config)
+        losses = ppo.loss(batch, task_coef=0.2)
         torch.testing.assert_close(losses.policy, torch.tensor(expected))
         torch.testing.assert_close(losses.value, torch.tensor(2.0))
         torch.testing.assert_close(losses.task, torch.tensor(2.5))
