@@ -10,7 +10,7 @@ from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.ranks.alone import ALONE, Ranks
-from limbshift.meta.rl2.config import PPOConfig, Precision, with_task_coef
+from limbshift.meta.rl2.config import PPOConfig, Precision
 from limbshift.meta.rl2.ppo import PPO
 from limbshift.meta.rl2.precision import choose_precision
 from limbshift.meta.rl2.trainer import Trainer
@@ -87,7 +87,7 @@ def make_trainer(
     return Trainer(
         env,
         policy,
-        with_task_coef(ppo, family.task_coef),
+        ppo,
         gamma=family.gamma if gamma is None else gamma,
         seed=seed,
         overlap=overlap and engine.name == "mujoco",

@@ -16,7 +16,7 @@ from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.ranks.errors import RankError
 from limbshift.meta.ranks.reading import finite, read_together
 from limbshift.meta.rl2.advantages import RewardScaler, explained_variance
-from limbshift.meta.rl2.config import PPOConfig
+from limbshift.meta.rl2.config import PPOConfig, with_task_coef
 from limbshift.meta.rl2.experience.collector import make_experience
 from limbshift.meta.rl2.experience.storage import RolloutStorage
 from limbshift.meta.rl2.iteration import Iteration, Progress
@@ -70,7 +70,9 @@ class Trainer:
         ranks: Ranks = ALONE,
         learner: Callable[..., PPO] = PPO,
     ) -> None:
-        """overlap: whether the next trials are played while the last are learnt from, by the policy before that.
+        """config: what it leaves to the family is that of the env's family.
+
+        overlap: whether the next trials are played while the last are learnt from, by the policy before that.
 
         precision: that encoder and recurrent cell compute in while learning. num_threads: of learning. ranks: which
         learn together, each from its own env's trials. learner: what makes the learner, of PPO's arguments.
@@ -88,7 +90,7 @@ class Trainer:
         layout = env.layout.task
         self.ppo = learner(
             policy,
-            config,
+            with_task_coef(config, env.task_env.family.task_coef),
             self.generator,
             task_dim=layout.stop - layout.start,
             precision=precision,

@@ -52,7 +52,9 @@ def test_advantages_loss_and_update_stay_on_their_device(network: dict[str, Any]
     scaler = RewardScaler(0.9, META)
     scaler.update(storage.reward, storage.terminated)
     storage.estimate_advantages(storage.reward * scaler.scale, gamma=0.9, gae_lambda=0.95)
-    losses, grad_norm, skipped = PPO(policy, PPOConfig(), torch.Generator(), task_dim=2).update(storage, 0.5)
+    losses, grad_norm, skipped = PPO(policy, PPOConfig(task_coef=0.25), torch.Generator(), task_dim=2).update(
+        storage, 0.5
+    )
     policy.normaliser.update(storage.obs)
     assert {value.device for value in (*losses, grad_norm, skipped)} == {META}
     with pytest.raises(RuntimeError):
