@@ -96,10 +96,10 @@ def speed_table(rows: Mapping[str, Any]) -> str:
     columns = ["physics alone", "with inference", "with training", "physics", "policy", "update", "GPU memory"]
     table = [[f"{rows['family']}, `--physics {rows['physics']}`: worlds", *columns]]
     for row in rows["rows"]:
-        speeds = [number(row[name]) for name in ("physics", "inference", "training")]
+        speeds = [whole(row[name]) for name in ("physics", "inference", "training")]
         shares = [f"{row['shares'][name]:.0%}".replace("%", " %") for name in ("physics", "policy", "update")]
-        table.append([number(row["worlds"]), *speeds, *shares, f"{row['memory']:.1f}"])
-    table += [[number(worlds), "out of memory", *[""] * 6] for worlds in rows["out_of_memory"]]
+        table.append([whole(row["worlds"]), *speeds, *shares, f"{row['memory']:.1f}"])
+    table += [[whole(worlds), "out of memory", *[""] * 6] for worlds in rows["out_of_memory"]]
     return markdown_table(table)
 
 
@@ -114,7 +114,7 @@ def learning_table(learning: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(table)
 
 
-def number(value: float | None) -> str:
+def whole(value: float | None) -> str:
     return "not measured" if value is None else f"{value:,.0f}"
 
 
