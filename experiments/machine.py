@@ -71,7 +71,22 @@ def _said(command: list[str]) -> str:
 
 
 def cpu_model() -> str:
-    """Returns the name that Linux has for the processor; elsewhere its architecture."""
+    """Returns the name that Linux has for the processor, with family and model, since a rented machine's name may hide
+    which of several it is; elsewhere its architecture.
+    """
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return model_in(info.read_text() if info.is_file() else "") or platform.machine()
+
+
+def model_in(cpuinfo: str) -> str:
+    r"""Returns what Linux says of the first processor; empty where it gives no name, as for ARM.
+
+    >>> model_in("cpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n")
+    'AMD EPYC (family 25, model 17)'
+    """
+    first = cpuinfo.split("\n\n", 1)[0].splitlines()
+    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first)}
+    if "model name" not in told:
+        return ""
+    numbers = [f"{word} {told[name]}" for word, name in (("family", "cpu family"), ("model", "model")) if name in told]
+    return told["model name"] + (f" ({', '.join(numbers)})" if numbers else "")

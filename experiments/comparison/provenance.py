@@ -60,7 +60,8 @@ def hash_of(settings: Mapping[str, Any]) -> str:
 
 
 def check_like(found: Provenance | None, settings: Mapping[str, Any], path: Path) -> None:
-    """Raises InputError for a training with other settings, or versions, than it would be made with here and now.
+    """Raises InputError for a training with other settings, or versions, than it would be made with here and now, or
+    one whose minutes were another processor's.
 
     One without provenance, of an earlier version of limbshift, is taken for what its directory says; one that does not
     tell by which clock was timed by the one on the wall.
@@ -78,6 +79,8 @@ def check_like(found: Provenance | None, settings: Mapping[str, Any], path: Path
         name: version for name, version in installed().items() if name in found.versions and name in (*OURS, *needed)
     }
     differing += told_apart({name: found.versions[name] for name in here}, here)
+    if expected["minutes"] and expected["method"] != "random":  # another processor takes more or fewer steps in them
+        differing += told_apart({"processor": found.processor}, {"processor": cpu_model()})
     if differing:
         name, was, now = differing[0]
         remedy = "remove it to have it trained anew, or choose another directory"

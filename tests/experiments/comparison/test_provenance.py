@@ -96,6 +96,27 @@ def test_a_training_by_other_versions_is_not_mixed_in(tmp_path: Path, method: st
         check_comparison(config(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("method", "budget", "refused"),
+    [
+        ("limbshift", {"minutes": 2.0}, True),
+        ("limbshift", {"steps": 1000}, False),
+        ("random", {"minutes": 2.0}, False),
+    ],
+)
+def test_minutes_of_another_processor_are_not_mixed_in(
+    tmp_path: Path, method: str, budget: dict[str, Any], refused: bool
+) -> None:
+    run = stored(tmp_path, method, **budget)
+    assert run.provenance
+    write_run(tmp_path, replace(run, provenance=replace(run.provenance, processor="another one")))
+    if not refused:
+        check_comparison(config(tmp_path, **budget))
+        return
+    with pytest.raises(InputError, match="limbshift-0.json was trained with processor 'another one', expected "):
+        check_comparison(config(tmp_path, **budget))
+
+
 def test_older_trainings_are_read_and_marked(tmp_path: Path) -> None:
     write_run(tmp_path, replace(stored(tmp_path, "maml"), provenance=None))
     path = run_file(tmp_path, "maml", 0)
