@@ -91,7 +91,7 @@ def introduction(out: Path) -> str:
     everything = (*COMPARISONS, *ADAPTING, *OVERFITTING)
     planned = sum(len(comparison.files(out)) for comparison in everything)
     runs = sum(path.is_file() for comparison in everything for path in comparison.files(out))
-    rest = "" if runs == planned else " (the same command goes on with the rest)"
+    rest = "" if runs == planned else " (the same command goes on with the rest, on a processor of the same kind)"
     done = [run for comparison in everything if comparison.begun(out) for run in read_runs(comparison.directory(out))]
     text = INTRODUCTION.format(runs=runs, planned=planned, rest=rest, code=code_of([run.provenance for run in done]))
     return f"# Results\n\n{filled(text)}\n"

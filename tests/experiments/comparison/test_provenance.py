@@ -113,7 +113,7 @@ def test_minutes_of_another_processor_are_not_mixed_in(
     if not refused:
         check_comparison(config(tmp_path, **budget))
         return
-    with pytest.raises(InputError, match="limbshift-0.json was trained with processor 'another one', expected "):
+    with pytest.raises(InputError, match=r"limbshift-0\.json was trained with processor 'another one', expected "):
         check_comparison(config(tmp_path, **budget))
 
 
