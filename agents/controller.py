@@ -108,7 +108,7 @@ class Controller:
 
         obs: (N, obs_dim) the physical observation.
         previous_reward: (N,) raw reward of the step before, 0 on a trial's first; None for a
-            controller trained with its reward hidden.
+            controller trained with its reward hidden, or without memory.
         boundary: (N,) 1 on the first step of each episode, else 0.
         on_nan: what to do where a robot is told something that is no finite number: "raise" a
             ControllerError, or "hold" its last action (the middle of the range, if there was none)
@@ -157,15 +157,16 @@ class Controller:
         guess: Tensor = self.task_head(self._actor.features)
         return guess
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Writes a .safetensors file that holds the policy and its card; ControllerError for weights that are NaN."""
         content = file_of(Parts(self.policy, self.card, self.action_low, self.action_high, self.task_head))
-        with replacing(path) as temporary:
+        with replacing(Path(path)) as temporary:
             temporary.write_bytes(content)
 
     @classmethod
-    def load(cls, path: Path) -> "Controller":
+    def load(cls, path: Path | str) -> "Controller":
         """Reads a .safetensors file; ControllerError says what is wrong with it."""
+        path = Path(path)
         policy, card, low, high, task_head = parts_of(*read_tensors(path), path)
         return cls(policy, card, low, action_high=high, task_head=task_head)
 

@@ -29,7 +29,7 @@ class Motion(NamedTuple):
     velocity: Tensor
     """(N,) or (N, k) mean velocity over the step of what `Robot.position` gives, m/s."""
     action: Tensor
-    """(N, A) the action as executed."""
+    """(N, A) the action as sent, in the robot's own units: where actions arrive late, not yet the one executed."""
     fallen: Tensor
     """(N,) bool; no simulation's, for a robot that cannot fall."""
 
@@ -202,7 +202,7 @@ class TaskFamily(ABC):
         cls.name = vars(cls).get("name", cls.__name__)
 
     def __init__(self, variant: str = "default") -> None:
-        if variant not in self.variants:
+        if not isinstance(variant, str) or variant not in self.variants:
             expected = ", ".join(self.variants)
             raise FamilyError(f"variant of {self.name} is {variant!r}, expected one of {expected}")
         self.variant = variant

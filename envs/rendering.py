@@ -60,8 +60,15 @@ def body_colors(family: TaskFamily, physics: Physics, task: Mapping[str, float])
 
     Empty for a family that has no such parameter, whose bodies keep their own colours.
     """
-    effects = [(p, p.effect) for p in family.parameters if isinstance(p.effect, ModelEffect)]
-    return {body: effect_color(p, task[p.name]) for p, effect in effects for body in effect.shown_on(physics)}
+    colors = dict[int, Color]()
+    for parameter in family.parameters:
+        if not isinstance(parameter.effect, ModelEffect):
+            continue
+        color = effect_color(parameter, task[parameter.name])
+        for body in parameter.effect.shown_on(physics):
+            if color != NEUTRAL or body not in colors:  # what another parameter has changed stays seen
+                colors[body] = color
+    return colors
 
 
 class TaskRenderer:

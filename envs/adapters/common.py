@@ -126,7 +126,8 @@ def _makes_again(family: TaskFamily, reference: str) -> bool:
         again = chosen_family(reference, family.variant)
     except (InputError, TypeError):  # a class inside a function, or one that asks for arguments
         return False
-    return again.task_space == family.task_space
+    # One that keeps more of what it is made with than its variant would be another with that left out.
+    return again.task_space == family.task_space and type(family).__init__ is TaskFamily.__init__
 
 
 def observation_space(obs_dim: int) -> Box[np.float32]:

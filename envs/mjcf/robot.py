@@ -122,7 +122,12 @@ class MjcfRobot(Robot):
 
     @classmethod
     def from_xml(
-        cls, path: Path, *, fall_height: FallLimit = None, fall_tilt: FallLimit = None, allow_outside: bool = False
+        cls,
+        path: Path | str,
+        *,
+        fall_height: FallLimit = None,
+        fall_tilt: FallLimit = None,
+        allow_outside: bool = False,
     ) -> "MjcfRobot":
         """Returns the robot of an MJCF file; one that travels is given a ground plane where it has no ground.
 
@@ -133,6 +138,7 @@ class MjcfRobot(Robot):
 
         Raises RobotError where there is no such file, or where it is no robot that could be trained.
         """
+        path = Path(path)
         source = MjcfSource.of(path, allow_outside)  # before MuJoCo reads what the file refers to
         return cls(compile_robot(path), path.stem, source, fall_height=fall_height, fall_tilt=fall_tilt)
 

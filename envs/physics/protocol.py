@@ -79,5 +79,5 @@ class Physics(Protocol):
         ...
 
     def close(self) -> None:
-        """Releases what the simulations hold."""
+        """Gives up the views of what the simulations hold; their memory and threads end with the object."""
         ...

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import mujoco
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +22,8 @@ _GAINS = (_FIXED_GAIN, int(mujoco.mjtGain.mjGAIN_AFFINE), _MUSCLE)
 _BIASES = (int(mujoco.mjtBias.mjBIAS_NONE), _AFFINE_BIAS, int(mujoco.mjtBias.mjBIAS_MUSCLE))
 MOTOR_FIELDS = ("actuator_gainprm", "actuator_biasprm")
 """Model fields that a motor without force has at zero."""
+_AT_JOINTS = (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT))
+"""Transmissions."""
 _PEAK_FORCE = slice(2, 3)
 """Where a muscle's parameters hold its peak force."""
 
@@ -28,6 +31,8 @@ _PEAK_FORCE = slice(2, 3)
 @dataclass(frozen=True)
 class ScaleMotors(ModelEffect):
     """Multiplies the force of motors; -1 is a motor wired the wrong way round, 0 a dead one.
+
+    For motors alone: `ScaleActuators` and `ReverseCommands` are for servos too.
 
     >>> ScaleMotors(("bthigh", "fthigh")).model_fields
     ('actuator_gear',)
@@ -123,7 +128,7 @@ class ReverseCommands(ModelEffect):
                 # gain * (2 * middle - command) = -gain * command + 2 * middle * gain, and 2 is 1 - sign
                 # A fixed gain is its first parameter; MuJoCo ignores the others, where it would not ignore a bias's.
                 count = 1 if int(physics.model.actuator_gaintype[actuator]) == _FIXED_GAIN else 3
-                gain = physics.nominal("actuator_gainprm")[actuator, :count]
+                gain = physics.model_field("actuator_gainprm")[:, actuator, :count]
                 bias = physics.model_field("actuator_biasprm")[:, actuator, :count]
                 bias += (1 - sign) * _mirror(physics.model, actuator) * gain
             else:
@@ -162,10 +167,18 @@ def _mirror(model: mujoco.MjModel, actuator: int) -> float:
 
 
 def _motors(physics: Physics, joints: tuple[str, ...]) -> list[int]:
-    """Returns the ids of the actuators that move the joints."""
-    moved = physics.model.actuator_trnid[:, 0].tolist()
-    ids = [find(physics, "joint", joint).id for joint in joints]
-    for joint, number in zip(joints, ids, strict=True):
-        if number not in moved:
+    """Returns the ids of all actuators that move the joints; InputError unless all are motors."""
+    model, motors = physics.model, list[int]()
+    for joint in joints:
+        ids = np.isin(model.actuator_trntype, _AT_JOINTS) & (
+            model.actuator_trnid[:, 0] == find(physics, "joint", joint).id
+        )
+        if not ids.any():
             raise InputError(f"no actuator moves the joint {joint!r}, expected one that is driven")
-    return [moved.index(number) for number in ids]
+        if model.actuator_biastype[ids].any():  # whose target a gear would move
+            raise InputError(
+                f"the joint {joint!r} is moved by a servo, expected a motor: ScaleActuators and ReverseCommands are for"
+                " actuators of any kind"
+            )
+        motors += np.flatnonzero(ids).tolist()
+    return motors

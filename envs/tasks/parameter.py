@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from limbshift.envs.errors import InputError
+from limbshift.envs.given import choice
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.tasks.bounds import ANY, NOT_NEGATIVE, Bounds
@@ -155,10 +156,15 @@ class TaskParameter:
         for low, high in ((self.low, self.high), *self.extrapolation):
             if not low <= high:
                 raise TaskError(f"task parameter {self.name} ranges from {low:g} to {high:g}, expected the lower first")
-        self.check_range(self.bounds)
-        for low, high in ((self.low, self.high), *self.extrapolation):
+            if (low, high) in self.extrapolation and low < self.high and self.low < high:
+                raise TaskError(
+                    f"task parameter {self.name} trains on a part of {low:g} to {high:g}, expected none of it"
+                )
             if self.choices and not self.choices_within(((low, high),)):
                 raise TaskError(f"task parameter {self.name} has no choice from {low:g} to {high:g}, expected one")
+        choice(f"scale of task parameter {self.name}", self.scale, ("linear", "log"))
+        choice(f"kind of task parameter {self.name}", self.kind, get_args(Kind))
+        self.check_range(self.bounds)
         if self.kind == "category" and not self.choices:
             raise TaskError(f"task parameter {self.name} is a category without choices, expected some")
         if self.kind == "angle" and self.unit != "deg":

@@ -67,7 +67,8 @@ class RandomStream:
     def __init__(self, *name: str | int, on_host: bool = True) -> None:
         """on_host: whether NumPy may draw where the indices are on the CPU."""
         self.on_host = on_host
-        digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
+        plain = tuple(str(part) if isinstance(part, str) else part for part in name)  # of NumPy's or an enum's, too
+        digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
         self.key = (int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:], "big"))
 
     def uniform(self, index: Tensor, epoch: Tensor, size: int) -> Tensor:

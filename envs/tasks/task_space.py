@@ -50,6 +50,11 @@ class TaskSpace:
     split; empty where the whole task becomes another of the split."""
 
     def __post_init__(self) -> None:
+        given = self.parameters
+        if not (isinstance(given, tuple) and all(isinstance(each, TaskParameter) for each in given)):
+            raise TaskError(
+                f"parameters are {shortened(given)}, expected a tuple of TaskParameter; * unpacks lists of them"
+            )
         for row in chain.from_iterable(self.listed_tasks.values()):
             self._check_row(row)
         if twice := sorted({name for name in self.names if self.names.count(name) > 1}):
@@ -57,9 +62,8 @@ class TaskSpace:
         for name in self.mid_trial:
             if name not in self.names:
                 raise TaskError(f"mid_trial changes {name!r}, expected one of {', '.join(self.names)}")
-        choices = [parameter.choices_within(((parameter.low, parameter.high),)) for parameter in self.parameters]
-        if not self.listed_tasks and 0 < math.prod(map(len, choices)) <= MAX_LISTED_TASKS:
-            rows = tuple(product(*choices))
+        if not self.listed_tasks and 0 < self._num_choices <= MAX_LISTED_TASKS:
+            rows = tuple(product(*self._choices))
             object.__setattr__(self, "listed_tasks", {"train": rows, "heldout": rows})
 
     @property
@@ -89,7 +93,9 @@ class TaskSpace:
         if split == TRAIN:
             return False
         rows = self.listed(split)
-        return rows is None or not set(rows) & set(self.listed_tasks[TRAIN])
+        if rows is None:  # of ranges hardly a number is drawn twice; of choices alone all are, sooner or later
+            return split == EXTRAPOLATION or not self._num_choices
+        return not set(rows) & set(self.listed_tasks[TRAIN])
 
     def listed(self, split: str) -> tuple[tuple[float, ...], ...] | None:
         """Returns the tasks of a split that lists them, as rows of values; None for one that draws them from ranges.
@@ -148,13 +154,19 @@ class TaskSpace:
 
     def with_train_tasks(self, count: int, stream: RandomStream) -> "TaskSpace":
         """Returns the same space, but with the stream's first `count` tasks alone to train on."""
-        rows = self.sample("train", stream, torch.arange(count)).tolist()
-        distinct = tuple(dict.fromkeys(tuple(row) for row in rows))
-        if len(distinct) < count:
-            raise TaskError(f"number of training tasks is {count}, expected at most {len(distinct)}: there are no more")
+        rows = self.listed(TRAIN)
+        most = self._num_choices or count if rows is None else len(set(rows))
+        if count > most:
+            raise TaskError(f"number of training tasks is {count}, expected at most {most}: there are no more")
+        distinct, first = dict[tuple[float, ...], None](), 0
+        while len(distinct) < count:  # choices come up twice before all have come up once
+            drawn = self.sample(TRAIN, stream, torch.arange(first, first + count)).tolist()
+            distinct.update(dict.fromkeys(map(tuple, drawn)))
+            first += count
+        rows = tuple(distinct)[:count]
         before = self.listed(VALIDATION)
         kept = self.listed_tasks if before is None else {VALIDATION: before, **self.listed_tasks}
-        return replace(self, listed_tasks={**kept, TRAIN: distinct})
+        return replace(self, listed_tasks={**kept, TRAIN: rows})
 
     def row(self, task: Task, bounds: Sequence[Bounds] | None = None) -> list[float]:
         """Returns a task's values in the parameters' order; what the task leaves out is nominal.
@@ -209,6 +221,16 @@ class TaskSpace:
         parts = encoded.split([parameter.encoding_dim for parameter in self.parameters], dim=-1)
         values = [parameter.decode(part) for parameter, part in zip(self.parameters, parts, strict=True)]
         return torch.stack(values, dim=-1)
+
+    @cached_property
+    def _choices(self) -> list[tuple[float, ...]]:
+        """What each parameter may be while training, where it has choices."""
+        return [parameter.choices_within(((parameter.low, parameter.high),)) for parameter in self.parameters]
+
+    @property
+    def _num_choices(self) -> int:
+        """How many tasks there are to train on, where all parameters have choices; else 0."""
+        return math.prod(map(len, self._choices))
 
     def _check_row(self, row: tuple[float, ...]) -> None:
         if len(row) != len(self.parameters):

@@ -77,12 +77,10 @@ def _means(values: list[list[float]]) -> str:
 
 def shift_sentence(shift: Shift) -> str:
     """Says what the change of task cost."""
-    change = f"Tasks changed before step {shift.at_step}: reward per step {shift.reward_before:.2f} before"
+    rewards = f"reward per step {shift.reward_with:.2f} at worst, {shift.reward_without:.2f} without the change"
     time = shift.recovery_time_s
-    if time == 0:
-        return f"{change}, at worst {shift.reward_after:.2f} after: nothing lost."
-    back = "not back within the trial" if time is None else f"back within {time:.2f} s of robot time"
-    return f"{change}, at worst {shift.reward_after:.2f} after, {back}."
+    lost = "nothing lost" if time == 0 else "not back within the trial" if time is None else f"back within {time:.2f} s"
+    return f"Tasks changed before step {shift.at_step}: {rewards}; {lost}."
 
 
 def _cell(figures: AdaptationCurve, episode: int) -> str:

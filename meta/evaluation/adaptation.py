@@ -2,18 +2,22 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from limbshift.agents.actor import MemoryWipe
 from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.envs.errors import InputError
 from limbshift.envs.family import Measure, TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.adaptation_time import ADAPTATION_TIME, TOLERANCE, WINDOW, steps_to_adapt
 from limbshift.meta.evaluation.statistics import Summary, summarise
-from limbshift.meta.evaluation.trials import POLICY, Played, TrialSums, first_tasks, play_each_way
+from limbshift.meta.evaluation.trials import POLICY, TrialSums, first_tasks, play_each_way, play_policy, tasks_of
 
 MAX_AT_ONCE = 1024
 """Tasks that are played side by side; more follow one another, so that memory does not grow with their number."""
@@ -75,24 +79,28 @@ class AdaptationCurve:
 
 @dataclass(frozen=True, repr=False)
 class Shift:
-    """What a change of task in the midst of a trial costs: mean rewards per step over all trials."""
+    """What a change of task in the midst of a trial costs: mean rewards per step over all trials, beside those of the
+    same trials without the change, which begin their episodes at rest at the same steps.
+    """
 
     at_step: int
     """Of the trial, from 0: the first step on the new task."""
-    reward_before: float
-    """Over the 20 steps before the change."""
-    reward_after: float
-    """Over the worst 20 steps in a row that begin after the change, within an episode's length."""
+    reward_without: float
+    """Without the change, over the 20 steps in a row in which it costs most, of those that begin within an episode's
+    length after it."""
+    reward_with: float
+    """With it, over the same steps."""
     recovery_time_s: float | None
     """Robot time from the change to the first 20 steps in a row that are back; None where none are in the trial.
 
-    Back: short of what it was by at most a tenth of what that has over random actions. 0: it never fell further.
+    Back: short of the same steps without the change by at most a tenth of what a step without it has over one of random
+    actions. 0: it never fell further.
     """
     tasks: list[dict[str, float]]
     """What the tasks changed into."""
 
     def __repr__(self) -> str:
-        rewards = f"reward per step {self.reward_before:.3g} before, {self.reward_after:.3g} at worst after"
+        rewards = f"reward per step {self.reward_with:.3g} at worst, {self.reward_without:.3g} without"
         return f"<Shift at step {self.at_step}: {rewards}, recovery_time_s={self.recovery_time_s}>"
 
 
@@ -138,22 +146,32 @@ def lies_above(one: Summary, other: Summary) -> bool:
     return one.ci95 is not None and other.ci95 is not None and one.ci95[0] > other.ci95[1]
 
 
-def shift_costs(played: TrialSums, random: TrialSums, at_step: int) -> tuple[float, float, int | None]:
-    """Returns the mean reward before a change of task at a step, at its worst after, and steps until it is back."""
-    curve, horizon = played.curve.reshape(-1), played.curve.shape[-1]
-    window = min(WINDOW, at_step, len(curve) - at_step)
-    before = float(curve[at_step - window : at_step].mean())
-    after = np.convolve(curve[at_step:], np.ones(window) / window, mode="valid")
-    enough = before - TOLERANCE * max(before - float(random.curve.mean()), 0.0)
-    first_lost = int(np.argmax(after < enough)) if (after[:horizon] < enough).any() else 0
-    back = np.flatnonzero(after[first_lost:] >= enough)
-    return before, float(after[:horizon].min()), first_lost + int(back[0]) if len(back) else None
+def shift_costs(
+    changed: TrialSums, unchanged: TrialSums, *, random: TrialSums, at_step: int
+) -> tuple[float, float, int | None]:
+    """Returns mean rewards where a change of task at a step costs most, without it and with it, and steps until what is
+    lost is back.
+    """
+    horizon, steps = changed.curve.shape[-1], changed.curve.size - at_step
+    window = min(WINDOW, steps)
+    after, usual = (
+        np.convolve(trials.curve.reshape(-1)[at_step:], np.ones(window) / window, mode="valid")
+        for trials in (changed, unchanged)
+    )
+    lost = usual - after > TOLERANCE * max(float(unchanged.curve.mean() - random.curve.mean()), 0.0)
+    worst = int(np.argmax((usual - after)[:horizon]))
+    first_lost = int(np.argmax(lost)) if lost[:horizon].any() else 0
+    back = np.flatnonzero(~lost[first_lost:])
+    return float(usual[worst]), float(after[worst]), first_lost + int(back[0]) if len(back) else None
 
 
-def shift_result(played: Played, random: Played, at_step: int, *, control_timestep: float) -> Shift:
-    """Returns what is reported of a change of task, after trials that ended on the new ones."""
-    before, after, steps = shift_costs(played.sums, random.sums, at_step)
-    return Shift(at_step, before, after, None if steps is None else steps * control_timestep, played.tasks)
+def check_changes(env: TrialEnv) -> None:
+    """Raises InputError where a change of task leaves all of the env's tasks as they are; they change."""
+    before = tasks_of(env)
+    env.task_env.shift_tasks(env.task_env.all_envs)
+    if tasks_of(env) == before:
+        name, split = env.task_env.family.name, env.task_env.split
+        raise InputError(f"shift is of {name}'s {split} tasks, which cannot change, expected a split whose tasks can")
 
 
 def adaptation_curve(
@@ -229,28 +247,33 @@ def evaluate_adaptation(
     >>> len(result.returns), list(result.controls)
     (4, ['memory_off', 'memory_wiped_each_episode', 'random'])
     """
-    parallel = math.ceil(num_tasks / math.ceil(num_tasks / MAX_AT_ONCE))
-    env = TrialEnv(
+    make_env = partial(
+        TrialEnv,
         family,
-        parallel,
+        math.ceil(num_tasks / math.ceil(num_tasks / MAX_AT_ONCE)),
         episodes,
         horizon=horizon,
         split=split,
         seed=seed,
         observe_task=policy.spec.task_dim > 0,
-        shift_at=shift_at,
         look=family.measured,
         engine=engine,
     )
-    tasks = first_tasks(env, num_tasks, seed)
-    played = play_each_way(policy, env, num_tasks=num_tasks, seed=seed, sample=sample)
-    sums = {way: each.sums for way, each in played.items()}
     timestep = family.robot.control_timestep
+    with closing(make_env(shift_at=shift_at)) as env:
+        tasks = first_tasks(env, num_tasks, seed)
+        if shift_at is not None:
+            check_changes(env)
+        played = play_each_way(policy, env, num_tasks=num_tasks, seed=seed, sample=sample)
+    sums = {way: each.sums for way, each in played.items()}
     curves = adaptation_curves(sums, control_timestep=timestep, seed=seed, measure=family.measure)
-    env.close()
     shift = None
     if shift_at is not None:
-        shift = shift_result(played[POLICY], played["random"], shift_at, control_timestep=timestep)
+        with closing(make_env()) as env:
+            unchanged = play_policy(policy, env, MemoryWipe.NEVER, num_tasks=num_tasks, seed=seed, sample=sample).sums
+        without, with_it, steps = shift_costs(sums[POLICY], unchanged, random=sums["random"], at_step=shift_at)
+        recovery = None if steps is None else steps * timestep
+        shift = Shift(shift_at, without, with_it, recovery, played[POLICY].tasks)
     return Adaptation(
         **vars(curves.pop(POLICY)),
         family=family.name,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -161,19 +162,24 @@ def play_all(env: TrialEnv, make_act: Callable[[tuple[int, int]], Act], *, num_t
     return Played(joined(parts), tasks)
 
 
+def play_policy(
+    policy: RecurrentActorCritic, env: TrialEnv, wipe: MemoryWipe, *, num_tasks: int, seed: int, sample: bool = False
+) -> Played:
+    """Plays the tasks of a seed by a policy, whose memory is wiped so often; by mean actions unless `sample`."""
+
+    # One generator a part: each draws what all would, and takes its own.
+    def make_act(rows: tuple[int, int]) -> Act:
+        generator = torch.Generator(policy.log_std.device).manual_seed(seed) if sample else None
+        return PolicyActor(policy, env.num_envs, wipe, generator=generator, rows=rows)
+
+    return play_all(env, make_act, num_tasks=num_tasks, seed=seed)
+
+
 def play_each_way(
     policy: RecurrentActorCritic, env: TrialEnv, *, num_tasks: int, seed: int, sample: bool = False
 ) -> dict[str, Played]:
     """Plays the tasks of a seed by the policy and by its controls; all meet the same tasks and initial states."""
-
-    def remembering(wipe: MemoryWipe) -> Played:
-        # One generator a part: each draws what all would, and takes its own.
-        def make_act(rows: tuple[int, int]) -> Act:
-            generator = torch.Generator(policy.log_std.device).manual_seed(seed) if sample else None
-            return PolicyActor(policy, env.num_envs, wipe, generator=generator, rows=rows)
-
-        return play_all(env, make_act, num_tasks=num_tasks, seed=seed)
-
+    remembering = partial(play_policy, policy, env, num_tasks=num_tasks, seed=seed, sample=sample)
     return {
         "memory_off": remembering(MemoryWipe.EACH_STEP),
         "memory_wiped_each_episode": remembering(MemoryWipe.EACH_EPISODE),

@@ -56,7 +56,8 @@ def episode_of(
     with torch.no_grad():
         value = policy.values(physical)
     advantage = generalised_advantages(reward, value, terminated, gamma=gamma, gae_lambda=gae_lambda)
-    normalised = (advantage - advantage.mean(dim=0)) / (advantage.std(dim=0) + 1e-8)
+    spread = advantage.std(dim=0, correction=min(1, len(advantage) - 1))  # a slot of 2 steps has one that counts
+    normalised = (advantage - advantage.mean(dim=0)) / (spread + 1e-8)
     return Episode(physical[:-1], action[:-1], log_prob[:-1], normalised, advantage + value[:-1])
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from limbshift.agents.feedforward import FeedforwardActorCritic
+from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.maml.inner_loop import AdaptingActor, Episode, GradientSteps, copies
 from limbshift.meta.rl2.advantages import RewardScaler
@@ -65,6 +66,11 @@ class MAML:
     def __init__(
         self, env: TrialEnv, policy: FeedforwardActorCritic, config: MAMLConfig, *, gamma: float, seed: int
     ) -> None:
+        """Raises InputError for episodes of one step: a reward stands in the observation after it."""
+        if env.horizon < 2:
+            raise InputError(
+                f"horizon is {env.horizon}, expected at least 2 for MAML, whose last step is not learnt from"
+            )
         self.env = env
         self.policy = policy
         self.config = config

@@ -241,3 +241,13 @@ def test_triton_is_imported_after_a_picture() -> None:
         "import triton\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_what_one_parameter_changed_stays_seen_though_another_of_the_same_body_did_not() -> None:
+    family = make_family("HalfCheetahAnyChange")
+    env = TaskEnv(family, 1)
+    masses = [name for name in family.nominal if name.endswith("_mass")]
+    heavy = body_colors(family, env.physics, {**family.nominal, **dict.fromkeys(masses, 2.25)})
+    env.close()
+    assert len(masses) == len(heavy)
+    assert NEUTRAL not in heavy.values()

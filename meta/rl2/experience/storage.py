@@ -64,7 +64,7 @@ class RolloutStorage:
         """As sampled, before it is clipped to the motors' range."""
         self.log_prob = zeros(num_steps)
         """Of the action, by the policy that acted."""
-        self.proximal_log_prob = self.log_prob
+        self.proximal_log_prob = zeros(num_steps)
         """By the policy as it is before learning, about which probability ratios are clipped: the same in turn."""
         self.reward = zeros(num_steps)
         """As the env gave it."""

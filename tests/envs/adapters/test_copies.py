@@ -163,3 +163,19 @@ def test_a_class_that_is_not_there_is_named(reference: str, message: str) -> Non
         TaskFamilyEnv(reference)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+class Weighed(Sledding):
+    """One that is made with more than its variant."""
+
+    def __init__(self, variant: str = "default", weight: float = 1.0) -> None:
+        super().__init__(variant)
+        self.weight = weight
+
+
+def test_a_family_that_is_made_with_more_than_its_variant_stays_an_object() -> None:
+    heavy = Weighed(weight=100.0)
+    made = gym.make("limbshift/HalfCheetahDir-v0", family=heavy)
+    assert made.spec is not None
+    again: Any = gym.make(made.spec).unwrapped
+    assert again.family.weight == 100.0

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import Robot
+from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.effects import ScaleBodyMass, Slope
-from limbshift.envs.tasks.motor_effects import ScaleActuators, ScaleMotors
-from limbshift.envs.tasks.parameter import ModelEffect
+from limbshift.envs.tasks.motor_effects import ReverseCommands, ScaleActuators, ScaleMotors
+from limbshift.envs.tasks.parameter import ModelEffect, TaskParameter
 from limbshift.envs.tasks.task_space import TaskSpace
 
 
@@ -145,3 +147,51 @@ def test_an_ants_leg_is_three_bodies() -> None:
     ratio = env.physics.model_field("body_mass")[0, 1:] / env.physics.nominal("body_mass")[1:]
     # Torso, then the bodies of the front left, front right, back left and back right leg.
     torch.testing.assert_close(ratio.tolist(), [1.0] * 7 + [2.0] * 3 + [1.0] * 3)
+
+
+ARM = """
+<mujoco>
+  <worldbody>
+    <body name="arm"><joint name="hip" axis="0 1 0"/><geom size="0.1"/></body>
+  </worldbody>
+  <actuator>
+    <position name="servo" joint="hip" kp="10" ctrlrange="0 1"/>
+    <motor name="push" joint="hip" ctrlrange="-1 1"/>
+  </actuator>
+</mujoco>
+"""
+
+
+def arm_with(*effects: ModelEffect, xml: str, at: Path) -> TaskEnv:
+    """One simulation of an arm whose parameters have these effects, all of them on."""
+    (at / "arm.xml").write_text(xml)
+    family = make_family("HalfCheetahLimbs")
+    family.robot = MjcfRobot.from_xml(str(at / "arm.xml"))
+    template = TaskParameter("factor", -1.0, 1.0, "factor")
+    family.parameters = tuple(replace(template, name=f"p{n}", effect=effect) for n, effect in enumerate(effects))
+    family.task_space = TaskSpace(family.parameters)
+    return TaskEnv(family, 1)
+
+
+def test_a_servo_that_is_weak_and_reversed_is_the_same_in_either_order(tmp_path: Path) -> None:
+    weak, reversed_ = ScaleActuators(("servo",)), ReverseCommands(("servo",))
+    fields = []
+    for effects, task in (((weak, reversed_), {"p0": 0.5, "p1": -1.0}), ((reversed_, weak), {"p0": -1.0, "p1": 0.5})):
+        env = arm_with(*effects, xml=ARM, at=tmp_path)
+        env.set_tasks([task], env.all_envs)
+        fields.append([env.physics.model_field(f"actuator_{kind}prm")[0, 0, :3].tolist() for kind in ("gain", "bias")])
+    # force = 5 (2 * 0.5 - command) - 5 q: half of kp, about the middle of the range
+    assert fields == [[[-5.0, 0.0, 0.0], [5.0, -5.0, 0.0]]] * 2
+
+
+def test_all_motors_of_a_joint_are_scaled_and_a_servo_is_refused(tmp_path: Path) -> None:
+    weak, half = ScaleMotors(("hip",)), {"p0": 0.5}
+    env = arm_with(weak, xml=ARM, at=tmp_path)
+    with pytest.raises(InputError, match="the joint 'hip' is moved by a servo, expected a motor: ScaleActuators and"):
+        env.set_tasks([half], env.all_envs)
+    two = ARM.replace(
+        '<position name="servo" joint="hip" kp="10" ctrlrange="0 1"/>', '<motor joint="hip" gear="3" ctrlrange="0 1"/>'
+    )
+    env = arm_with(weak, xml=two, at=tmp_path)
+    env.set_tasks([half], env.all_envs)
+    assert env.physics.model_field("actuator_gear")[0, :, 0].tolist() == [1.5, 0.5]

@@ -3,10 +3,12 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from limbshift.envs.errors import InputError
 from limbshift.envs.tasks.common import DIRECTION, HEADING, dead_motor
 from limbshift.envs.tasks.parameter import TaskError, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
@@ -402,3 +404,35 @@ def test_the_order_of_a_finite_split_is_drawn_once_for_all_that_are_in_one_round
     monkeypatch.setattr(RandomStream, "uniform", counted)
     space.sample("train", streams[0], index)
     assert rows == [2]
+
+
+def test_tasks_of_choices_alone_are_all_met_in_training() -> None:
+    """Of 2 to the 11th wirings none is listed, and still no split has wirings of its own."""
+    space = TaskSpace(tuple(choice(f"sign_{number}") for number in range(11)))
+    assert space.listed("heldout") is None
+    assert not space.unseen("heldout")
+    assert not space.unseen("validation")
+    assert TaskSpace((linear(extrapolation=((4.0, 5.0),)),)).unseen("heldout")
+    few = space.with_train_tasks(1000, RandomStream("few")).listed_tasks["train"]
+    assert len(set(few)) == 1000
+    with pytest.raises(TaskError, match="number of training tasks is 2049, expected at most 2048: there are no more"):
+        space.with_train_tasks(2049, RandomStream("few"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"extrapolation": ((2.0, 4.0),)}, "task parameter speed trains on a part of 2 to 4, expected none of it"),
+        ({"scale": "logarithmic"}, "scale of task parameter speed is 'logarithmic', expected one of linear, log"),
+        ({"kind": "angel"}, "kind of task parameter speed is 'angel', expected one of scalar, angle, category"),
+    ],
+)
+def test_a_parameter_that_says_two_things_is_refused(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=f"^{told}$"):
+        TaskParameter("speed", 1.0, 3.0, "how fast", **wrong)
+
+
+def test_strings_of_numpy_name_the_same_stream() -> None:
+    first = torch.tensor([0])
+    plain, other = (RandomStream("task", split).uniform(first, first, 2) for split in ("heldout", np.str_("heldout")))
+    assert torch.equal(plain, other)

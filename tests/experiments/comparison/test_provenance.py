@@ -117,6 +117,14 @@ def test_minutes_of_another_processor_are_not_mixed_in(
         check_comparison(config(tmp_path, **budget))
 
 
+def test_an_older_name_of_this_processor_is_known(tmp_path: Path) -> None:
+    run = stored(tmp_path, "limbshift")
+    assert run.provenance
+    older = machine.cpu_model().split(" (")[0]
+    write_run(tmp_path, replace(run, provenance=replace(run.provenance, processor=older)))
+    check_comparison(config(tmp_path))
+
+
 def test_older_trainings_are_read_and_marked(tmp_path: Path) -> None:
     write_run(tmp_path, replace(stored(tmp_path, "maml"), provenance=None))
     path = run_file(tmp_path, "maml", 0)

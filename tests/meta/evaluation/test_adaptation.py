@@ -9,6 +9,7 @@ import torch
 
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import InputError
 from limbshift.envs.family import Measured
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.adaptation import (
@@ -217,14 +218,33 @@ def test_an_evaluation_in_parts_is_that_of_all_at_once(sample: bool, monkeypatch
 
 
 # Of 20 steps in a row from step s after the change, 10 - s earn -0.2 and the rest 2: 0.9 at worst. With random actions
-# at 0, 1.8 of the 2 before is enough: reached from s = 9 on, 2 - 2.2 / 20 = 1.89.
+# at 0, 1.8 of the 2 without the change is enough: reached from s = 9 on, 2 - 2.2 / 20 = 1.89.
 def test_what_a_change_of_task_costs_by_hand() -> None:
-    trials, random = played([2.0] * 40, [-0.2] * 10 + [2.0] * 30), played([0.0] * 40, [0.0] * 40)
-    for at_step, before, worst, steps in ((40, 2.0, 0.9, 9), (20, 2.0, 0.9, 29), (60, 0.9, 2.0, 0)):
-        found = shift_costs(trials, random, at_step)
-        assert found[:2] == pytest.approx((before, worst))
+    unchanged, random = played([2.0] * 40, [2.0] * 40), played([0.0] * 40, [0.0] * 40)
+    changed = played([2.0] * 40, [-0.2] * 10 + [2.0] * 30)
+    for at_step, without, with_it, steps in ((40, 2.0, 0.9, 9), (20, 2.0, 0.9, 29), (60, 2.0, 2.0, 0)):
+        found = shift_costs(changed, unchanged, random=random, at_step=at_step)
+        assert found[:2] == pytest.approx((without, with_it))
         assert found[2] == steps
-    assert shift_costs(played([2.0] * 40, [0.0] * 40), random, 40) == (2.0, 0.0, None)
+    found = shift_costs(played([2.0] * 40, [0.0] * 40), unchanged, random=random, at_step=40)
+    assert found[:2] == pytest.approx((2.0, 0.0))
+    assert found[2] is None
+
+
+def test_an_episode_that_begins_at_rest_is_no_cost_of_a_change() -> None:
+    """Robots pick up speed for 10 steps of each slot, changed or not."""
+    episode, random = [0.0] * 10 + [2.0] * 30, played([0.0] * 40, [0.0] * 40)
+    for at_step in (20, 35, 40, 45):
+        _, _, steps = shift_costs(played(episode, episode), played(episode, episode), random=random, at_step=at_step)
+        assert steps == 0
+
+
+def test_a_task_that_cannot_change_is_not_said_to_have_changed() -> None:
+    policy = RecurrentActorCritic(PolicySpec(27, 8, hidden_size=8))
+    evaluate = partial(evaluate_adaptation, policy, num_tasks=2, episodes=2, horizon=4, seed=0, shift_at=4)
+    with pytest.raises(InputError, match="AntCrippled's heldout tasks, which cannot change, expected a split"):
+        evaluate(make_family("AntCrippled"), "heldout")
+    assert evaluate(make_family("AntCrippled"), "train").shift
 
 
 def test_an_evaluation_with_a_change_holds_both_tasks() -> None:

@@ -158,3 +158,8 @@ def test_it_explores_in_all_episodes_but_the_last() -> None:
     noisy = torch.stack(played(inner_lr=0.0, episodes=3, explore_last=True)[2]).view(3, 4, 3)
     assert torch.equal(actions[:2], noisy[:2])
     assert actions[2].abs().max() < 0.05 < noisy[2].abs().max()
+
+
+def test_a_slot_of_two_steps_has_one_that_counts() -> None:
+    episode = learnt(slot([0.0, 1.0], [1.0, 0.0]), worth=0.0, gamma=0.9)
+    assert episode.advantage.tolist() == [[0.0]]

@@ -213,3 +213,13 @@ def test_pieces_start_from_what_was_remembered_there() -> None:
         torch.testing.assert_close(pieces, storage.pieces(storage.features[:-1]))
         assert not any(part[0].any() for part in storage.state)
         assert all(part[1:].all() for part in storage.state)
+
+
+def test_an_update_by_trials_of_an_older_policy_is_repeated_bit_for_bit() -> None:
+    trainer, fresh = trainer_of(overlap=True), trainer_of(overlap=True)
+    for number in range(ITERATIONS):
+        trainer.iterate(number / ITERATIONS)
+    storage, before = trainer.experience.take(), copy.deepcopy(trainer.state_dict())
+    trainer.learn(storage, trainer.annealed)
+    fresh.learn_again({"before": before, "experience": copy.deepcopy(storage.given())})
+    assert torch.equal(learned(fresh), learned(trainer))
