@@ -1,5 +1,6 @@
 """The main job in one command: train, evaluate with controls, film, and say what was learned."""
 
+import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -64,6 +65,6 @@ def summary(result: Adaptation, run: Path) -> str:
         "",
         *(f"{what:<10} {path}" for what, path in shown),
         "",
-        f"See it again: limbshift render {run} --out {run / VIDEO}",
+        f"See it again: {shlex.join(['limbshift', 'render', str(run), '--out', str(run / VIDEO)])}",
     ]
     return "\n".join(lines)

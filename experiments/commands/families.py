@@ -9,6 +9,7 @@ from rich.text import Text
 
 from limbshift.agents.atomic_write import check_writable
 from limbshift.envs.catalogue import families, make_family
+from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.task_env import TaskEnv
 from limbshift.envs.tasks.parameter import Mark, TaskParameter
@@ -28,6 +29,8 @@ def run_families(config: FamiliesConfig, console: Console | None = None) -> None
         save_contact_sheet(config.picture)
         console.print(f"picture in {config.picture}", highlight=False, soft_wrap=True)
     elif config.markdown:
+        if named := config.family or config.family_file:
+            raise InputError(f"markdown is of all families, expected no {named} beside it")
         print(catalogue())
     elif config.family or config.family_file:
         print_family(named_family(config.family, config.family_file), console)
@@ -91,7 +94,7 @@ def print_family(family: TaskFamily, console: Console) -> None:
 def parameters_table(family: TaskFamily) -> Table:
     """Returns a row for each parameter; names stay whole, those of over 32 letters on two lines."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    widest = max(len(name) for name in family.task_space.names)
+    widest = max(map(len, family.task_space.names), default=0)
     table.add_column("parameter", width=max(min(widest, MAX_NAME), len("parameter")), overflow="fold")
     for column in ("values", "extrapolation", "meaning"):
         table.add_column(column, overflow="fold")

@@ -1,5 +1,6 @@
 """Searches settings of training on a family, and keeps the best as a preset."""
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -85,14 +86,15 @@ def run_tune(config: TuneConfig, console: Console | None = None) -> Path:
     with open_engine(config.engine, in_turn, console=console, files=files) as do:
         keep_all(do(trainings()), failed)
     console.print(settings_table(study))
-    which = f"--family-file {config.family_file}" if config.family_file else family.name
+    which = ["--family-file", config.family_file] if config.family_file else [family.name]
+    which += [] if family.variant == "default" else ["--variant", family.variant]
     rival = method_of(config.algorithms[0])
     use = (
-        f"limbshift train {which} --preset {config.out}"
+        ["train", *which, "--preset", str(config.out)]
         if METHODS[rival].tuned_as == OURS
-        else f"limbshift compare {which} --methods limbshift {rival} --presets {config.out} --out runs/{rival}"
+        else ["compare", *which, "--methods", OURS, rival, "--presets", str(config.out), "--out", f"runs/{rival}"]
     )
-    console.print(f"preset in {config.out}: {use}", highlight=False, soft_wrap=True)
+    console.print(f"preset in {config.out}: {shlex.join(['limbshift', *use])}", highlight=False, soft_wrap=True)
     return config.out
 
 

@@ -114,9 +114,12 @@ def check_comparison(config: CompareConfig) -> Asked:
     """Checks what is asked, for which the user's own files are run, and what the directory holds."""
     family = family_of(config)
     asked = Asked(config, family, checked_methods(config, family), presets_by_method(config.presets))
-    for name in asked.presets:
+    for name, preset in asked.presets.items():
         if not any(METHODS[method].tuned_as == name for method in asked.methods):
             raise InputError(f"presets has settings of {name}, expected those of methods that are compared")
+        cell = preset.settings.get("cell", config.cell)
+        if config.cell not in (cell, CompareConfig.cell):
+            raise InputError(f"cell is {config.cell}, expected {cell}, as the preset of {name} has it, or no --cell")
     check_writable(config.out / RESULTS)
     check_directory(asked)
     return asked

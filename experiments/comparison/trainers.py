@@ -57,7 +57,8 @@ class GuessingActor:
     head: TaskHead
     env: TrialEnv
     errors: list[float] = field(default_factory=list)
-    """By step: squared errors, as a share of the tasks' variance. Who knows their mean has 1, and who knows all 0."""
+    """By step: squared errors, as a share of the tasks' variance. Who knows their mean has 1, and who knows all 0; none
+    where all tasks are one."""
 
     @torch.no_grad()
     def __call__(self, obs: Tensor) -> Tensor:
@@ -65,7 +66,7 @@ class GuessingActor:
         task = self.env.task_env.encoded_task()
         missed = (self.head(self.actor.features) - task).square().sum()
         spread = (task - task.mean(dim=0)).square().sum()
-        self.errors.append(float(missed / spread) if spread > 0 else 0.0)
+        self.errors += [float(missed / spread)] if spread > 0 else []
         return action
 
 

@@ -9,6 +9,7 @@ from limbshift.agents.atomic_write import check_writable, replacing
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.family import TaskFamily
 from limbshift.experiments.cli import answer, taken
+from limbshift.experiments.commands.config import EvaluateConfig
 from limbshift.experiments.commands.families import parameter_row, sizes, splits_text
 from limbshift.experiments.configs import Flag
 from limbshift.experiments.films.film_strip import film_strip
@@ -101,8 +102,10 @@ def reached(name: str) -> str:
     record = read_record(SHIPPED / name / RECORD)
     found = record.heldout
     adapted = "" if found.adaptation_time_s is None else f", adapted after {found.adaptation_time_s:.1f} s"
+    tasks = "" if found.num_tasks == EvaluateConfig.num_tasks else f" --tasks {found.num_tasks}"
+    returns = with_interval(found.returns, -1)
     return (
-        f"`limbshift evaluate {name}`: {with_interval(found.returns, -1)} in the last episode on held-out tasks, random"
+        f"`limbshift evaluate {name}{tasks}`: {returns} in the last episode on held-out tasks, random"
         f" actions {number(found.controls['random'].iqm[-1])}, falls {percent(found.falls)}{adapted}; trained for"
         f" {record.steps / 1e6:.1f} M steps. {record.words}"
     )

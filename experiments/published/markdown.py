@@ -26,7 +26,8 @@ from limbshift.meta.evaluation.statistics import interquartile_mean
 
 PICTURES = "results"
 """Directory beside the page."""
-OURS, GOAL = "limbshift", 0.9
+OURS, PLAIN = "limbshift", "rl2"
+GOAL = 0.9
 """What our score is to reach on every family."""
 RIVALS = ("ppo", "recurrent-ppo")
 """Our lead over them is to be above 0 on every family, by its interval."""
@@ -77,7 +78,8 @@ def write_results(out: Path, page: Path) -> None:
         name, file = comparison.name, comparison.directory(pictures)
         draw(file.with_suffix(".png"), runs[name])
         parts += section(comparison, results[name], runs[name])
-        if bins := by_parameter(runs[name], make_family(comparison.family, comparison.variant)):
+        bins = by_parameter(runs[name], make_family(comparison.family, comparison.variant))
+        if bins and results[name][0].score:
             by_value = file.with_name(f"{file.name}-parameters.png")
             save_picture(by_value, comparison_charts.by_parameter(bins, "score"))
             parts += BY_PARAMETER.format(picture=f"{PICTURES}/{by_value.name}").splitlines()
@@ -154,6 +156,7 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
         " tasks of each split.",
         "",
         *searches(comparison),
+        *same_training(comparison, columns["method"]),
         markdown_table([tuple(columns), *zip(*columns.values(), strict=True)]),
     ]
     picture = f"{PICTURES}/{comparison.directory(Path()).name}.png"
@@ -176,6 +179,14 @@ def searches(comparison: Comparison) -> list[str]:
             f" {about['trainings']} trainings of {about['minutes']:g} minutes, losers given up early: {settings}"
         )
     return [*lines, ""] if lines else []
+
+
+def same_training(comparison: Comparison, methods: Sequence[str]) -> list[str]:
+    """Tells where two methods are one training: by a family whose own weight of the auxiliary loss is 0."""
+    if make_family(comparison.family, comparison.variant).task_coef or f"`{PLAIN}`" not in methods:
+        return []
+    told = f"This family's own weight of the auxiliary loss is 0: `{OURS}` and `{PLAIN}` are one training here, twice."
+    return [told, ""]
 
 
 def at_its_best(comparison: Comparison) -> list[str]:

@@ -162,15 +162,10 @@ class Session:
         return budget_spent(self.config, self.trainer.progress)
 
     def _log(self, iteration: Iteration, progress: TrainingProgress) -> None:
-        trainer = self.trainer
-        metrics = metrics_of(iteration, trainer)
-        self.logger.log(metrics, trainer.progress.steps)
-        progress.update(
-            self.budget_spent,
-            trainer.progress.steps,
-            iteration.episode_returns,
-            steps_per_second=metrics["speed/steps_per_second"],
-        )
+        metrics, steps = metrics_of(iteration, self.trainer), self.trainer.progress.steps
+        self.logger.log(metrics, steps)
+        rate = metrics["speed/steps_per_second"]
+        progress.update(self.budget_spent, steps, iteration.episode_returns, steps_per_second=rate)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns all that a run needs to go on as if it had never been stopped."""
@@ -257,7 +252,9 @@ class Session:
         path = self.run / f"diverged-{self.trainer.progress.steps}.safetensors"
         with telling_of_the_disk(str(path)):
             trial.save(path)
-        progress.note(f"A simulation diverged; to see it: limbshift render --dump {path}")
+        own = ["--family-file", self.config.family_file] if self.config.family_file else []
+        words = ["limbshift", "render", "--dump", str(path), *own]
+        progress.note(f"A simulation diverged; to see it: {shlex.join(words)}")
 
     def _look(self, progress: TrainingProgress) -> bool:
         """Logs and tells the adaptation curve on validation tasks, by mean actions; returns whether it is the best."""

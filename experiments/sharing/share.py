@@ -44,6 +44,10 @@ def run_share(config: ShareConfig, console: Console | None = None) -> Path:
             copy(robot_file(source.parent), config.out / ROBOT)
         if film:
             copy(film, config.out / VIDEO)
+        if not (config.out / CONTROLLER).samefile(source):  # of what was shared here before nothing stays
+            for name, kept in ((ROBOT, controller.card.robot), (VIDEO, film)):
+                if not kept:
+                    (config.out / name).unlink(missing_ok=True)
     with replacing(config.out / CARD) as temporary:
         temporary.write_text(card(record, VIDEO if config.video else ""), encoding="utf-8")
     console.print(f"folder to share in {config.out}", highlight=False, soft_wrap=True)

@@ -58,12 +58,14 @@ class LiveTrial:
         self.rewards = deque[float](maxlen=round(REWARD_SECONDS / self.timestep))
         """Of the last steps, the newest last."""
         self.returns = deque[float](maxlen=KEPT_RETURNS)
-        """Of the last episodes, the present one last."""
+        """Of the last episodes, the present one last; what follows a fall does not count."""
         self.changes: list[int] = []
         """Steps of the trial before which the task was changed."""
         self.wipes: list[int] = []
         """Steps of the trial before which the memory was wiped."""
         self._obs = torch.empty(0)
+        self._restarted = False
+        """Whether the robot has fallen in this episode, and begun anew."""
         self.draw(split)
 
     @property
@@ -134,10 +136,12 @@ class LiveTrial:
         self.steps += 1
         reward = float(step.reward[0])
         self.rewards.append(reward)
-        self.returns[-1] += reward
+        self.returns[-1] += 0.0 if self._restarted else reward
         self.fell += bool(step.terminated[0])
+        self._restarted |= bool(step.terminated[0])
         if self.steps % self.env.horizon == 0:
             self.returns.append(0.0)
+            self._restarted = False
 
     def close(self) -> None:
         self.env.close()
@@ -153,6 +157,7 @@ class LiveTrial:
         for kept in (self.rewards, self.returns, self.changes, self.wipes):
             kept.clear()
         self.returns.append(0.0)
+        self._restarted = False
 
     def _row(self, task: Task) -> Tensor:
         return self.env.task_env.check_tasks([task])

@@ -222,6 +222,7 @@ def reach(parameter: TaskParameter) -> tuple[float, float, float]:
     """
     ends = [parameter.low, parameter.high, *(end for interval in parameter.extrapolation for end in interval)]
     low, high = float(f"{min(ends):.3g}"), float(f"{max(ends):.3g}")
+    high = high if high > low else low + max(abs(low), 1.0)  # of a parameter that is always the same
     return low, high, 10.0 ** math.floor(math.log10((high - low) / 100))
 
 

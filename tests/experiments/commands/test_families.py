@@ -14,7 +14,13 @@ from rich.console import Console
 from limbshift.envs.catalogue import families, make_family
 from limbshift.envs.tasks.task_space import TaskSpace
 from limbshift.experiments.cli import main
-from limbshift.experiments.commands.families import catalogue, families_table, parameter_row, print_family
+from limbshift.experiments.commands.families import (
+    catalogue,
+    families_table,
+    parameter_row,
+    parameters_table,
+    print_family,
+)
 from limbshift.experiments.figures.robot_sheet import TILE
 from tests.gl import needs_gl
 
@@ -95,3 +101,14 @@ def test_the_picture_shows_every_robot(tmp_path: Path, capsys: pytest.CaptureFix
     for place in range(len(robots)):
         top, left = place // 4 * height, place % 4 * TILE[0]
         assert picture[top : top + TILE[1], left : left + TILE[0]].std() > 10, "a tile is empty"
+
+
+def test_the_list_of_all_is_not_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["families", "HalfCheetahVel", "--markdown"]) == 2
+    assert capsys.readouterr().err == "limbshift: markdown is of all families, expected no HalfCheetahVel beside it\n"
+
+
+def test_a_family_without_parameters_is_printed() -> None:
+    family = make_family("HalfCheetahDir")
+    family.parameters, family.task_space = (), TaskSpace(())
+    assert "parameter" in printed_in_80_columns(lambda console: console.print(parameters_table(family)))

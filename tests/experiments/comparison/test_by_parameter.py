@@ -7,7 +7,7 @@ import pytest
 
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.experiments.comparison.by_parameter import by_parameter, tasks_of
+from limbshift.experiments.comparison.by_parameter import by_parameter, edges_of, tasks_of
 from limbshift.experiments.comparison.timed_training import TASK_SEED, HeldoutCurvePoint
 from limbshift.experiments.comparison.training_run import TrainingRun
 from limbshift.meta.evaluation.trials import first_tasks
@@ -80,3 +80,18 @@ def test_a_bin_in_which_the_oracle_returns_no_more_has_no_score() -> None:
     )
     assert set(bins[0].values.values()) == {None}
     assert all(None not in each.values.values() for each in bins[1:])
+
+
+def test_a_bin_in_which_the_oracle_fails_has_no_scores() -> None:
+    """Outside the range the oracle returns a fiftieth of what it does inside, and all scores would be large."""
+    ours, oracle, random = run("limbshift", 0, 5.0), run("oracle", 0, 10.0), run("random", 0, 0.0)
+    failed = replace(oracle, splits={**oracle.splits, "extrapolation": [[0.0, 0.4]] * COUNT})
+    *inside, outside = by_parameter([ours, failed, random], make_family("HalfCheetahVel"))
+    assert set(outside.values.values()) == {None}
+    assert inside[0].values["limbshift"] == pytest.approx(0.5)
+
+
+def test_choices_outside_the_range_are_choices_still() -> None:
+    (lost,) = (each for each in make_family("QuadrupedBodies").parameters if each.name == "lost_leg")
+    assert edges_of(lost, "heldout") == [(0.0, 0.0)]
+    assert edges_of(lost, "extrapolation") == [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (4.0, 4.0)]

@@ -425,6 +425,14 @@ def test_a_preset_that_cannot_be_taken_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_cell_beside_a_preset_of_another_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_preset(tmp_path / "preset.json", "limbshift", cell="transformer")
+    asked = ["--methods", "limbshift", "--presets", str(path), "--cell", "gru"]
+    assert compare(tmp_path / "out", *asked) == 2
+    told = "cell is gru, expected transformer, as the preset of limbshift has it, or no --cell"
+    assert capsys.readouterr().err == f"limbshift: {told}\n"
+
+
 @pytest.mark.parametrize("name", ["ppo", "recurrent-ppo"])
 def test_rivals_too_play_on_one_thread_and_learn_on_all(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: dict[str, set[int]] = {"playing": set(), "learning": set()}

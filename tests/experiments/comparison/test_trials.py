@@ -56,6 +56,13 @@ def test_a_head_that_knows_the_task_leaves_nothing(ours: Ours) -> None:
     assert act.errors == [0.0] * 10
 
 
+def test_where_all_tasks_are_one_there_is_nothing_to_know(ours: Ours) -> None:
+    env = TrialEnv(FAMILY, 1, 2, horizon=5, split="heldout")
+    act = ours.guessing(env)
+    returns_on(env, 0, lambda _: act)
+    assert act.errors == []
+
+
 def test_others_make_no_guesses(ours: Ours) -> None:
     def random(env: TrialEnv) -> Act:
         return random_actor(env, 0)

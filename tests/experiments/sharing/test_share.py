@@ -45,6 +45,7 @@ def test_a_folder_to_share_tells_how_to_train_again_and_what_came_of_it(run: Pat
     assert "It hardly moves. [A video of it adapting](adaptation.mp4)" in text
     assert evaluate(out, num_tasks=3).returns == heldout.returns  # the folder is used as a run directory is
     assert main(["share", str(run), "--out", str(out), "--tasks", "2", "--no-video"]) == 0  # again, in its place
+    assert not (out / "adaptation.mp4").exists(), "a film of what was shared before"
 
 
 def test_metadata_is_what_hugging_face_reads(run: Path, tmp_path: Path) -> None:

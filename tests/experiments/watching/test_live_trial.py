@@ -1,5 +1,7 @@
 """A trial that a person meddles with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -153,3 +155,18 @@ def check_live(live: LiveTrial) -> None:
     assert np.isfinite(live.rewards).all()
     assert live.guess is None or set(live.guess) == set(live.family.task_space.names)
     live.close()
+
+
+def test_what_follows_a_fall_counts_no_more_until_the_next_episode() -> None:
+    controller = untrained("InvertedPendulumBody")
+    controller.card = replace(controller.card, horizon=60)
+    live = LiveTrial(controller, make_family("InvertedPendulumBody"))
+    rewards, falls = list[float](), list[bool]()
+    for _ in range(119):
+        fell = live.fell
+        live.step()
+        rewards.append(live.rewards[-1])
+        falls.append(live.fell > fell)
+    first, later = falls.index(True), falls.index(True, 60)
+    assert sum(falls[:60]) > 1, "an untrained controller drops the pole again and again"
+    assert list(live.returns) == pytest.approx([sum(rewards[: first + 1]), sum(rewards[60 : later + 1])])

@@ -83,6 +83,7 @@ def test_beliefs_are_told_beside_the_truth_or_why_they_are_not(live: LiveTrial) 
     [
         (TARGET_VELOCITY, (0.0, 4.0, 0.01)),
         (HEADING, (-180.0, 180.0, 1.0)),
+        (TaskParameter("speed", 1.0, 1.0, "always the same"), (1.0, 2.0, 0.01)),
         (
             factor("grip", 0.5, 2.0, description="", effect=ScaleFriction(), extrapolation=((0.2, 0.5),)),
             (0.2, 2.0, 0.01),
