@@ -13,7 +13,7 @@ import numpy as np
 
 from limbshift.meta.evaluation.intervals import student_t
 from limbshift.meta.evaluation.scores import SeedReturns
-from limbshift.meta.evaluation.statistics import Interval
+from limbshift.meta.evaluation.statistics import Interval, interquartile_mean
 
 LEVELS = tuple(round(0.1 * step, 1) for step in range(13))
 """Scores at which a performance profile is told."""
@@ -65,12 +65,6 @@ def weighted_iqm(values: np.ndarray, weights: np.ndarray) -> float:
     return float(values[order] @ inside / inside.sum())
 
 
-def iqm_of_rows(values: np.ndarray) -> np.ndarray:
-    """Returns the IQM of each row of (..., tasks), faster than SciPy does for few."""
-    ordered, cut = np.sort(values, axis=-1), values.shape[-1] // 4
-    return np.asarray(ordered[..., cut : values.shape[-1] - cut].mean(axis=-1))
-
-
 def scores_of(family: FamilyReturns, tasks: np.ndarray, without: tuple[tuple[int, ...], int] | None = None) -> Scores:
     """Returns the score of each training on some of the tasks.
 
@@ -81,10 +75,10 @@ def scores_of(family: FamilyReturns, tasks: np.ndarray, without: tuple[tuple[int
         values = returns.values[:, tasks]
         return np.delete(values, without[1], axis=0) if without and returns.seeds == without[0] else values
 
-    floor = float(iqm_of_rows(kept(family.random).ravel()))
-    unit = float(iqm_of_rows(kept(family.oracle).ravel())) - floor
+    floor = float(interquartile_mean(kept(family.random).ravel()))
+    unit = float(interquartile_mean(kept(family.oracle).ravel())) - floor
     unit = unit if unit > 0 else math.nan  # there are no scores
-    return {name: (iqm_of_rows(kept(returns)) - floor) / unit for name, returns in family.methods.items()}
+    return {name: (interquartile_mean(kept(returns)) - floor) / unit for name, returns in family.methods.items()}
 
 
 def figures_of(families: Sequence[Scores]) -> np.ndarray:
@@ -141,7 +135,7 @@ def across_families(families: Sequence[FamilyReturns]) -> Across:
     """
     every = [np.arange(family.random.values.shape[1]) for family in families]
     for family in families:
-        if iqm_of_rows(family.oracle.values.ravel()) <= iqm_of_rows(family.random.values.ravel()):
+        if interquartile_mean(family.oracle.values.ravel()) <= interquartile_mean(family.random.values.ravel()):
             raise ValueError("an oracle returns no more than random actions: there are no scores")
     scores = [scores_of(*each) for each in zip(families, every, strict=True)]
     values = figures_of(scores)

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from limbshift.meta.evaluation.statistics import Interval
+from limbshift.meta.evaluation.statistics import Interval, interquartile_mean
 
 Seeds = tuple[int, ...]
 """Of training; empty where nothing was trained, so that no other training would have given anything else."""
@@ -39,7 +39,7 @@ def pooled_iqm(values: np.ndarray, seeds: Sequence[int]) -> Estimate:
     cut = len(ordered) // 4
     moves = np.clip(values, ordered[cut], ordered[-cut - 1])
     moves = (moves - moves.mean()) / (1 - 2 * cut / len(ordered))
-    return Estimate(float(ordered[cut : len(ordered) - cut].mean()), {tuple(seeds): moves})
+    return Estimate(float(interquartile_mean(ordered)), {tuple(seeds): moves})
 
 
 def combined(value: float, *terms: tuple[float, Estimate]) -> Estimate:
