@@ -18,6 +18,7 @@ from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.runs.controllers import SHIPPED, check_family, load_controller, shipped_names
 
 RETURNS = {
+    "AntBodies": 500,
     "AntCrippled": 370,
     "AntDir": 580,
     "AntDirForwardBack": 700,
