@@ -63,7 +63,7 @@ def identifiable_storage() -> RolloutStorage:
     trials = torch.arange(float(TRIALS)).expand(STEPS, TRIALS)
     storage.action[:] = steps[:-1].unsqueeze(-1)
     storage.value = 10 * steps
-    storage.log_prob[:] = trials
+    storage.log_prob[:] = storage.proximal_log_prob[:] = trials
     storage.task[:] = torch.stack([trials, steps[:-1]], dim=-1)
     storage.advantage = 8 * steps[:-1] + trials
     storage.value_target = storage.advantage + storage.value[:-1]
@@ -94,7 +94,7 @@ def test_minibatches_hold_each_piece_once_with_its_own_state() -> None:
     trials = torch.arange(float(TRIALS))
     for t in range(6):
         storage.action[t] = t
-        storage.log_prob[t] = trials
+        storage.log_prob[t] = storage.proximal_log_prob[t] = trials
         state = (10.0 * (t // 2) + trials).unsqueeze(-1).expand(TRIALS, 4)
         storage.remember(t, (state, -state))
     batches = list(minibatches(storage, 4, torch.Generator().manual_seed(0)))
@@ -141,7 +141,7 @@ def test_an_update_makes_good_actions_likelier() -> None:
     good = torch.arange(TRIALS) % 2 == 0
     storage.action[:] = torch.where(good, 1.0, -1.0).expand(STEPS, TRIALS).unsqueeze(-1)
     features, _ = policy.unroll(storage.obs[:-1], policy.initial_state(TRIALS))
-    storage.log_prob[:] = policy.actions(features).log_prob(storage.action).detach()
+    storage.log_prob[:] = storage.proximal_log_prob[:] = policy.actions(features).log_prob(storage.action).detach()
     storage.advantage = torch.where(good, 1.0, -1.0).expand(STEPS, TRIALS)
     ppo.update(storage, 0.0)
     features, _ = policy.unroll(storage.obs[:-1], policy.initial_state(TRIALS))
