@@ -80,14 +80,24 @@ def check_like(found: Provenance | None, settings: Mapping[str, Any], path: Path
     }
     differing += told_apart({name: found.versions[name] for name in here}, here)
     if expected["minutes"] and expected["method"] != "random":  # another processor takes more or fewer steps in them
-        here_too = cpu_model().startswith(found.processor.removesuffix(")"))  # older files tell less of it
-        differing += [] if here_too else [("processor", found.processor, cpu_model())]
+        differing += [] if may_be(found.processor, cpu_model()) else [("processor", found.processor, cpu_model())]
     if differing:
         name, was, now = differing[0]
         remedy = "remove it to have it trained anew, or choose another directory"
         raise InputError(
             f"{path} was trained with {name} {shortened(was)}, expected {shortened(now)} as here: {remedy}"
         )
+
+
+def may_be(found: str, here: str) -> bool:
+    """Returns whether a processor that a file names may be this one: older files tell no model, or no family either.
+
+    >>> here = "AMD EPYC (family 25, model 17)"
+    >>> [may_be(name, here) for name in (here, "AMD EPYC", "AMD EPYC (family 25)", "AMD EPYC (family 25, model 1)")]
+    [True, True, True, False]
+    """
+    told = found.removesuffix(")")
+    return found == here or here.startswith((f"{told} (", f"{told}, "))
 
 
 def told_apart(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
