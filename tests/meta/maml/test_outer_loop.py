@@ -1,9 +1,11 @@
 """MAML: the gradient through adaptation, and what comes of following it."""
 
+import pytest
 import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from limbshift.agents.feedforward import FeedforwardActorCritic
+from limbshift.envs.errors import InputError
 from limbshift.envs.physics.engine import Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.trials import play
@@ -88,3 +90,12 @@ def test_it_learns_to_adapt_in_one_step() -> None:
     _, unadapted = returns(MAMLConfig(inner_lr=1e-6, outer_lr=5e-3, num_minibatches=2))
     # Over ten seeds: 0.7 to 2.2 while exploring, 9.6 to 11.8 after one step; 7.0 to 7.8 by steps too small to matter.
     assert first < 4 < unadapted < 8.4 < second
+
+
+def test_short_episodes_are_learnt_from_or_refused() -> None:
+    maml = make_maml(MAMLConfig(), horizon=2)
+    for _ in range(2):
+        maml.iterate(0.0)
+    assert parameters_to_vector(maml.policy.parameters()).isfinite().all()
+    with pytest.raises(InputError, match="horizon is 1, expected at least 2 for MAML"):
+        make_maml(MAMLConfig(), horizon=1)
