@@ -6,7 +6,8 @@ from rich.table import Table
 
 from limbshift.experiments.figures.trials import trials_phrase, unit_of
 from limbshift.experiments.terminal import make_console
-from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve, Measurement, Shift
+from limbshift.meta.evaluation.adaptation import Adaptation, AdaptationCurve, Measurement
+from limbshift.meta.evaluation.shifts import Shift
 
 CAPTION = (
     "Interquartile mean over {unit}s with its 95 % bootstrap interval. Worst tenth: mean of the worst tenth of the "

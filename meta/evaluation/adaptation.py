@@ -15,9 +15,18 @@ from limbshift.envs.errors import InputError
 from limbshift.envs.family import Measure, TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
-from limbshift.meta.evaluation.adaptation_time import ADAPTATION_TIME, TOLERANCE, WINDOW, steps_to_adapt
+from limbshift.meta.evaluation.adaptation_time import ADAPTATION_TIME, steps_to_adapt
+from limbshift.meta.evaluation.shifts import Shift, shift_costs
 from limbshift.meta.evaluation.statistics import Summary, summarise
-from limbshift.meta.evaluation.trials import POLICY, TrialSums, first_tasks, play_each_way, play_policy, tasks_of
+from limbshift.meta.evaluation.trials import (
+    POLICY,
+    Played,
+    TrialSums,
+    first_tasks,
+    play_each_way,
+    play_policy,
+    tasks_of,
+)
 
 MAX_AT_ONCE = 1024
 """Tasks that are played side by side; more follow one another, so that memory does not grow with their number."""
@@ -78,33 +87,6 @@ class AdaptationCurve:
 
 
 @dataclass(frozen=True, repr=False)
-class Shift:
-    """What a change of task in the midst of a trial costs: mean rewards per step over all trials, beside those of the
-    same trials without the change, which begin their episodes at rest at the same steps.
-    """
-
-    at_step: int
-    """Of the trial, from 0: the first step on the new task."""
-    reward_without: float
-    """Without the change, over the 20 steps in a row in which it costs most, of those that begin within an episode's
-    length after it."""
-    reward_with: float
-    """With it, over the same steps."""
-    recovery_time_s: float | None
-    """Robot time from the change to the first 20 steps in a row that are back; None where none are in the trial.
-
-    Back: short of the same steps without the change by at most a tenth of what a step without it has over one of random
-    actions. 0: it never fell further.
-    """
-    tasks: list[dict[str, float]]
-    """What the tasks changed into."""
-
-    def __repr__(self) -> str:
-        rewards = f"reward per step {self.reward_with:.3g} at worst, {self.reward_without:.3g} without"
-        return f"<Shift at step {self.at_step}: {rewards}, recovery_time_s={self.recovery_time_s}>"
-
-
-@dataclass(frozen=True, repr=False)
 class Adaptation(AdaptationCurve):
     """Adaptation of a policy on one split, beside its controls."""
 
@@ -146,23 +128,11 @@ def lies_above(one: Summary, other: Summary) -> bool:
     return one.ci95 is not None and other.ci95 is not None and one.ci95[0] > other.ci95[1]
 
 
-def shift_costs(
-    changed: TrialSums, unchanged: TrialSums, *, random: TrialSums, at_step: int
-) -> tuple[float, float, int | None]:
-    """Returns mean rewards where a change of task at a step costs most, without it and with it, and steps until what is
-    lost is back.
-    """
-    horizon, steps = changed.curve.shape[-1], changed.curve.size - at_step
-    window = min(WINDOW, steps)
-    after, usual = (
-        np.convolve(trials.curve.reshape(-1)[at_step:], np.ones(window) / window, mode="valid")
-        for trials in (changed, unchanged)
-    )
-    lost = usual - after > TOLERANCE * max(float(unchanged.curve.mean() - random.curve.mean()), 0.0)
-    worst = int(np.argmax((usual - after)[:horizon]))
-    first_lost = int(np.argmax(lost)) if lost[:horizon].any() else 0
-    back = np.flatnonzero(~lost[first_lost:])
-    return float(usual[worst]), float(after[worst]), first_lost + int(back[0]) if len(back) else None
+def shift_result(played: Mapping[str, Played], unchanged: TrialSums, at_step: int, *, control_timestep: float) -> Shift:
+    """Returns what is reported of a change of task, of trials that ended on the new ones and of those without it."""
+    changed, random = played[POLICY], played["random"].sums
+    without, with_it, steps = shift_costs(changed.sums, unchanged, random=random, at_step=at_step)
+    return Shift(at_step, without, with_it, None if steps is None else steps * control_timestep, changed.tasks)
 
 
 def check_changes(env: TrialEnv) -> None:
@@ -271,9 +241,7 @@ def evaluate_adaptation(
     if shift_at is not None:
         with closing(make_env()) as env:
             unchanged = play_policy(policy, env, MemoryWipe.NEVER, num_tasks=num_tasks, seed=seed, sample=sample).sums
-        without, with_it, steps = shift_costs(sums[POLICY], unchanged, random=sums["random"], at_step=shift_at)
-        recovery = None if steps is None else steps * timestep
-        shift = Shift(shift_at, without, with_it, recovery, played[POLICY].tasks)
+        shift = shift_result(played, unchanged, shift_at, control_timestep=timestep)
     return Adaptation(
         **vars(curves.pop(POLICY)),
         family=family.name,

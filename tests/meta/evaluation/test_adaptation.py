@@ -15,9 +15,9 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.adaptation import (
     adaptation_curve,
     evaluate_adaptation,
-    shift_costs,
 )
 from limbshift.meta.evaluation.adaptation_time import ADAPTATION_TIME, steps_to_adapt
+from limbshift.meta.evaluation.shifts import shift_costs
 from limbshift.meta.evaluation.statistics import bootstrap_interval, interquartile_mean, summarise, worst_decile
 from limbshift.meta.evaluation.trials import TrialRewards, TrialSums, means_of, play, summed
 from tests.envs.sled import Sledding
