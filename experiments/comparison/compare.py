@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console
 
@@ -18,13 +18,13 @@ from limbshift.experiments.comparison.by_parameter import by_parameter
 from limbshift.experiments.comparison.config import CompareConfig, portable
 from limbshift.experiments.comparison.html import write_page
 from limbshift.experiments.comparison.methods import METHODS, check_installed
-from limbshift.experiments.comparison.provenance import check_like, hash_of, provenance_of
+from limbshift.experiments.comparison.provenance import Pace, check_like, hash_of, provenance_of
 from limbshift.experiments.comparison.settings import (
+    Asked,
     presets_by_method,
     setting_of,
     training_settings,
     tuned_for,
-    what_is_compared,
 )
 from limbshift.experiments.comparison.summary import summarise_methods
 from limbshift.experiments.comparison.timed_training import (
@@ -46,6 +46,7 @@ from limbshift.experiments.comparison.training_run import (
     Trials,
     convert_runs,
     finals,
+    paces,
     read_runs,
     run_file,
     write_run,
@@ -55,7 +56,6 @@ from limbshift.experiments.jobs.job import Job, in_turn, keep_all
 from limbshift.experiments.machine import cpu_model
 from limbshift.experiments.runs.directory import locked, read_json, write_json
 from limbshift.experiments.runs.families import named_family
-from limbshift.experiments.runs.presets import Preset
 from limbshift.experiments.terminal import make_console
 from limbshift.meta.evaluation.statistics import interquartile_mean
 from limbshift.meta.threads import threads_for
@@ -67,29 +67,6 @@ CONSUMED = (1, 2, 4, 10, 20)
 NO_SCORES = "no scores: add oracle to --methods to have returns scaled from random actions (0) to the oracle (1)"
 """Said where no oracle was trained."""
 RESULTS, PAGE = "results.json", "index.html"
-
-
-class Asked(NamedTuple):
-    """What a comparison is to be, checked, with what the user's own files say now."""
-
-    config: CompareConfig
-    family: TaskFamily
-    methods: list[str]
-    presets: dict[str, Preset]
-    """By the method that they were tuned for."""
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """All that its trainings share."""
-        tuned = {name: dict(preset.about) for name, preset in self.presets.items()}
-        return what_is_compared(self.config, self.family, tuned=tuned)
-
-    def settings(self, method: str, seed: int) -> dict[str, Any]:
-        """Returns the settings of one of its trainings."""
-        tuned = tuned_for(method, self.presets)
-        return training_settings(
-            method, setting_of(method, seed, self.config, family=self.family, tuned=tuned), self.config
-        )
 
 
 def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
@@ -113,7 +90,8 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
 def check_comparison(config: CompareConfig) -> Asked:
     """Checks what is asked, for which the user's own files are run, and what the directory holds."""
     family = family_of(config)
-    asked = Asked(config, family, checked_methods(config, family), presets_by_method(config.presets))
+    methods, presets = checked_methods(config, family), presets_by_method(config.presets)
+    asked = Asked(config, family, methods, presets, paces(read_runs(config.out), here=cpu_model()))
     for name, preset in asked.presets.items():
         if not any(METHODS[method].tuned_as == name for method in asked.methods):
             raise InputError(f"presets has settings of {name}, expected those of methods that are compared")
@@ -131,6 +109,13 @@ def check_directory(asked: Asked) -> None:
     check_same(out, asked.about)
     for run in read_runs(out):
         check_like(run.provenance, asked.settings(run.method, run.seed), run_file(out, run.method, run.seed))
+    for method in asked.methods:
+        if asked.paces and method not in asked.paces and method != "random":
+            timer = next(iter(asked.paces.values())).processor
+            raise InputError(
+                f"{out} counts minutes of {timer}, on which {method} was not trained, expected one training of it"
+                " there, to go on here with as many env steps; or another directory"
+            )
 
 
 def open_comparison(asked: Asked) -> None:
@@ -211,8 +196,16 @@ def job_of(
         told = f"{name}: {spent}, IQM of the return in the last episode {final:.1f}"
         console.print(told, highlight=False, soft_wrap=True)
 
-    tuned, expected = tuned_for(method, asked.presets), hash_of(asked.settings(method, seed))
-    return Job(name, partial(train_method, method, seed, there or config, tuned=tuned, expected=expected), keep)
+    work = partial(
+        train_method,
+        method,
+        seed,
+        there or config,
+        tuned=tuned_for(method, asked.presets),
+        pace=asked.paces.get(method),
+        expected=hash_of(asked.settings(method, seed)),
+    )
+    return Job(name, work, keep)
 
 
 def is_missing(method: str, seed: int, out: Path) -> bool:
@@ -221,26 +214,29 @@ def is_missing(method: str, seed: int, out: Path) -> bool:
 
 
 def train_method(
-    name: str, seed: int, config: CompareConfig, *, tuned: Mapping[str, Any], expected: str
+    name: str, seed: int, config: CompareConfig, *, tuned: Mapping[str, Any], pace: Pace | None, expected: str
 ) -> TrainingRun:
     """Trains, with what was tuned for the method, and returns what came of it.
 
-    expected: `hash_of` its settings. Raises InputError for others: the user's own files changed meanwhile.
+    pace: by which minutes are counted, if not by the clock. expected: `hash_of` its settings. Raises InputError for
+    others: the user's own files changed meanwhile.
     """
     if name not in METHODS:  # on another machine, where nothing was checked
         add_own(config.method_files)
     setting = setting_of(name, seed, config, family=family_of(config), tuned=tuned)
-    resolved = training_settings(name, setting, config)
+    resolved = training_settings(name, setting, config, pace=pace)
     if hash_of(resolved) != expected:
         raise InputError(f"{config.family_file} was changed since the comparison began, expected it as it was")
     with threads_for(config.steps), of_own(METHODS[name]):
-        return trained(name, setting, config, resolved=resolved)
+        return trained(name, setting, config, resolved=resolved, pace=pace.steps_per_second if pace else None)
 
 
-def trained(name: str, setting: Setting, config: CompareConfig, *, resolved: Mapping[str, Any]) -> TrainingRun:
+def trained(
+    name: str, setting: Setting, config: CompareConfig, *, resolved: Mapping[str, Any], pace: float | None
+) -> TrainingRun:
     """Trains, with looks at held-out tasks on the way, and plays all splits at the end.
 
-    resolved: `training_settings`, as they are when it begins.
+    resolved: `training_settings`, as they are when it begins. pace: env steps that count as a second, if not the clock.
     """
     family, method = setting.family, METHODS[name]
 
@@ -257,9 +253,8 @@ def trained(name: str, setting: Setting, config: CompareConfig, *, resolved: Map
 
     heldout = trials("heldout")
     steps = config.steps and round(config.steps * method.budget)
-    timed = TimedTraining(
-        heldout, TASK_SEED, 60 * config.minutes * method.budget, LOOKS, clock=CLOCKS[config.clock], steps=steps
-    )
+    seconds, clock = 60 * config.minutes * method.budget, CLOCKS[config.clock]
+    timed = TimedTraining(heldout, TASK_SEED, seconds, LOOKS, clock=clock, steps=steps, pace=pace)
     make_act = TRAIN[name](setting, timed)
     heldout.close()
     if not callable(make_act):

@@ -1,12 +1,13 @@
 """A comparison as one web page that needs nothing beside it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from limbshift.experiments.comparison.by_parameter import Bin
 from limbshift.experiments.comparison.methods import reference
-from limbshift.experiments.comparison.provenance import code_of
+from limbshift.experiments.comparison.provenance import code_of, pace_of
 from limbshift.experiments.comparison.summary import MethodResult
 from limbshift.experiments.comparison.training_run import TrainingRun
 from limbshift.experiments.figures import comparison_charts
@@ -38,12 +39,30 @@ def write_page(
         splits=list(methods[0].by_split),
         few=any(len(method.by_seed) < comparison_charts.FEW_SEEDS for method in methods),
         code=code_of([run.provenance for run in runs]),
+        processors=processors(runs),
         training=comparison_charts.training(runs),
         adaptation=comparison_charts.adaptation(runs),
         by_parameter=comparison_charts.by_parameter(bins, "return (IQM)" if methods[0].score is None else "score"),
         knows=comparison_charts.task_error(runs),
         gradient=comparison_charts.consumed(runs) if any(run.consumed for run in runs) else None,
     )
+
+
+def processors(runs: Sequence[TrainingRun]) -> str:
+    """Returns those whose minutes the trainings took, and those that took as many env steps as others take in them;
+    with how many trainings each had, where there are several.
+    """
+    trainings = [run for run in runs if run.looks[-1].steps] or runs  # random actions take no time
+    minutes, steps = Counter[str](), Counter[str]()
+    for run in trainings:
+        (steps if pace_of(run.provenance) else minutes)[run.cpu] += 1
+
+    def counted(count: int) -> str:
+        return f"{count} of {len(trainings)} trainings"
+
+    told = [f"{cpu}: {counted(count)}" if len(minutes) > 1 else cpu for cpu, count in minutes.items()]
+    paced = [f"{counted(count)} took as many env steps on {cpu}" for cpu, count in steps.items()]
+    return "; ".join([", ".join(told), *paced])
 
 
 def columns_of(methods: Sequence[MethodResult]) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
@@ -12,6 +12,7 @@ from limbshift.envs.physics.models import digest_of
 from limbshift.envs.schema import make, shortened
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.methods import METHODS
+from limbshift.experiments.comparison.provenance import PACE, Pace
 from limbshift.experiments.comparison.timed_training import LOOKS, TASK_SEED, Setting, split_options, usual_setting
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.own_code import code_hash, place_of
@@ -72,12 +73,18 @@ def checked(settings: Mapping[str, Any], path: Path) -> dict[str, Any]:
     return settings
 
 
-def training_settings(method: str, setting: Setting, config: CompareConfig) -> dict[str, Any]:
-    """Returns the settings of one training of a comparison, resolved."""
+def training_settings(
+    method: str, setting: Setting, config: CompareConfig, *, pace: Pace | None = None
+) -> dict[str, Any]:
+    """Returns the settings of one training of a comparison, resolved.
+
+    pace: by which its minutes are counted, unless by a clock.
+    """
     about, family = METHODS[method], setting.family
     budget = about.budget
     own: dict[str, Any] = {"maml": asdict(MAMLConfig(first_order=config.first_order))} if method == "maml" else {}
     own |= {"code": about.code} if about.code else {}
+    own |= {PACE: asdict(pace)} if pace else {}
     if config.family_file:
         own |= {"family_code": code_hash(place_of(config.family_file)), "robot": digest_of(family.robot.model)}
     return {
@@ -132,3 +139,27 @@ def what_is_compared(config: CompareConfig, family: TaskFamily, *, tuned: dict[s
         "first_order": config.first_order,
         "tuned": tuned or None,
     }
+
+
+class Asked(NamedTuple):
+    """What a comparison is to be, checked, with what the user's own files say now."""
+
+    config: CompareConfig
+    family: TaskFamily
+    methods: list[str]
+    presets: dict[str, Preset]
+    """By the method that they were tuned for."""
+    paces: dict[str, Pace]
+    """By method, where minutes are those of another processor; empty where they are this one's."""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """All that its trainings share."""
+        tuned = {name: dict(preset.about) for name, preset in self.presets.items()}
+        return what_is_compared(self.config, self.family, tuned=tuned)
+
+    def settings(self, method: str, seed: int) -> dict[str, Any]:
+        """Returns the settings of one of its trainings."""
+        tuned = tuned_for(method, self.presets)
+        setting = setting_of(method, seed, self.config, family=self.family, tuned=tuned)
+        return training_settings(method, setting, self.config, pace=self.paces.get(method))

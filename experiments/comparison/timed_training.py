@@ -122,8 +122,12 @@ class TimedTraining:
     clock: Callable[[], float] = time.perf_counter
     steps: int | None = None
     """The budget of env steps, which takes the place of the one of time."""
+    pace: float | None = None
+    """Env steps that count as one second, whatever the clock says: the budget of time is then one of steps."""
 
     def __post_init__(self) -> None:
+        if self.pace is not None:
+            self.steps = max(1, round(self.seconds * self.pace))
         self._spent = 0.0
         self._steps = 0
         self._resumed = 0.0
@@ -147,7 +151,8 @@ class TimedTraining:
 
     def __call__(self, steps: int, make_act: MakeAct) -> bool:
         """Whether there is budget left after so many env steps; InputError where these are no count of them."""
-        self._spent, self._steps = self._elapsed(), self._checked(steps)
+        self._steps = self._checked(steps)
+        self._spent = self._elapsed() if self.pace is None else self._steps / self.pace
         self._calls += 1
         share = self._spent / self.seconds if self.steps is None else self._steps / self.steps
         if share >= 1 and self._calls == 1 and self.steps is None:

@@ -10,7 +10,7 @@ from annotated_types import MinLen
 
 from limbshift.envs.schema import Checked, Count, Name, Positive, Seed, Weight, make, shortened
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.provenance import Provenance
+from limbshift.experiments.comparison.provenance import Pace, Provenance, may_be, pace_of
 from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, Returns
 from limbshift.experiments.runs.directory import RunError, read_json, write_json
 from limbshift.meta.evaluation.scores import SeedReturns
@@ -165,6 +165,32 @@ def convert_runs(out: Path) -> None:
             write_run(out, run)
             if path != run_file(out, run.method, run.seed):
                 path.unlink()
+
+
+def paces(runs: Sequence[TrainingRun], *, here: str) -> dict[str, Pace]:
+    """Returns how fast each method trains on the processor whose minutes these runs took, if it is not the one here.
+
+    Raises RunError where minutes of several processors are mixed.
+    """
+    timed: dict[str, list[TrainingRun]] = {}
+    for run in runs:
+        if run.provenance and run.provenance.settings.get("minutes") and run.method != "random":
+            pace = pace_of(run.provenance)
+            timed.setdefault(pace.processor if pace else run.provenance.processor, []).append(run)
+    if all(may_be(name, here) for name in timed):
+        return {}
+    told = max(timed, key=len)  # an older name tells less of the same processor
+    for name, own in timed.items():
+        if name != told and not may_be(name, told):
+            which, other = (f"{each.method} by seed {each.seed}" for each in (own[0], timed[told][0]))
+            raise RunError(f"{which} took minutes of {name}, and {other} those of {told}, expected one processor")
+    groups = by_method([run for own in timed.values() for run in own])
+    return {method: Pace(told, mean_pace(own)) for method, own in groups.items()}
+
+
+def mean_pace(runs: Sequence[TrainingRun]) -> float:
+    """Returns env steps a second of training, over all runs."""
+    return sum(run.looks[-1].steps for run in runs) / sum(run.looks[-1].seconds for run in runs)
 
 
 def by_method(runs: Sequence[TrainingRun]) -> dict[str, list[TrainingRun]]:

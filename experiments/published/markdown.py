@@ -1,6 +1,5 @@
 """docs/results.md: what comparisons and milestones gave, in words, tables and pictures."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from limbshift.envs.catalogue import make_family
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.commands.tune import in_words
 from limbshift.experiments.comparison.by_parameter import by_parameter
-from limbshift.experiments.comparison.html import ONE_SEED, columns_of, told
+from limbshift.experiments.comparison.html import ONE_SEED, columns_of, processors, told
 from limbshift.experiments.comparison.provenance import code_of
 from limbshift.experiments.comparison.summary import MethodResult, summarise_methods
 from limbshift.experiments.comparison.training_run import TrainingRun, finals, read_runs
@@ -35,7 +34,8 @@ INTRODUCTION = """\
 Written by `make results` from {runs} of its {planned} trainings{rest}, each of which has a file in `docs/results`:
 nothing here is typed by hand, and what was hoped for and missed is told too. Each method and seed is trained for the
 same time of one core, with 32 robots side by side and, unless its heading says tuned, the default settings, and then
-plays the same 64 trials of held-out tasks. Return and score are those of a trial's last episode: interquartile mean
+plays the same 64 trials of held-out tasks. Another processor than the one whose time that is takes as many env steps as
+the method's trainings there took in it. Return and score are those of a trial's last episode: interquartile mean
 over seeds and tasks, with a 95 % interval for other seeds and other tasks, which all seeds share
 (`meta/evaluation/intervals.py`; a test simulates how often it holds). Fewer than three seeds have no interval: each
 seed's own value stands in its place. Random actions are not trained: their interval is for other tasks alone. A score
@@ -93,7 +93,7 @@ def introduction(out: Path) -> str:
     everything = (*COMPARISONS, *ADAPTING, *OVERFITTING)
     planned = sum(len(comparison.files(out)) for comparison in everything)
     runs = sum(path.is_file() for comparison in everything for path in comparison.files(out))
-    rest = "" if runs == planned else " (the same command goes on with the rest, on a processor of the same kind)"
+    rest = "" if runs == planned else " (the same command goes on with the rest)"
     done = [run for comparison in everything if comparison.begun(out) for run in read_runs(comparison.directory(out))]
     text = INTRODUCTION.format(runs=runs, planned=planned, rest=rest, code=code_of([run.provenance for run in done]))
     return f"# Results\n\n{filled(text)}\n"
@@ -152,8 +152,8 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
     lines = [
         f"## {comparison.name}",
         "",
-        f"{comparison.minutes:g} minutes of training on one core ({processors(runs)}); {', '.join(splits)}: return on"
-        " tasks of each split.",
+        f"{comparison.training} of training on one core ({processors(runs)}); {', '.join(splits)}: return on tasks of"
+        " each split.",
         "",
         *searches(comparison),
         *same_training(comparison, columns["method"]),
@@ -203,14 +203,6 @@ def at_its_best(comparison: Comparison) -> list[str]:
     ]
 
 
-def processors(runs: Sequence[TrainingRun]) -> str:
-    """Returns their names; with how many trainings each had, where there are several."""
-    trainings = Counter(run.cpu for run in runs)
-    if len(trainings) == 1:
-        return runs[0].cpu
-    return ", ".join(f"{cpu}: {count} of {len(runs)} trainings" for cpu, count in trainings.items())
-
-
 def draw(path: Path, runs: Sequence[TrainingRun]) -> None:
     """Draws training by time and by steps, adaptation by episode, and by gradient steps where there are any."""
     charts = [*comparison_charts.training(runs), comparison_charts.adaptation(runs)]
@@ -236,8 +228,8 @@ def adapting(out: Path, results: Results) -> list[str]:
         figures: list[Score | Lead] = [*returns, found["no-memory"].first_lead]
         cells = [told(figure).removesuffix(ONE_SEED) for figure in figures]
         seeds = len(found[OURS].by_seed)
-        rows.append((f"`{comparison.name}`", f"{comparison.minutes:g}", str(seeds), *cells))
-    head = ("family", "minutes", "seeds", "shown its task", "with memory", "without memory", "lead of memory")
+        rows.append((f"`{comparison.name}`", comparison.training, str(seeds), *cells))
+    head = ("family", "training", "seeds", "shown its task", "with memory", "without memory", "lead of memory")
     return ["## Where adapting pays", "", filled(ADAPTING_PAYS), "", markdown_table([head, *rows]), ""] if rows else []
 
 
@@ -251,7 +243,7 @@ def overfitting(out: Path) -> list[str]:
     lines = [
         "## How many tasks to train on",
         "",
-        f"`{OURS}` on {done[0].family}, {done[0].minutes:g} minutes on one core, with so many tasks met over and over.",
+        f"`{OURS}` on {done[0].family}, {done[0].training} on one core, with so many tasks met over and over.",
         "",
     ]
     rows = [("tasks to train on", "seeds", "return on them", "on held-out tasks", "gap")]

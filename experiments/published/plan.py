@@ -37,8 +37,8 @@ class Comparison(NamedTuple):
     """Methods on a family, some with more seeds than others."""
 
     family: str
-    minutes: float
-    """On one core, each method and seed."""
+    budget: Mapping[str, Any]
+    """Of each method and seed: `minutes` of one core, or `steps` of env."""
     seeds: Mapping[str, int]
     """By method."""
     train_tasks: int | None = None
@@ -51,6 +51,12 @@ class Comparison(NamedTuple):
         """The family's, with what sets it apart from other comparisons on it."""
         apart = [self.variant] * (self.variant != "default") + ["tuned"] * bool(self.tuned)
         return f"{self.family} ({', '.join(apart)})" if apart else self.family
+
+    @property
+    def training(self) -> str:
+        """How long each training is, in words."""
+        minutes, steps = self.budget.get("minutes"), self.budget.get("steps")
+        return f"{steps / 1e6:g} M env steps" if steps else f"{minutes:g} minutes"
 
     @property
     def presets(self) -> tuple[Path, ...]:
@@ -85,7 +91,7 @@ class Comparison(NamedTuple):
             self.family,
             out=self.directory(out),
             methods=tuple(self.seeds),
-            minutes=self.minutes,
+            **self.budget,
             variant=self.variant,
             train_tasks=self.train_tasks,
             presets=self.presets,
@@ -193,32 +199,33 @@ def train_to(milestone: Milestone, run: Path) -> None:
 
 
 METHODS = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo", "rl2", "rma")
+SHORT, LONG, FEW = {"minutes": 4.0}, {"minutes": 8.0}, {"steps": 2_500_000}
 FIVE, THREE = dict.fromkeys(METHODS, 5), dict.fromkeys(METHODS, 3)
 COMPARISONS = (
-    Comparison("HalfCheetahDir", 4.0, FIVE),
-    Comparison("HalfCheetahVel", 4.0, FIVE),
-    Comparison("HalfCheetahWiring", 4.0, FIVE),
-    Comparison("ReacherGoal", 4.0, FIVE),
-    Comparison("Walker2dRandParams", 4.0, FIVE),
-    Comparison("HopperRandParams", 4.0, THREE),
-    Comparison("AntDir", 4.0, THREE),
-    Comparison("AntGoal", 4.0, THREE, variant="sparse"),
-    Comparison("QuadrupedBodies", 8.0, THREE),
-    Comparison("HumanoidDir", 8.0, THREE),
+    Comparison("HalfCheetahDir", SHORT, FIVE),
+    Comparison("HalfCheetahVel", SHORT, FIVE),
+    Comparison("HalfCheetahWiring", SHORT, FIVE),
+    Comparison("ReacherGoal", SHORT, FIVE),
+    Comparison("Walker2dRandParams", SHORT, FIVE),
+    Comparison("HopperRandParams", SHORT, THREE),
+    Comparison("AntDir", SHORT, THREE),
+    Comparison("AntGoal", SHORT, THREE, variant="sparse"),
+    Comparison("QuadrupedBodies", LONG, THREE),
+    Comparison("HumanoidDir", LONG, THREE),
     Comparison(
         "Walker2dRandParams",
-        4.0,
+        SHORT,
         dict.fromkeys(("limbshift", "oracle", "ppo", "recurrent-ppo"), 3),
         tuned=("limbshift", "ppo", "recurrent-ppo"),
     ),
 )
 ADAPTING = tuple(
-    Comparison(name, 3.0, dict.fromkeys(("limbshift", "no-memory", "oracle"), 1))
+    Comparison(name, FEW, dict.fromkeys(("limbshift", "no-memory", "oracle"), 1))
     for name in families()
     if name not in {comparison.family for comparison in COMPARISONS}
 )
 """Whether adapting pays on all other families."""
-OVERFITTING = tuple(Comparison("HalfCheetahLimbsDir", 3.0, {"limbshift": 2}, count) for count in (2, 8, 32, 128))
+OVERFITTING = tuple(Comparison("HalfCheetahLimbsDir", FEW, {"limbshift": 2}, count) for count in (2, 8, 32, 128))
 """How training on few tasks tells on others; beside them stands what `ADAPTING` has of the same family."""
 MILESTONES = (
     Milestone("HalfCheetahVel", 5_000_000, -50.0),

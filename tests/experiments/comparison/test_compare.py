@@ -316,6 +316,18 @@ def test_a_budget_of_steps_takes_no_account_of_time() -> None:
     env.close()
 
 
+def test_a_pace_turns_env_steps_into_seconds() -> None:
+    """Of 4 s at 2.5 steps a second, which are 10 steps, in iterations of 4."""
+    env = TrialEnv(make_family("InvertedPendulumBody"), 2, 1, horizon=3, split="heldout")
+    clock = map(float, itertools.count(step=1000)).__next__
+    timed = TimedTraining(env, 0, seconds=4.0, num_looks=2, clock=clock, pace=2.5)
+    shares: list[float] = []
+    timed.run(shares.append, lambda: 4 * len(shares), lambda env: random_actor(env, 0))
+    assert shares == [0.0, 0.4, 0.8]
+    assert [(look.seconds, look.steps) for look in timed.looks] == [(3.2, 8), (4.8, 12)]
+    env.close()
+
+
 def test_a_comparison_by_steps_does_not_depend_on_the_number_of_cores(tmp_path: Path) -> None:
     def train(setting: Setting, timed: TimedTraining) -> MakeAct:
         threads.append(torch.get_num_threads())

@@ -1,5 +1,7 @@
 """What stored trainings were made with, and what is not mixed in."""
 
+import html
+import itertools
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +11,13 @@ import pytest
 
 from limbshift.envs.errors import InputError
 from limbshift.experiments import machine
+from limbshift.experiments.cli import main, taken
 from limbshift.experiments.comparison.compare import check_comparison, family_of, open_comparison
 from limbshift.experiments.comparison.config import CompareConfig
+from limbshift.experiments.comparison.html import processors
 from limbshift.experiments.comparison.provenance import Provenance, code_of, hash_of, provenance_of
 from limbshift.experiments.comparison.settings import setting_of, training_settings
-from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
+from limbshift.experiments.comparison.timed_training import CLOCKS, HeldoutCurvePoint
 from limbshift.experiments.comparison.training_run import TrainingRun, read_run, read_runs, run_file, write_run
 from limbshift.experiments.machine import versions
 
@@ -96,25 +100,76 @@ def test_a_training_by_other_versions_is_not_mixed_in(tmp_path: Path, method: st
         check_comparison(config(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("method", "budget", "refused"),
-    [
-        ("limbshift", {"minutes": 2.0}, True),
-        ("limbshift", {"steps": 1000}, False),
-        ("random", {"minutes": 2.0}, False),
-    ],
-)
-def test_minutes_of_another_processor_are_not_mixed_in(
-    tmp_path: Path, method: str, budget: dict[str, Any], refused: bool
-) -> None:
-    run = stored(tmp_path, method, **budget)
+def on_another_processor(out: Path, run: TrainingRun) -> TrainingRun:
+    """Rewrites a run as one of another machine."""
     assert run.provenance
-    write_run(tmp_path, replace(run, provenance=replace(run.provenance, processor="another one")))
-    if not refused:
-        check_comparison(config(tmp_path, **budget))
-        return
-    with pytest.raises(InputError, match=r"limbshift-0\.json was trained with processor 'another one', expected "):
-        check_comparison(config(tmp_path, **budget))
+    moved = replace(run, cpu="another one", provenance=replace(run.provenance, processor="another one"))
+    write_run(out, moved)
+    return moved
+
+
+def test_minutes_of_another_processor_are_counted_by_env_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the command to the page: seed 0 was timed elsewhere, and seed 1 takes as many steps here; then the other
+    machine goes on by its clock.
+    """
+    ticks = itertools.count()
+    monkeypatch.setitem(CLOCKS, "wall", lambda: next(ticks) / 10)
+    shape = ["--minutes", "0.02", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
+    command = ["compare", "InvertedPendulumBody", "--out", str(tmp_path), *shape, "--methods", "limbshift", "oracle"]
+    assert main([*command, "--seeds", "1"]) == 0
+    first = {run.method: on_another_processor(tmp_path, run) for run in read_runs(tmp_path)}
+    monkeypatch.setitem(CLOCKS, "wall", lambda: next(ticks) * 1000)  # no glance at it ends a training
+    assert main([*command, "--seeds", "2"]) == 0
+    assert main([*command, "--seeds", "2"]) == 0, "nothing to do"
+    runs = read_runs(tmp_path)
+    assert [(run.method, run.seed) for run in runs] == [(name, seed) for name in first for seed in (0, 1)][:-1]
+    for run in runs[1:4:2]:
+        there, here = first[run.method].looks[-1], run.looks[-1]
+        assert run.provenance
+        pace = there.steps / there.seconds
+        assert run.provenance.settings["pace"] == {"processor": "another one", "steps_per_second": pace}
+        assert run.provenance.processor == run.cpu == machine.cpu_model()
+        assert round(1.2 * pace) <= here.steps < 1.2 * pace + 4 * 2 * 5, "0.02 minutes, to the end of an iteration"
+        assert here.seconds == pytest.approx(here.steps / pace)
+    told = f"(another one; 2 of 4 trainings took as many env steps on {machine.cpu_model()})"
+    assert told in html.unescape((tmp_path / "index.html").read_text())
+    assert check_comparison(taken(CompareConfig, command[1:], command="compare")).paces.keys() == first.keys() - {
+        "random"
+    }
+    monkeypatch.setattr("limbshift.experiments.comparison.compare.cpu_model", lambda: "another one")
+    assert check_comparison(taken(CompareConfig, command[1:], command="compare")).paces == {}
+
+
+def test_a_method_that_was_never_timed_there_has_no_pace(tmp_path: Path) -> None:
+    """As many env steps as it would take there cannot be told."""
+    on_another_processor(tmp_path, stored(tmp_path, "limbshift"))
+    with pytest.raises(InputError) as refused:
+        check_comparison(config(tmp_path))
+    assert str(refused.value) == (
+        f"{tmp_path} counts minutes of another one, on which maml was not trained, expected one training of it there,"
+        " to go on here with as many env steps; or another directory"
+    )
+
+
+def test_minutes_of_two_processors_are_not_mixed(tmp_path: Path) -> None:
+    stored(tmp_path, "maml")
+    on_another_processor(tmp_path, stored(tmp_path, "limbshift"))
+    with pytest.raises(InputError, match=r"took minutes of .*, expected one processor$"):
+        check_comparison(config(tmp_path))
+
+
+def test_env_steps_and_random_actions_are_the_same_on_any_processor(tmp_path: Path) -> None:
+    for method, out, budget in (("limbshift", "steps", {"steps": 1000}), ("random", "minutes", {})):
+        on_another_processor(tmp_path / out, stored(tmp_path / out, method, **budget))
+        assert check_comparison(config(tmp_path / out, **budget)).paces == {}
+
+
+def test_processors_are_counted_where_there_are_several() -> None:
+    look = HeldoutCurvePoint(1.0, 1, [[0.0]])
+    cpus = ("an old one", "a new one", "a new one")
+    runs = [TrainingRun("limbshift", seed, cpu, [look], {}) for seed, cpu in enumerate(cpus)]
+    assert processors(runs[1:]) == "a new one"
+    assert processors(runs) == "an old one: 1 of 3 trainings, a new one: 2 of 3 trainings"
 
 
 def test_an_older_name_of_this_processor_is_known(tmp_path: Path) -> None:

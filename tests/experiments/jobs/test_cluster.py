@@ -247,7 +247,7 @@ def test_the_results_page_is_of_trainings_on_the_cluster(
     small = partial(CompareConfig, num_envs=4, episodes=2, horizon=5, num_tasks=4)
     monkeypatch.setattr(plan, "CompareConfig", small)
     for module in (plan, run, markdown):
-        comparisons = (plan.Comparison("InvertedPendulumBody", 0.02, {"limbshift": 1, "oracle": 1}),)
+        comparisons = (plan.Comparison("InvertedPendulumBody", {"minutes": 0.02}, {"limbshift": 1, "oracle": 1}),)
         monkeypatch.setattr(module, "COMPARISONS", comparisons)
         monkeypatch.setattr(module, "ADAPTING", ())
         monkeypatch.setattr(module, "OVERFITTING", ())

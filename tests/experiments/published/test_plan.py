@@ -85,7 +85,7 @@ def test_a_milestone_that_was_begun_here_goes_on_elsewhere(tmp_path: Path) -> No
 
 
 def test_an_interrupted_run_of_a_comparison_is_not_recorded(tmp_path: Path) -> None:
-    comparison = Comparison("InvertedPendulumBody", 0.2, {"no-memory": 1})
+    comparison = Comparison("InvertedPendulumBody", {"minutes": 0.2}, {"no-memory": 1})
     _, (_, job) = comparison.jobs(tmp_path)  # random actions, and this
     with patch.object(Trainer, "iterate", interrupted), pytest.raises(KeyboardInterrupt):
         job()

@@ -14,11 +14,9 @@ from limbshift.envs.errors import InputError
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.summary import MethodResult
-from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint
-from limbshift.experiments.comparison.training_run import TrainingRun
 from limbshift.experiments.jobs.job import Job
 from limbshift.experiments.published import markdown, plan, run
-from limbshift.experiments.published.markdown import hopes, processors
+from limbshift.experiments.published.markdown import hopes
 from limbshift.experiments.published.plan import Comparison, Milestone
 from limbshift.experiments.published.run import ResultsConfig, run_results
 from limbshift.experiments.runs.presets import Preset, save_preset
@@ -27,11 +25,11 @@ from limbshift.meta.evaluation.scores import Lead, Score
 from limbshift.meta.evaluation.statistics import Interval
 
 COMPARISONS = (
-    Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1, "oracle": 1, "finetune": 1}),
-    Comparison("InvertedPendulumBody", 0.04, {"oracle": 1, "ppo": 1}, tuned=["ppo"]),
+    Comparison("InvertedPendulumBody", {"minutes": 0.04}, {"limbshift": 1, "oracle": 1, "finetune": 1}),
+    Comparison("InvertedPendulumBody", {"minutes": 0.04}, {"oracle": 1, "ppo": 1}, tuned=["ppo"]),
 )
-ADAPTING = (Comparison("ReacherGoal", 0.04, {"limbshift": 1, "no-memory": 1, "oracle": 1}),)
-OVERFITTING = (Comparison("InvertedPendulumBody", 0.04, {"limbshift": 1}, train_tasks=2),)
+ADAPTING = (Comparison("ReacherGoal", {"steps": 2000}, {"limbshift": 1, "no-memory": 1, "oracle": 1}),)
+OVERFITTING = (Comparison("InvertedPendulumBody", {"minutes": 0.04}, {"limbshift": 1}, train_tasks=2),)
 MILESTONES = (Milestone("InvertedPendulumBody", 1, goal=1000.0),)
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -78,7 +76,7 @@ def test_the_page_tells_of_all_that_was_trained(page: Path) -> None:
         " up early: learning_rate 0.001\n"
     ) in tuned
     assert "| `ppo` | 1 | " in tuned
-    assert "\n| `ReacherGoal` | 0.04 | 1 | " in text
+    assert "\n| `ReacherGoal` | 0.002 M env steps | 1 | " in text
     milestone = next(line for line in text.splitlines() if "return per episode in 64 trials of held-out tasks" in line)
     assert milestone.endswith("| **missed** |"), "no pendulum returns 1000 in 200 steps"
     gap = next(line for line in text.splitlines() if line.startswith("| 2 | 1 | "))
@@ -107,14 +105,6 @@ def test_what_was_hoped_for_is_met_or_missed() -> None:
         ["HalfCheetahVel: lead of limbshift over ppo", "too few seeds"],
     ]
     assert "| 0.40 (seeds 0.30, 0.50) | too few seeds |" in found[-1]
-
-
-def test_processors_are_counted_where_there_are_several() -> None:
-    look = HeldoutCurvePoint(1.0, 1, [[0.0]])
-    cpus = ("an old one", "a new one", "a new one")
-    runs = [TrainingRun("limbshift", seed, cpu, [look], {}) for seed, cpu in enumerate(cpus)]
-    assert processors(runs[1:]) == "a new one"
-    assert processors(runs) == "an old one: 1 of 3 trainings, a new one: 2 of 3 trainings"
 
 
 def test_the_page_in_the_repository_is_of_the_trainings_beside_it() -> None:
@@ -151,7 +141,9 @@ def test_trainings_go_seed_by_seed_over_all_families(tmp_path: Path, monkeypatch
         done.extend(job.name for job in jobs)
         return []
 
-    comparisons = [Comparison(family, 1.0, {"limbshift": 2}) for family in ("ReacherGoal", "InvertedPendulumBody")]
+    comparisons = [
+        Comparison(family, {"minutes": 1.0}, {"limbshift": 2}) for family in ("ReacherGoal", "InvertedPendulumBody")
+    ]
     for module in (run, markdown):
         monkeypatch.setattr(module, "COMPARISONS", comparisons)
         monkeypatch.setattr(module, "ADAPTING", ())
