@@ -14,7 +14,8 @@ from limbshift.envs.errors import InputError
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.summary import MethodResult
-from limbshift.experiments.jobs.job import Job
+from limbshift.experiments.jobs.job import Job, in_turn
+from limbshift.experiments.jobs.side_by_side import on_each_core
 from limbshift.experiments.published import markdown, plan, run
 from limbshift.experiments.published.markdown import hopes
 from limbshift.experiments.published.plan import Comparison, Milestone
@@ -23,6 +24,7 @@ from limbshift.experiments.runs.presets import Preset, save_preset
 from limbshift.experiments.runs.resume import config_of
 from limbshift.meta.evaluation.scores import Lead, Score
 from limbshift.meta.evaluation.statistics import Interval
+from limbshift.meta.rl2.trainer import Trainer
 
 COMPARISONS = (
     Comparison("InvertedPendulumBody", {"minutes": 0.04}, {"limbshift": 1, "oracle": 1, "finetune": 1}),
@@ -36,7 +38,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Of trainings that last a few seconds, in processes of their own."""
+    """Of trainings that last a few seconds, one after another in this process."""
     out = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
         for module in (run, markdown):
@@ -52,6 +54,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(plan, "config_of", lambda settings: config_of({**settings, "num_envs": 8}))
         for module in (plan, markdown):
             patch.setattr(module, "evaluate", functools.partial(evaluate, num_tasks=8, horizon=20))
+        patch.setattr(run, "on_each_core", in_turn)
         config = ResultsConfig(out / "runs", out / "docs" / "results.md")
         run_results(config)
         written = (out / "docs" / "results.md").read_text()
@@ -82,6 +85,21 @@ def test_the_page_tells_of_all_that_was_trained(page: Path) -> None:
     gap = next(line for line in text.splitlines() if line.startswith("| 2 | 1 | "))
     met, unmet, difference = (float(part) for part in gap.split("|")[3:6])
     assert difference == pytest.approx(met - unmet, abs=1)
+
+
+def test_each_training_has_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = functools.partial(CompareConfig, num_envs=4, episodes=2, horizon=5, num_tasks=4)
+    monkeypatch.setattr(plan, "CompareConfig", small)
+    for module in (run, markdown):
+        monkeypatch.setattr(
+            module, "COMPARISONS", [Comparison("InvertedPendulumBody", {"steps": 80}, {"no-memory": 1})]
+        )
+        for name in ("ADAPTING", "OVERFITTING", "MILESTONES"):
+            monkeypatch.setattr(module, name, ())
+    monkeypatch.setattr(run, "on_each_core", on_each_core)
+    monkeypatch.setattr(Trainer, "iterate", None)  # in this process alone
+    written = run_results(ResultsConfig(tmp_path / "runs", tmp_path / "results.md"))
+    assert "from 2 of its 2 trainings" in written.read_text()
 
 
 def method(name: str, iqm: float, ahead: Interval | None) -> MethodResult:
