@@ -18,7 +18,7 @@ from limbshift.experiments.comparison.by_parameter import by_parameter
 from limbshift.experiments.comparison.config import CompareConfig, portable
 from limbshift.experiments.comparison.html import write_page
 from limbshift.experiments.comparison.methods import METHODS, check_installed
-from limbshift.experiments.comparison.provenance import Pace, check_like, hash_of, provenance_of
+from limbshift.experiments.comparison.provenance import check_like, hash_of, provenance_of
 from limbshift.experiments.comparison.settings import (
     Asked,
     presets_by_method,
@@ -32,6 +32,7 @@ from limbshift.experiments.comparison.timed_training import (
     LOOKS,
     TASK_SEED,
     MakeAct,
+    Pace,
     Setting,
     TimedTraining,
     returns_on,
@@ -42,13 +43,14 @@ from limbshift.experiments.comparison.training_run import (
     ABOUT,
     FORMAT,
     Consumed,
+    Timer,
     TrainingRun,
     Trials,
     convert_runs,
     finals,
-    paces,
     read_runs,
     run_file,
+    timer_of,
     write_run,
 )
 from limbshift.experiments.jobs.engine import check_engine, open_engine
@@ -76,10 +78,13 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
     asked = check_comparison(config)
     there, files = portable(config)
     with locked(config.out), open_engine(config.engine, in_turn, console=console, files=files) as do:
-        open_comparison(asked)
+        timer = open_comparison(asked)
         runs = [(method, seed) for seed in range(config.seeds) for method in asked.methods]
         missing = [run for run in runs if is_missing(*run, config.out)]
-        keep_all(do([job_of(*run, asked, console=console, there=there) for run in missing]))
+        if timer and config.engine == "local":  # told before any training
+            for method, _ in missing:
+                timer.pace(method, here=cpu_model())
+        keep_all(do([job_of(*run, asked, timer=timer, console=console, there=there) for run in missing]))
     finish_comparison(config.out, asked.family)
     if "oracle" not in {run.method for run in read_runs(config.out)}:
         console.print(NO_SCORES, highlight=False, soft_wrap=True)
@@ -90,8 +95,7 @@ def run_compare(config: CompareConfig, console: Console | None = None) -> Path:
 def check_comparison(config: CompareConfig) -> Asked:
     """Checks what is asked, for which the user's own files are run, and what the directory holds."""
     family = family_of(config)
-    methods, presets = checked_methods(config, family), presets_by_method(config.presets)
-    asked = Asked(config, family, methods, presets, paces(read_runs(config.out), here=cpu_model()))
+    asked = Asked(config, family, checked_methods(config, family), presets_by_method(config.presets))
     for name, preset in asked.presets.items():
         if not any(METHODS[method].tuned_as == name for method in asked.methods):
             raise InputError(f"presets has settings of {name}, expected those of methods that are compared")
@@ -103,26 +107,28 @@ def check_comparison(config: CompareConfig) -> Asked:
     return asked
 
 
-def check_directory(asked: Asked) -> None:
-    """Raises InputError where the directory holds another comparison, or a training that does not belong to it."""
+def check_directory(asked: Asked) -> Timer | None:
+    """Returns the processor whose minutes the directory counts, as far as it holds any.
+
+    Raises InputError where it holds another comparison, or a training that does not belong to it.
+    """
     out = asked.config.out
     check_same(out, asked.about)
-    for run in read_runs(out):
+    runs = read_runs(out)
+    for run in runs:
         check_like(run.provenance, asked.settings(run.method, run.seed), run_file(out, run.method, run.seed))
-    for method in asked.methods:
-        if asked.paces and method not in asked.paces and method != "random":
-            timer = next(iter(asked.paces.values())).processor
-            raise InputError(
-                f"{out} counts minutes of {timer}, on which {method} was not trained, expected one training of it"
-                " there, to go on here with as many env steps; or another directory"
-            )
+    return None if asked.config.steps else timer_of(runs, out)
 
 
-def open_comparison(asked: Asked) -> None:
-    """Checks the directory once more, and writes what is compared, before anything is trained."""
-    check_directory(asked)
+def open_comparison(asked: Asked) -> Timer | None:
+    """Checks the directory once more, and writes what is compared, before anything is trained.
+
+    Returns the processor whose minutes are counted, if any were yet.
+    """
+    timer = check_directory(asked)
     convert_runs(asked.config.out)
     write_json(asked.config.out / ABOUT, {"format": FORMAT, **asked.about})
+    return timer
 
 
 def finish_comparison(out: Path, family: TaskFamily) -> None:
@@ -178,13 +184,15 @@ def job_of(
     seed: int,
     asked: Asked,
     *,
+    timer: Timer | None,
     console: Console,
     there: CompareConfig | None = None,
     comparison: str = "",
 ) -> Job[TrainingRun]:
     """Returns the training of a method by a seed; its file is written when it is over.
 
-    there: the configuration where it is trained, unless that is here. comparison: its name, where there are several.
+    timer: whose minutes are counted. there: the configuration where it is trained, unless that is here. comparison: its
+    name, where there are several.
     """
     config = asked.config
     name = f"{comparison}: {method}, seed {seed}" if comparison else f"{method}, seed {seed}"
@@ -202,7 +210,7 @@ def job_of(
         seed,
         there or config,
         tuned=tuned_for(method, asked.presets),
-        pace=asked.paces.get(method),
+        timer=timer,
         expected=hash_of(asked.settings(method, seed)),
     )
     return Job(name, work, keep)
@@ -214,29 +222,31 @@ def is_missing(method: str, seed: int, out: Path) -> bool:
 
 
 def train_method(
-    name: str, seed: int, config: CompareConfig, *, tuned: Mapping[str, Any], pace: Pace | None, expected: str
+    name: str, seed: int, config: CompareConfig, *, tuned: Mapping[str, Any], timer: Timer | None, expected: str
 ) -> TrainingRun:
     """Trains, with what was tuned for the method, and returns what came of it.
 
-    pace: by which minutes are counted, if not by the clock. expected: `hash_of` its settings. Raises InputError for
-    others: the user's own files changed meanwhile.
+    timer: whose minutes are counted, if there is any yet. expected: `hash_of` its settings. Raises InputError for
+    others: the user's own files changed meanwhile, or this machine has other code.
     """
     if name not in METHODS:  # on another machine, where nothing was checked
         add_own(config.method_files)
     setting = setting_of(name, seed, config, family=family_of(config), tuned=tuned)
-    resolved = training_settings(name, setting, config, pace=pace)
+    resolved = training_settings(name, setting, config)
     if hash_of(resolved) != expected:
-        raise InputError(f"{config.family_file} was changed since the comparison began, expected it as it was")
+        what = config.family_file or "the code of settings"
+        raise InputError(f"{what} was changed since the comparison began, expected it as it was")
+    pace = timer.pace(name, here=cpu_model()) if timer else None
     with threads_for(config.steps), of_own(METHODS[name]):
-        return trained(name, setting, config, resolved=resolved, pace=pace.steps_per_second if pace else None)
+        return trained(name, setting, config, resolved=resolved, pace=pace)
 
 
 def trained(
-    name: str, setting: Setting, config: CompareConfig, *, resolved: Mapping[str, Any], pace: float | None
+    name: str, setting: Setting, config: CompareConfig, *, resolved: Mapping[str, Any], pace: Pace | None
 ) -> TrainingRun:
     """Trains, with looks at held-out tasks on the way, and plays all splits at the end.
 
-    resolved: `training_settings`, as they are when it begins. pace: env steps that count as a second, if not the clock.
+    resolved: `training_settings`, as they are when it begins. pace: by which minutes are counted, unless by the clock.
     """
     family, method = setting.family, METHODS[name]
 
@@ -270,7 +280,7 @@ def trained(
     longer = split_returns(trials("heldout", max(setting.episodes, LONGER)), make_act)
     within = how_trials_go(trials("heldout"), make_act, longer)
     provenance = provenance_of(resolved)
-    return TrainingRun(name, setting.seed, cpu_model(), timed.looks, returns, consumed, provenance, within)
+    return TrainingRun(name, setting.seed, cpu_model(), timed.looks, returns, consumed, provenance, within, pace)
 
 
 def how_trials_go(env: TrialEnv, make_act: MakeAct, longer: list[list[float]]) -> Trials:

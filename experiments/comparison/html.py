@@ -7,7 +7,7 @@ from typing import Any
 
 from limbshift.experiments.comparison.by_parameter import Bin
 from limbshift.experiments.comparison.methods import reference
-from limbshift.experiments.comparison.provenance import code_of, pace_of
+from limbshift.experiments.comparison.provenance import code_of, may_be
 from limbshift.experiments.comparison.summary import MethodResult
 from limbshift.experiments.comparison.training_run import TrainingRun
 from limbshift.experiments.figures import comparison_charts
@@ -53,15 +53,16 @@ def processors(runs: Sequence[TrainingRun]) -> str:
     with how many trainings each had, where there are several.
     """
     trainings = [run for run in runs if run.looks[-1].steps] or runs  # random actions take no time
-    minutes, steps = Counter[str](), Counter[str]()
-    for run in trainings:
-        (steps if pace_of(run.provenance) else minutes)[run.cpu] += 1
+    names = sorted({run.cpu for run in trainings} | {run.pace.processor for run in trainings if run.pace}, key=len)
+    full = {name: next(other for other in reversed(names) if name == other or may_be(name, other)) for name in names}
+    timers = Counter(full[run.pace.processor if run.pace else run.cpu] for run in trainings)
+    others = Counter(full[run.cpu] for run in trainings if run.pace)
 
     def counted(count: int) -> str:
         return f"{count} of {len(trainings)} trainings"
 
-    told = [f"{cpu}: {counted(count)}" if len(minutes) > 1 else cpu for cpu, count in minutes.items()]
-    paced = [f"{counted(count)} took as many env steps on {cpu}" for cpu, count in steps.items()]
+    told = [f"{cpu}: {counted(count)}" if len(timers) > 1 else cpu for cpu, count in timers.items()]
+    paced = [f"{counted(count)} took as many env steps on {cpu}" for cpu, count in others.items()]
     return "; ".join([", ".join(told), *paced])
 
 

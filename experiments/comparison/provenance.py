@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from limbshift.envs.errors import InputError
-from limbshift.envs.schema import Checked, Name, Positive, make, shortened
+from limbshift.envs.schema import Checked, Name, shortened
 from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.machine import checkout, cpu_model, versions
 
@@ -18,8 +18,6 @@ OURS = ("limbshift", "mujoco", "torch", "gymnasium", "numpy")
 """Packages that every training of a comparison is made with."""
 OF_BASELINES = ("stable-baselines3", "sb3-contrib")
 WITHOUT = "without provenance"
-PACE = "pace"
-"""The setting of a training that counted its minutes by env steps."""
 installed = cache(versions)
 
 
@@ -37,16 +35,6 @@ class Provenance(Checked):
     versions: dict[str, str]
     """By package."""
     processor: Name
-
-
-@dataclass(frozen=True)
-class Pace(Checked):
-    """How fast a method trains on the processor whose minutes a comparison counts: on another one these are counted by
-    env steps.
-    """
-
-    processor: Name
-    steps_per_second: Positive
 
 
 def provenance_of(settings: Mapping[str, Any]) -> Provenance:
@@ -71,12 +59,6 @@ def hash_of(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def pace_of(found: Provenance | None) -> Pace | None:
-    """Returns by what a training counted its minutes; None for a clock."""
-    pace = found.settings.get(PACE) if found else None
-    return None if pace is None else make(Pace, pace, PACE)
-
-
 def check_like(found: Provenance | None, settings: Mapping[str, Any], path: Path) -> None:
     """Raises InputError for a training with other settings, or versions, than it would be made with here and now.
 
@@ -89,9 +71,7 @@ def check_like(found: Provenance | None, settings: Mapping[str, Any], path: Path
     differing = (
         []
         if found.settings_hash == hash_of(expected)
-        else told_apart(
-            {"clock": "wall" if expected["minutes"] else None, **found.settings, PACE: None}, {**expected, PACE: None}
-        )
+        else told_apart({"clock": "wall" if expected["minutes"] else None, **found.settings}, expected)
     )
     needed = OF_BASELINES if METHODS[expected["method"]].needs else ()
     here = {

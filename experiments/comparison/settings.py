@@ -12,7 +12,6 @@ from limbshift.envs.physics.models import digest_of
 from limbshift.envs.schema import make, shortened
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.provenance import PACE, Pace
 from limbshift.experiments.comparison.timed_training import LOOKS, TASK_SEED, Setting, split_options, usual_setting
 from limbshift.experiments.configs import TrainConfig
 from limbshift.experiments.runs.own_code import code_hash, place_of
@@ -73,18 +72,12 @@ def checked(settings: Mapping[str, Any], path: Path) -> dict[str, Any]:
     return settings
 
 
-def training_settings(
-    method: str, setting: Setting, config: CompareConfig, *, pace: Pace | None = None
-) -> dict[str, Any]:
-    """Returns the settings of one training of a comparison, resolved.
-
-    pace: by which its minutes are counted, unless by a clock.
-    """
+def training_settings(method: str, setting: Setting, config: CompareConfig) -> dict[str, Any]:
+    """Returns the settings of one training of a comparison, resolved."""
     about, family = METHODS[method], setting.family
     budget = about.budget
     own: dict[str, Any] = {"maml": asdict(MAMLConfig(first_order=config.first_order))} if method == "maml" else {}
     own |= {"code": about.code} if about.code else {}
-    own |= {PACE: asdict(pace)} if pace else {}
     if config.family_file:
         own |= {"family_code": code_hash(place_of(config.family_file)), "robot": digest_of(family.robot.model)}
     return {
@@ -149,8 +142,6 @@ class Asked(NamedTuple):
     methods: list[str]
     presets: dict[str, Preset]
     """By the method that they were tuned for."""
-    paces: dict[str, Pace]
-    """By method, where minutes are those of another processor; empty where they are this one's."""
 
     @property
     def about(self) -> dict[str, Any]:
@@ -162,4 +153,4 @@ class Asked(NamedTuple):
         """Returns the settings of one of its trainings."""
         tuned = tuned_for(method, self.presets)
         setting = setting_of(method, seed, self.config, family=self.family, tuned=tuned)
-        return training_settings(method, setting, self.config, pace=self.paces.get(method))
+        return training_settings(method, setting, self.config)

@@ -11,7 +11,7 @@ import numpy as np
 from limbshift.agents import ActionHead, RecurrentCell
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
-from limbshift.envs.schema import Checked, Total, Weight, filled_rows, shortened
+from limbshift.envs.schema import Checked, Name, Positive, Total, Weight, filled_rows, shortened
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.trials import Act, play
 
@@ -98,6 +98,14 @@ def usual_setting(
 
 
 @dataclass(frozen=True)
+class Pace(Checked):
+    """How fast a method trains on the processor whose minutes are counted: by env steps, on another one."""
+
+    processor: Name
+    steps_per_second: Positive
+
+
+@dataclass(frozen=True)
 class HeldoutCurvePoint(Checked):
     """What a policy returned on held-out tasks when training had taken so much."""
 
@@ -122,12 +130,12 @@ class TimedTraining:
     clock: Callable[[], float] = time.perf_counter
     steps: int | None = None
     """The budget of env steps, which takes the place of the one of time."""
-    pace: float | None = None
-    """Env steps that count as one second, whatever the clock says: the budget of time is then one of steps."""
+    pace: Pace | None = None
+    """By which the budget of time is one of env steps, whatever the clock says."""
 
     def __post_init__(self) -> None:
-        if self.pace is not None:
-            self.steps = max(1, round(self.seconds * self.pace))
+        if self.pace:
+            self.steps = max(1, round(self.seconds * self.pace.steps_per_second))
         self._spent = 0.0
         self._steps = 0
         self._resumed = 0.0
@@ -152,7 +160,7 @@ class TimedTraining:
     def __call__(self, steps: int, make_act: MakeAct) -> bool:
         """Whether there is budget left after so many env steps; InputError where these are no count of them."""
         self._steps = self._checked(steps)
-        self._spent = self._elapsed() if self.pace is None else self._steps / self.pace
+        self._spent = self._steps / self.pace.steps_per_second if self.pace else self._elapsed()
         self._calls += 1
         share = self._spent / self.seconds if self.steps is None else self._steps / self.steps
         if share >= 1 and self._calls == 1 and self.steps is None:
@@ -176,7 +184,10 @@ class TimedTraining:
         except TypeError:
             found = -1
         if found < least:
-            raise InputError(f"env steps so far are {shortened(steps)}, expected a whole number, {least} at least")
+            counted = " where the budget is counted by them" if least > self._steps else ""
+            raise InputError(
+                f"env steps so far are {shortened(steps)}, expected a whole number, {least} at least{counted}"
+            )
         return found
 
     def _elapsed(self) -> float:

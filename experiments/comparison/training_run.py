@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from annotated_types import MinLen
 
+from limbshift.envs.errors import InputError
 from limbshift.envs.schema import Checked, Count, Name, Positive, Seed, Weight, make, shortened
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.provenance import Pace, Provenance, may_be, pace_of
-from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, Returns
+from limbshift.experiments.comparison.provenance import Provenance, may_be
+from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, Pace, Returns
 from limbshift.experiments.runs.directory import RunError, read_json, write_json
 from limbshift.meta.evaluation.scores import SeedReturns
 
@@ -65,6 +66,8 @@ class TrainingRun(Checked):
     """None for one of format 2 or 1."""
     trials: Trials | None = None
     """Likewise."""
+    pace: Pace | None = None
+    """By which it counted minutes of another processor; None where a clock did, or where env steps are the budget."""
 
 
 def run_file(out: Path, method: str, seed: int) -> Path:
@@ -90,8 +93,9 @@ def read_run(path: Path) -> TrainingRun:
         content[name] = [make(kind, each, f"{name}[{number}] in {path}") for number, each in enumerate(listed)]
     if content.get("provenance") is not None:
         content["provenance"] = make(Provenance, content["provenance"], f"provenance in {path}")
-    if content.get("trials") is not None:
-        content["trials"] = make(Trials, content["trials"], f"trials in {path}")
+    for name, part in (("trials", Trials), ("pace", Pace)):
+        if content.get(name) is not None:
+            content[name] = make(part, content[name], f"{name} in {path}")
     run = make(TrainingRun, {**content, "method": method}, str(path))
     if "heldout" not in run.splits:
         raise RunError(f"splits in {path} are {', '.join(run.splits) or 'none'}, expected heldout among them")
@@ -110,7 +114,10 @@ def check_family(run: TrainingRun, about: Mapping[str, Any], path: Path) -> None
 
 
 def check_shapes(run: TrainingRun, *, like: TrainingRun, path: Path) -> None:
-    """Raises RunError where a run's returns are of other numbers of tasks, episodes or steps than another's."""
+    """Raises RunError where a run's returns are of other splits, tasks, episodes or steps than another's."""
+    if run.splits.keys() != like.splits.keys():
+        own, others = (", ".join(each.splits) for each in (run, like))
+        raise RunError(f"splits in {path} are {own}, expected {others} as the other runs")
     tasks, episodes = np.shape(like.splits["heldout"])
     shapes: list[tuple[str, object, tuple[int, ...]]] = [
         *((name, returns, (tasks, episodes)) for name, returns in run.splits.items()),
@@ -167,25 +174,47 @@ def convert_runs(out: Path) -> None:
                 path.unlink()
 
 
-def paces(runs: Sequence[TrainingRun], *, here: str) -> dict[str, Pace]:
-    """Returns how fast each method trains on the processor whose minutes these runs took, if it is not the one here.
+class Timer(NamedTuple):
+    """The processor whose minutes a comparison counts, and how fast each method trains on it."""
 
-    Raises RunError where minutes of several processors are mixed.
+    processor: str
+    steps_per_second: Mapping[str, float]
+
+    def pace(self, method: str, *, here: str) -> Pace | None:
+        """Returns by what a training counts its minutes here: by env steps, unless this is the same processor.
+
+        Raises InputError for a method that was never trained on it.
+        """
+        if may_be(self.processor, here) or method == "random":
+            return None
+        if method not in self.steps_per_second:
+            raise InputError(
+                f"{method} was not trained on {self.processor}, whose minutes this comparison counts, expected one"
+                " training of it there, to go on here with as many env steps; or another directory"
+            )
+        return Pace(self.processor, self.steps_per_second[method])
+
+
+def timer_of(runs: Sequence[TrainingRun], out: Path) -> Timer | None:
+    """Returns the processor whose minutes the runs of a directory took; None where none took any.
+
+    Raises RunError where they took those of several.
     """
     timed: dict[str, list[TrainingRun]] = {}
     for run in runs:
-        if run.provenance and run.provenance.settings.get("minutes") and run.method != "random":
-            pace = pace_of(run.provenance)
-            timed.setdefault(pace.processor if pace else run.provenance.processor, []).append(run)
-    if all(may_be(name, here) for name in timed):
-        return {}
+        if run.looks[-1].steps and run.looks[-1].seconds:
+            timed.setdefault(run.pace.processor if run.pace else run.cpu, []).append(run)
+    if not timed:
+        return None
     told = max(timed, key=len)  # an older name tells less of the same processor
     for name, own in timed.items():
         if name != told and not may_be(name, told):
-            which, other = (f"{each.method} by seed {each.seed}" for each in (own[0], timed[told][0]))
-            raise RunError(f"{which} took minutes of {name}, and {other} those of {told}, expected one processor")
+            raise RunError(
+                f"{run_file(out, own[0].method, own[0].seed)} took minutes of {name}, expected those of {told} as other"
+                " runs: remove those of one processor to have them trained anew"
+            )
     groups = by_method([run for own in timed.values() for run in own])
-    return {method: Pace(told, mean_pace(own)) for method, own in groups.items()}
+    return Timer(told, {method: mean_pace(own) for method, own in groups.items()})
 
 
 def mean_pace(runs: Sequence[TrainingRun]) -> float:
@@ -224,8 +253,8 @@ def final_returns_at(runs: Sequence[TrainingRun], steps: float) -> SeedReturns:
 
 
 def seeds_of(runs: Sequence[TrainingRun]) -> tuple[int, ...]:
-    """Returns the seeds that a method was trained by: none where it takes no training."""
-    return tuple(run.seed for run in runs) if mean_steps(runs) else ()
+    """Returns the seeds that a method was trained by: none for random actions, which no seed changes."""
+    return () if runs[0].method == "random" else tuple(run.seed for run in runs)
 
 
 def final_at(run: TrainingRun, steps: float) -> np.ndarray:

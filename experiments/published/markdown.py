@@ -33,10 +33,11 @@ RIVALS = ("ppo", "recurrent-ppo")
 INTRODUCTION = """\
 Written by `make results` from {runs} of its {planned} trainings{rest}, each of which has a file in `docs/results`:
 nothing here is typed by hand, and what was hoped for and missed is told too. Each method and seed is trained for the
-same time of one core, with 32 robots side by side and, unless its heading says tuned, the default settings, and then
-plays the same 64 trials of held-out tasks. Another processor than the one whose time that is takes as many env steps as
-the method's trainings there took in it. Return and score are those of a trial's last episode: interquartile mean
-over seeds and tasks, with a 95 % interval for other seeds and other tasks, which all seeds share
+same time of one core, or for the env steps that a table names, with 32 robots side by side and, unless its heading says
+tuned, the default settings, and then plays the same 64 trials of held-out tasks. Another processor than the one whose
+time that is takes as many env steps as the method's trainings there took in it, which may be one alone, though their
+speeds differ by up to 30 %: intervals do not count that. Return and score are those of a trial's last episode:
+interquartile mean over seeds and tasks, with a 95 % interval for other seeds and other tasks, which all seeds share
 (`meta/evaluation/intervals.py`; a test simulates how often it holds). Fewer than three seeds have no interval: each
 seed's own value stands in its place. Random actions are not trained: their interval is for other tasks alone. A score
 of 0 is the interquartile mean of random actions, 1 that of the oracle, which is shown its task, after as much training;

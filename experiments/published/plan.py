@@ -98,11 +98,14 @@ class Comparison(NamedTuple):
             clock="core",
         )
         asked = check_comparison(config)
-        open_comparison(asked)
+        timer = open_comparison(asked)
         console = console or make_console()
         missing = [run for run in self.runs() if is_missing(*run, config.out)]
         name = config.out.name
-        return [(seed, job_of(method, seed, asked, console=console, comparison=name)) for method, seed in missing]
+        return [
+            (seed, job_of(method, seed, asked, timer=timer, console=console, comparison=name))
+            for method, seed in missing
+        ]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from limbshift.experiments.jobs.job import Engine, Job, keep_all
 from limbshift.experiments.jobs.side_by_side import on_each_core
 from limbshift.experiments.published.markdown import write_results
 from limbshift.experiments.published.plan import ADAPTING, COMPARISONS, MILESTONES, OVERFITTING
+from limbshift.experiments.runs.directory import locked
 from limbshift.experiments.terminal import make_console
 
 
@@ -45,10 +46,10 @@ def run_results(config: ResultsConfig, console: Console | None = None) -> Path:
     else:
         check_engine(config.engine)
         planned = (*COMPARISONS, *ADAPTING, *OVERFITTING)
-        compared = [pair for each in planned for pair in each.jobs(config.out, console)]
-        jobs: list[Job[Any]] = [job for _, job in sorted(compared, key=itemgetter(0))]  # all families, seed by seed
-        jobs += [job for milestone in MILESTONES for job in milestone.jobs(config.out, config.engine)]
-        with open_engine(config.engine, on_each_core, console=console) as do:
+        with locked(config.out), open_engine(config.engine, on_each_core, console=console) as do:
+            compared = [pair for each in planned for pair in each.jobs(config.out, console)]
+            jobs: list[Job[Any]] = [job for _, job in sorted(compared, key=itemgetter(0))]  # all families, seed by seed
+            jobs += [job for milestone in MILESTONES for job in milestone.jobs(config.out, config.engine)]
             keep_all(do(jobs))
     write_results(config.out, config.page)
     console.print(f"page in {config.page}", highlight=False, soft_wrap=True)

@@ -27,6 +27,7 @@ from limbshift.experiments.comparison.timed_training import (
     CLOCKS,
     HeldoutCurvePoint,
     MakeAct,
+    Pace,
     Setting,
     TimedTraining,
     usual_setting,
@@ -320,7 +321,7 @@ def test_a_pace_turns_env_steps_into_seconds() -> None:
     """Of 4 s at 2.5 steps a second, which are 10 steps, in iterations of 4."""
     env = TrialEnv(make_family("InvertedPendulumBody"), 2, 1, horizon=3, split="heldout")
     clock = map(float, itertools.count(step=1000)).__next__
-    timed = TimedTraining(env, 0, seconds=4.0, num_looks=2, clock=clock, pace=2.5)
+    timed = TimedTraining(env, 0, seconds=4.0, num_looks=2, clock=clock, pace=Pace("another one", 2.5))
     shares: list[float] = []
     timed.run(shares.append, lambda: 4 * len(shares), lambda env: random_actor(env, 0))
     assert shares == [0.0, 0.4, 0.8]

@@ -11,14 +11,14 @@ import pytest
 
 from limbshift.envs.errors import InputError
 from limbshift.experiments import machine
-from limbshift.experiments.cli import main, taken
-from limbshift.experiments.comparison.compare import check_comparison, family_of, open_comparison
+from limbshift.experiments.cli import main
+from limbshift.experiments.comparison.compare import check_comparison, check_directory, family_of, open_comparison
 from limbshift.experiments.comparison.config import CompareConfig
 from limbshift.experiments.comparison.html import processors
 from limbshift.experiments.comparison.provenance import Provenance, code_of, hash_of, provenance_of
 from limbshift.experiments.comparison.settings import setting_of, training_settings
-from limbshift.experiments.comparison.timed_training import CLOCKS, HeldoutCurvePoint
-from limbshift.experiments.comparison.training_run import TrainingRun, read_run, read_runs, run_file, write_run
+from limbshift.experiments.comparison.timed_training import CLOCKS, HeldoutCurvePoint, Pace
+from limbshift.experiments.comparison.training_run import Timer, TrainingRun, read_run, read_runs, run_file, write_run
 from limbshift.experiments.machine import versions
 
 
@@ -32,7 +32,7 @@ def stored(out: Path, method: str, **given: Any) -> TrainingRun:
     look = HeldoutCurvePoint(1.5, 10, [[0.125, 1.0]])
     setting = setting_of(method, 0, own, family=family_of(own), tuned={})
     provenance = provenance_of(training_settings(method, setting, own))
-    run = TrainingRun(method, 0, "a CPU", [look], {"heldout": [[1.0, 2.0]]}, provenance=provenance)
+    run = TrainingRun(method, 0, machine.cpu_model(), [look], {"heldout": [[1.0, 2.0]]}, provenance=provenance)
     write_run(out, run)
     return run
 
@@ -102,16 +102,17 @@ def test_a_training_by_other_versions_is_not_mixed_in(tmp_path: Path, method: st
 
 def on_another_processor(out: Path, run: TrainingRun) -> TrainingRun:
     """Rewrites a run as one of another machine."""
-    assert run.provenance
-    moved = replace(run, cpu="another one", provenance=replace(run.provenance, processor="another one"))
+    moved = replace(run, cpu="another one")
     write_run(out, moved)
     return moved
 
 
+def timer_in(out: Path, **given: Any) -> Timer | None:
+    return check_directory(check_comparison(config(out, **given)))
+
+
 def test_minutes_of_another_processor_are_counted_by_env_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the command to the page: seed 0 was timed elsewhere, and seed 1 takes as many steps here; then the other
-    machine goes on by its clock.
-    """
+    """From the command to the page: seed 0 was timed elsewhere, and seed 1 takes as many steps here."""
     ticks = itertools.count()
     monkeypatch.setitem(CLOCKS, "wall", lambda: next(ticks) / 10)
     shape = ["--minutes", "0.02", "--num-envs", "4", "--episodes", "2", "--horizon", "5", "--tasks", "4"]
@@ -125,28 +126,29 @@ def test_minutes_of_another_processor_are_counted_by_env_steps(tmp_path: Path, m
     assert [(run.method, run.seed) for run in runs] == [(name, seed) for name in first for seed in (0, 1)][:-1]
     for run in runs[1:4:2]:
         there, here = first[run.method].looks[-1], run.looks[-1]
-        assert run.provenance
         pace = there.steps / there.seconds
-        assert run.provenance.settings["pace"] == {"processor": "another one", "steps_per_second": pace}
-        assert run.provenance.processor == run.cpu == machine.cpu_model()
+        assert run.pace == Pace("another one", pace)
+        assert run.cpu == machine.cpu_model()
         assert round(1.2 * pace) <= here.steps < 1.2 * pace + 4 * 2 * 5, "0.02 minutes, to the end of an iteration"
         assert here.seconds == pytest.approx(here.steps / pace)
     told = f"(another one; 2 of 4 trainings took as many env steps on {machine.cpu_model()})"
     assert told in html.unescape((tmp_path / "index.html").read_text())
-    assert check_comparison(taken(CompareConfig, command[1:], command="compare")).paces.keys() == first.keys() - {
-        "random"
-    }
-    monkeypatch.setattr("limbshift.experiments.comparison.compare.cpu_model", lambda: "another one")
-    assert check_comparison(taken(CompareConfig, command[1:], command="compare")).paces == {}
+    assert main([*command, "maml", "--seeds", "2"]) == 2, "a method that was never timed there"
 
 
-def test_a_method_that_was_never_timed_there_has_no_pace(tmp_path: Path) -> None:
-    """As many env steps as it would take there cannot be told."""
+def test_the_machine_that_trains_counts_by_its_own_processor(tmp_path: Path) -> None:
+    """As on a cluster, whatever processor the command runs on."""
     on_another_processor(tmp_path, stored(tmp_path, "limbshift"))
+    timer = timer_in(tmp_path)
+    assert timer == Timer("another one", {"limbshift": 10 / 1.5})
+    assert timer.pace("limbshift", here="another one") is None
+    assert timer.pace("maml", here="another one") is None
+    assert timer.pace("limbshift", here="a third one") == Pace("another one", 10 / 1.5)
+    assert timer.pace("random", here="a third one") is None
     with pytest.raises(InputError) as refused:
-        check_comparison(config(tmp_path))
+        timer.pace("maml", here="a third one")
     assert str(refused.value) == (
-        f"{tmp_path} counts minutes of another one, on which maml was not trained, expected one training of it there,"
+        "maml was not trained on another one, whose minutes this comparison counts, expected one training of it there,"
         " to go on here with as many env steps; or another directory"
     )
 
@@ -154,14 +156,28 @@ def test_a_method_that_was_never_timed_there_has_no_pace(tmp_path: Path) -> None
 def test_minutes_of_two_processors_are_not_mixed(tmp_path: Path) -> None:
     stored(tmp_path, "maml")
     on_another_processor(tmp_path, stored(tmp_path, "limbshift"))
-    with pytest.raises(InputError, match=r"took minutes of .*, expected one processor$"):
+    with pytest.raises(InputError, match=r"-0\.json took minutes of .*: remove those of one processor to have them"):
         check_comparison(config(tmp_path))
 
 
-def test_env_steps_and_random_actions_are_the_same_on_any_processor(tmp_path: Path) -> None:
-    for method, out, budget in (("limbshift", "steps", {"steps": 1000}), ("random", "minutes", {})):
-        on_another_processor(tmp_path / out, stored(tmp_path / out, method, **budget))
-        assert check_comparison(config(tmp_path / out, **budget)).paces == {}
+def test_env_steps_are_the_same_on_any_processor(tmp_path: Path) -> None:
+    stored(tmp_path, "maml", steps=1000)
+    on_another_processor(tmp_path, stored(tmp_path, "limbshift", steps=1000))
+    assert timer_in(tmp_path, steps=1000) is None
+
+
+def test_what_took_no_time_has_no_pace(tmp_path: Path) -> None:
+    look = HeldoutCurvePoint(0.0, 0, [[0.125, 1.0]])
+    write_run(tmp_path, replace(stored(tmp_path, "random"), looks=[look]))
+    assert timer_in(tmp_path) is None
+
+
+def test_a_pace_that_is_none_is_told_with_its_file(tmp_path: Path) -> None:
+    stored(tmp_path, "maml")
+    path = run_file(tmp_path, "maml", 0)
+    path.write_text(path.read_text().replace('"pace": null', '"pace": {"processor": "another one"}'))
+    with pytest.raises(InputError, match=r"^pace in .*maml-0\.json lacks steps_per_second"):
+        check_comparison(config(tmp_path))
 
 
 def test_processors_are_counted_where_there_are_several() -> None:
@@ -170,14 +186,20 @@ def test_processors_are_counted_where_there_are_several() -> None:
     runs = [TrainingRun("limbshift", seed, cpu, [look], {}) for seed, cpu in enumerate(cpus)]
     assert processors(runs[1:]) == "a new one"
     assert processors(runs) == "an old one: 1 of 3 trainings, a new one: 2 of 3 trainings"
+    paced = [replace(run, pace=Pace("an old one (family 1)", 1.0)) for run in runs[1:]]
+    assert (
+        processors([runs[0], *paced]) == "an old one (family 1); 2 of 3 trainings took as many env steps on a new one"
+    )
+    assert processors(paced) == "an old one (family 1); 2 of 2 trainings took as many env steps on a new one"
 
 
 def test_an_older_name_of_this_processor_is_known(tmp_path: Path) -> None:
     run = stored(tmp_path, "limbshift")
     assert run.provenance
-    older = machine.cpu_model().split(" (")[0]
-    write_run(tmp_path, replace(run, provenance=replace(run.provenance, processor=older)))
-    check_comparison(config(tmp_path))
+    write_run(tmp_path, replace(run, cpu=machine.cpu_model().split(" (")[0]))
+    timer = timer_in(tmp_path)
+    assert timer
+    assert timer.pace("maml", here=machine.cpu_model()) is None
 
 
 def test_older_trainings_are_read_and_marked(tmp_path: Path) -> None:
