@@ -36,17 +36,18 @@ nothing here is typed by hand, and what was hoped for and missed is told too. Ea
 same time of one core, or for the env steps that a table names, with 32 robots side by side and, unless its heading says
 tuned, the default settings, and then plays the same 64 trials of held-out tasks. Another processor than the one whose
 time that is takes as many env steps as the method's trainings there took in it, which may be one alone, though their
-speeds differ by up to 30 %: intervals do not count that. Return and score are those of a trial's last episode:
-interquartile mean over seeds and tasks, with a 95 % interval for other seeds and other tasks, which all seeds share
-(`meta/evaluation/intervals.py`; a test simulates how often it holds). Fewer than three seeds have no interval: each
-seed's own value stands in its place. Random actions are not trained: their interval is for other tasks alone. A score
-of 0 is the interquartile mean of random actions, 1 that of the oracle, which is shown its task, after as much training;
-intervals of scores count what is not known of these two. `limbshift`, `no-memory` and the oracle are trained alike: by
-RL² and an auxiliary loss, for which the network's memory must tell the task, and whose weight falls to 0 by the end of
-the budget. The simulator knows the task while training; no controller is shown it later. `rl2` is plain RL², without
-that loss. Lead: by how much `limbshift` exceeds the method, task by task, and seed by seed where both have the same. At
-equal steps: both read off their curves at the slower one's number of env steps. Adapted in, where trainings tell it:
-robot time until episode 1 is nearly as good as the last.
+speeds differ by up to 30 %: intervals do not count that. AMD EPYC of family 26 are of 2024, those of family 25, model
+17, of 2022. Return and score are those of a trial's last episode: interquartile mean over seeds and tasks, with a 95 %
+interval for other seeds and other tasks, which all seeds share (`meta/evaluation/intervals.py`; a test simulates how
+often it holds). Fewer than three seeds have no interval, and neither has a score where the oracle has fewer, or a lead
+where the other method has: each seed's own value stands in its place. Random actions are not trained: their interval is
+for other tasks alone. A score of 0 is the interquartile mean of random actions, 1 that of the oracle, which is shown
+its task, after as much training; intervals of scores count what is not known of these two. `limbshift`, `no-memory` and
+the oracle are trained alike: by RL² and an auxiliary loss, for which the network's memory must tell the task, and whose
+weight falls to 0 by the end of the budget. The simulator knows the task while training; no controller is shown it
+later. `rl2` is plain RL², without that loss. Lead: by how much `limbshift` exceeds the method, task by task, and seed
+by seed where both have the same. At equal steps: both read off their curves at the slower one's number of env steps.
+Adapted in, where trainings tell it: robot time until episode 1 is nearly as good as the last.
 Code: {code}.
 """
 ADAPTING_PAYS = """\
@@ -197,7 +198,7 @@ def at_its_best(comparison: Comparison) -> list[str]:
     best = load_controller(comparison.family)
     adaptation = evaluate(best)
     return [
-        f"`{OURS}` at its best, the controller that comes with the package ({best.card.steps / 1e6:.1f} M steps):"
+        f"The controller that comes with the package ({best.card.steps / 1e6:.1f} M steps):"
         f" {told(Score(adaptation.iqm[-1], adaptation.worst10[-1], adaptation.ci95[-1], ()))} on the same tasks, played"
         f" on {cpu_model()}.",
         "",
@@ -228,8 +229,9 @@ def adapting(out: Path, results: Results) -> list[str]:
         returns = [found[method].returns for method in ("oracle", OURS, "no-memory")]
         figures: list[Score | Lead] = [*returns, found["no-memory"].first_lead]
         cells = [told(figure).removesuffix(ONE_SEED) for figure in figures]
-        seeds = len(found[OURS].by_seed)
-        rows.append((f"`{comparison.name}`", comparison.training, str(seeds), *cells))
+        seeds = [str(len(found[method].by_seed)) for method in ("oracle", OURS, "no-memory")]
+        told_once = seeds[:1] if len(set(seeds)) == 1 else seeds
+        rows.append((f"`{comparison.name}`", comparison.training, ", ".join(told_once), *cells))
     head = ("family", "training", "seeds", "shown its task", "with memory", "without memory", "lead of memory")
     return ["## Where adapting pays", "", filled(ADAPTING_PAYS), "", markdown_table([head, *rows]), ""] if rows else []
 

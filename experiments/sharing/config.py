@@ -13,7 +13,7 @@ from limbshift.experiments.configs import ControllerArgument, Flag, NumTasks, ch
 class ShareConfig(Checked):
     """Make a folder to share of a controller: its file, what it returns on each split, a model card, and a video.
 
-    `huggingface-cli upload REPOSITORY DIRECTORY` is then all that sharing it takes.
+    `hf upload REPOSITORY DIRECTORY` is then all that sharing it takes.
     """
 
     controller: tyro.conf.Positional[ControllerArgument]
