@@ -78,6 +78,17 @@ def cpu_model() -> str:
     return model_in(info.read_text() if info.is_file() else "") or platform.machine()
 
 
+def may_be(found: str, here: str) -> bool:
+    """Returns whether a processor that a file names may be this one: older files tell no model, or no family either.
+
+    >>> here = "AMD EPYC (family 25, model 17)"
+    >>> [may_be(name, here) for name in (here, "AMD EPYC", "AMD EPYC (family 25)", "AMD EPYC (family 25, model 1)")]
+    [True, True, True, False]
+    """
+    told = found.removesuffix(")")
+    return found == here or here.startswith((f"{told} (", f"{told}, "))
+
+
 def model_in(cpuinfo: str) -> str:
     r"""Returns what Linux says of the first processor; empty where it gives no name, as for ARM.
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from limbshift.experiments.comparison.by_parameter import Bin
 from limbshift.experiments.comparison.methods import reference
-from limbshift.experiments.comparison.provenance import code_of, may_be
+from limbshift.experiments.comparison.provenance import code_of
 from limbshift.experiments.comparison.summary import MethodResult
 from limbshift.experiments.comparison.training_run import TrainingRun
 from limbshift.experiments.figures import comparison_charts
 from limbshift.experiments.figures.web import page
+from limbshift.experiments.machine import may_be
 from limbshift.meta.evaluation.scores import Lead, Score
 
 TEMPLATE = Path(__file__).with_name("comparison.html.jinja")
@@ -53,9 +54,9 @@ def processors(runs: Sequence[TrainingRun]) -> str:
     with how many trainings each had, where there are several.
     """
     trainings = [run for run in runs if run.looks[-1].steps] or runs  # random actions take no time
-    names = sorted({run.cpu for run in trainings} | {run.pace.processor for run in trainings if run.pace}, key=len)
+    names = sorted({name for run in trainings for name in (run.cpu, run.timer)}, key=len)
     full = {name: next(other for other in reversed(names) if name == other or may_be(name, other)) for name in names}
-    timers = Counter(full[run.pace.processor if run.pace else run.cpu] for run in trainings)
+    timers = Counter(full[run.timer] for run in trainings)
     others = Counter(full[run.cpu] for run in trainings if run.pace)
 
     def counted(count: int) -> str:

@@ -86,17 +86,6 @@ def check_like(found: Provenance | None, settings: Mapping[str, Any], path: Path
         )
 
 
-def may_be(found: str, here: str) -> bool:
-    """Returns whether a processor that a file names may be this one: older files tell no model, or no family either.
-
-    >>> here = "AMD EPYC (family 25, model 17)"
-    >>> [may_be(name, here) for name in (here, "AMD EPYC", "AMD EPYC (family 25)", "AMD EPYC (family 25, model 1)")]
-    [True, True, True, False]
-    """
-    told = found.removesuffix(")")
-    return found == here or here.startswith((f"{told} (", f"{told}, "))
-
-
 def told_apart(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Returns name, found and expected of all that differs."""
     names = sorted({*found, *expected})

@@ -11,8 +11,9 @@ from annotated_types import MinLen
 from limbshift.envs.errors import InputError
 from limbshift.envs.schema import Checked, Count, Name, Positive, Seed, Weight, make, shortened
 from limbshift.experiments.comparison.methods import METHODS
-from limbshift.experiments.comparison.provenance import Provenance, may_be
+from limbshift.experiments.comparison.provenance import Provenance
 from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, Pace, Returns
+from limbshift.experiments.machine import may_be
 from limbshift.experiments.runs.directory import RunError, read_json, write_json
 from limbshift.meta.evaluation.scores import SeedReturns
 
@@ -68,6 +69,11 @@ class TrainingRun(Checked):
     """Likewise."""
     pace: Pace | None = None
     """By which it counted minutes of another processor; None where a clock did, or where env steps are the budget."""
+
+    @property
+    def timer(self) -> str:
+        """The processor whose minutes it took."""
+        return self.pace.processor if self.pace else self.cpu
 
 
 def run_file(out: Path, method: str, seed: int) -> Path:
@@ -203,7 +209,7 @@ def timer_of(runs: Sequence[TrainingRun], out: Path) -> Timer | None:
     timed: dict[str, list[TrainingRun]] = {}
     for run in runs:
         if run.looks[-1].steps and run.looks[-1].seconds:
-            timed.setdefault(run.pace.processor if run.pace else run.cpu, []).append(run)
+            timed.setdefault(run.timer, []).append(run)
     if not timed:
         return None
     told = max(timed, key=len)  # an older name tells less of the same processor

@@ -165,7 +165,7 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
     return [
         *lines,
         "",
-        *at_its_best(comparison),
+        *as_shipped(comparison),
         f"![Return by training time, by steps, by episode, and by episodes consumed]({picture})",
         "",
     ]
@@ -191,14 +191,14 @@ def same_training(comparison: Comparison, methods: Sequence[str]) -> list[str]:
     return [told, ""]
 
 
-def at_its_best(comparison: Comparison) -> list[str]:
+def as_shipped(comparison: Comparison) -> list[str]:
     """Tells what the controller that comes with the package returns, where it is of the same variant."""
     if comparison.family not in shipped_names() or comparison.variant != "default" or comparison.tuned:
         return []
-    best = load_controller(comparison.family)
-    adaptation = evaluate(best)
+    shipped = load_controller(comparison.family)
+    adaptation = evaluate(shipped)
     return [
-        f"The controller that comes with the package ({best.card.steps / 1e6:.1f} M steps):"
+        f"The controller that comes with the package ({shipped.card.steps / 1e6:.1f} M steps):"
         f" {told(Score(adaptation.iqm[-1], adaptation.worst10[-1], adaptation.ci95[-1], ()))} on the same tasks, played"
         f" on {cpu_model()}.",
         "",
@@ -226,12 +226,12 @@ def adapting(out: Path, results: Results) -> list[str]:
         found = {method.method: method for method in methods}
         if not {OURS, "no-memory", "oracle"} <= found.keys():
             continue
-        returns = [found[method].returns for method in ("oracle", OURS, "no-memory")]
-        figures: list[Score | Lead] = [*returns, found["no-memory"].first_lead]
+        told_of = [found[method] for method in ("oracle", OURS, "no-memory")]
+        figures: list[Score | Lead] = [*(method.returns for method in told_of), found["no-memory"].first_lead]
         cells = [told(figure).removesuffix(ONE_SEED) for figure in figures]
-        seeds = [str(len(found[method].by_seed)) for method in ("oracle", OURS, "no-memory")]
-        told_once = seeds[:1] if len(set(seeds)) == 1 else seeds
-        rows.append((f"`{comparison.name}`", comparison.training, ", ".join(told_once), *cells))
+        seeds = [str(len(method.by_seed)) for method in told_of]
+        number = seeds[0] if len(set(seeds)) == 1 else ", ".join(seeds)
+        rows.append((f"`{comparison.name}`", comparison.training, number, *cells))
     head = ("family", "training", "seeds", "shown its task", "with memory", "without memory", "lead of memory")
     return ["## Where adapting pays", "", filled(ADAPTING_PAYS), "", markdown_table([head, *rows]), ""] if rows else []
 
