@@ -19,3 +19,14 @@ def width_fault(cell: RecurrentCell, hidden_size: int) -> str:
     if cell == "transformer" and hidden_size % TRANSFORMER_WIDTHS:
         return f"hidden_size is {hidden_size}, expected a multiple of {TRANSFORMER_WIDTHS} for a transformer"
     return ""
+
+
+def belief_fault(belief_size: int, cell: RecurrentCell, *, memory: bool, sees_task: bool) -> str:
+    """Returns why a policy can have no belief network of this width, in one line; empty where it can.
+
+    >>> belief_fault(64, "lstm", memory=True, sees_task=True)
+    'belief_size is 64, expected 0 for a policy that sees its task'
+    """
+    who = "that sees its task" if sees_task else "without memory" if not memory else f"whose cell is {cell}"
+    known = sees_task or not memory or cell == "transformer"
+    return f"belief_size is {belief_size}, expected 0 for a policy {who}" if belief_size and known else ""

@@ -46,10 +46,12 @@ class Controller:
     ) -> None:
         """action_low, action_high: (A,) the ends of the robot's range, in its own units.
 
-        task_head: what guesses at the task from the policy's memory, where it was trained to tell it.
+        task_head: what guesses at the task from the policy's memory, where it was trained to tell it; a policy with a
+        belief network has its own.
         """
         self.policy = policy.eval().requires_grad_(False)
-        self.task_head = None if task_head is None else task_head.requires_grad_(False)
+        head = task_head if policy.belief is None else policy.belief.head
+        self.task_head = None if head is None else head.requires_grad_(False)
         self.card = card
         self.action_low = action_low.to(torch.float32)
         self.action_high = action_high.to(torch.float32)
@@ -159,7 +161,8 @@ class Controller:
 
     def save(self, path: Path | str) -> None:
         """Writes a .safetensors file that holds the policy and its card; ControllerError for weights that are NaN."""
-        content = file_of(Parts(self.policy, self.card, self.action_low, self.action_high, self.task_head))
+        head = self.task_head if self.policy.belief is None else None  # which the policy's tensors hold
+        content = file_of(Parts(self.policy, self.card, self.action_low, self.action_high, head))
         with replacing(Path(path)) as temporary:
             temporary.write_bytes(content)
 

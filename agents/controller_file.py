@@ -84,9 +84,9 @@ def parts_of(tensors: dict[str, Tensor], metadata: Mapping[str, str], path: Path
 
 
 def _task_head(tensors: dict[str, Tensor], spec: PolicySpec, path: Path) -> TaskHead | None:
-    """Takes the head that tells the task from a file's tensors; None where it holds none."""
+    """Takes the head that tells the task from a file's tensors; None where it holds none, or its policy has one."""
     names = sorted(name for name in tensors if name.startswith(TASK_HEAD))
-    if not names:
+    if not names or spec.belief_size:
         return None
     own = {name.removeprefix(TASK_HEAD): tensors.pop(name) for name in names}
     bias = own.get("bias")
@@ -171,7 +171,18 @@ def _largest(spec: PolicySpec) -> dict[str, tuple[int, int]]:
     }
     name, parts = cell[spec.cell]
     head = {"action_head.weight": (spec.action_dim * (size + 1), size)} if spec.head == "hyper" else {}
-    return {"encoder.weight": (size, spec.trial_obs_dim), name: (parts * size, size), **head}
+    width = spec.belief_size
+    belief = {
+        "belief.encoder.weight": (width, spec.trial_obs_dim),
+        "belief.recurrent.weight_hh_l0": (4 * width, width),
+        "belief.head.weight": (spec.belief_dim, width),
+    }
+    return {
+        "encoder.weight": (size, spec.trial_obs_dim + spec.belief_dim),
+        name: (parts * size, size),
+        **head,
+        **(belief if width else {}),
+    }
 
 
 @torch.no_grad()

@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor
+from torch import Tensor, nn
 
 from limbshift.agents.controller import Controller
 from limbshift.agents.heads import HyperHead
 from limbshift.agents.normaliser import CLIP
-from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
+from limbshift.agents.recurrent import PolicySpec
 from limbshift.envs.errors import ControllerError
 
 OPSET = 17
@@ -23,6 +23,8 @@ ROBOTS = "robots"
 """The name of the axis N, which may be of any size."""
 STATES: Mapping[str, tuple[str, ...]] = {"lstm": ("hidden", "cell"), "gru": ("hidden",)}
 """By cell, the parts of its recurrent state."""
+BELIEF = "belief_"
+"""What the names of these parts begin with for the LSTM of a belief network."""
 GATES: Mapping[str, tuple[int, ...]] = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 """By cell, the places in PyTorch's order of the gates, in ONNX's order."""
 
@@ -66,9 +68,10 @@ def step_model(controller: Controller, about: Mapping[str, str]) -> onnx.ModelPr
 
     Inputs: `obs` (N, obs_dim); where the controller has a memory `previous_action` (N, A) in the robot's own units,
     `previous_reward` (N,) unless it was trained with its reward hidden, `episode_start` (N,), 1 on the first step of an
-    episode and else 0, and the parts of the recurrent state, (N, hidden_size): `hidden`, and `cell` of an LSTM. Where a
-    trial begins, previous reward and state are zero, and the previous action is the middle of the range. Outputs:
-    `action` (N, A) within the robot's range, and the state for the next step, `next_hidden` and `next_cell`.
+    episode and else 0, and the parts of the recurrent state, (N, hidden_size): `hidden`, and `cell` of an LSTM; and
+    those of a belief network, `belief_hidden` and `belief_cell`, (N, belief_size). Where a trial begins, previous
+    reward and state are zero, and the previous action is the middle of the range. Outputs: `action` (N, A) within the
+    robot's range, and the state for the next step, `next_hidden` and so on.
 
     about: what the file tells of itself, by name. Raises ControllerError for an oracle, and for a transformer.
 
@@ -84,8 +87,10 @@ def step_model(controller: Controller, about: Mapping[str, str]) -> onnx.ModelPr
         raise ControllerError(f"cell of this controller is {spec.cell}, expected {' or '.join(STATES)} to export")
     graph = Graph()
     encoding = _add_encoding(graph, controller)
-    _add_action(graph, controller, features=(_add_memory(graph, controller.policy, encoding), encoding))
-    state = dict.fromkeys(state_names(spec), (spec.hidden_size,))
+    cell = controller.policy.recurrent
+    remembered = _add_memory(graph, cell, encoding, kind=spec.cell, state=STATES[spec.cell] if spec.memory else ())
+    _add_action(graph, controller, features=(remembered, encoding))
+    state = {name: (size,) for name, size in zip(state_names(spec), spec.state_sizes, strict=False)}
     action = {"action": (spec.action_dim,)}
     model = helper.make_model(
         helper.make_graph(
@@ -125,7 +130,8 @@ def sensed(spec: PolicySpec) -> dict[str, tuple[tuple[int, ...], slice]]:
 
 def state_names(spec: PolicySpec) -> tuple[str, ...]:
     """Returns the names of the recurrent state's parts."""
-    return STATES[spec.cell] if spec.memory else ()
+    belief = tuple(BELIEF + name for name in STATES["lstm"]) if spec.belief_size else ()
+    return (*STATES[spec.cell], *belief) if spec.memory else ()
 
 
 @torch.no_grad()
@@ -147,41 +153,57 @@ def _add_encoding(graph: Graph, controller: Controller) -> str:
     scaled = graph.add("Mul", seen, graph.constant("scale", scale[columns]), out="scaled")
     shifted = graph.add("Add", scaled, graph.constant("shift", shift[columns]), out="shifted")
     normalised = graph.clip(shifted, CLIP, out="normalised")
-    weight = graph.constant("encoder.weight", policy.encoder.weight[:, columns])
-    encoded = graph.linear(normalised, weight, graph.constant("encoder.bias", policy.encoder.bias), out="encoded")
-    return graph.add("Tanh", encoded, out="encoding")
+    if policy.belief is None:
+        return _add_encoder(graph, policy.encoder, normalised, columns=columns, out="encoding")
+    told_from = _add_encoder(graph, policy.belief.encoder, normalised, columns=columns, out=f"{BELIEF}encoding")
+    names = tuple(BELIEF + name for name in STATES["lstm"])
+    inferred = _add_memory(graph, policy.belief.recurrent, told_from, kind="lstm", state=names)
+    head = [graph.constant(f"task_head.{name}", value) for name, value in policy.belief.head.named_parameters()]
+    guess = graph.linear(inferred, *head, out="guess")
+    believed = graph.add("Concat", normalised, guess, out="believed", axis=1)
+    guessed = torch.arange(policy.spec.belief_dim) + policy.spec.trial_obs_dim
+    return _add_encoder(graph, policy.encoder, believed, columns=torch.cat([columns, guessed]), out="encoding")
+
+
+def _add_encoder(graph: Graph, encoder: nn.Linear, seen: str, *, columns: Tensor, out: str) -> str:
+    """Adds what an encoder makes of those columns of its input that are seen. Returns the output's name."""
+    weight = graph.constant(f"{out}.weight", encoder.weight[:, columns])
+    bias = graph.constant(f"{out}.bias", encoder.bias)
+    return graph.add("Tanh", graph.linear(seen, weight, bias, out=f"{out}.in"), out=out)
 
 
 @torch.no_grad()
-def _add_memory(graph: Graph, policy: RecurrentActorCritic, encoding: str) -> str:
-    """Adds the recurrent cell: returns its output, (N, hidden_size), which is also the first part of the next state."""
-    spec = policy.spec
-    gates = torch.tensor(GATES[spec.cell])
+def _add_memory(graph: Graph, cell: nn.Module, encoding: str, *, kind: str, state: tuple[str, ...]) -> str:
+    """Adds a recurrent cell: returns its output, (N, its size), which is also the first part of the next state.
+
+    state: the names of its state's parts; empty where nothing is remembered.
+    """
+    gates = torch.tensor(GATES[kind])
 
     def in_order(name: str) -> Tensor:
         """PyTorch's rows of one gate after rows of another, in ONNX's order."""
-        rows: Tensor = policy.recurrent.get_parameter(name).detach()
+        rows: Tensor = cell.get_parameter(name).detach()
         ordered: Tensor = rows.unflatten(0, (len(gates), -1))[gates]
         return ordered.flatten(0, 1)
 
     weights = [
-        graph.constant(f"{spec.cell}.{name}", value.unsqueeze(0))
+        graph.constant(f"{encoding}.{kind}.{name}", value.unsqueeze(0))
         for name, value in (
             ("weight_ih", in_order("weight_ih_l0")),
             ("weight_hh", in_order("weight_hh_l0")),
             ("bias", torch.cat([in_order("bias_ih_l0"), in_order("bias_hh_l0")])),
         )
     ]
-    time = graph.constant("time", [0])
-    steps = graph.add("Unsqueeze", encoding, time, out="steps")  # one step of N robots
-    before = [graph.add("Unsqueeze", name, time, out=f"{name}_before") for name in state_names(spec)]
-    after = [f"{name}_after" for name in STATES[spec.cell]]
-    extra = {"linear_before_reset": 1} if spec.cell == "gru" else {}
+    time = graph.constant(f"{encoding}.time", [0])
+    steps = graph.add("Unsqueeze", encoding, time, out=f"{encoding}_steps")  # one step of N robots
+    before = [graph.add("Unsqueeze", name, time, out=f"{name}_before") for name in state]
+    after = [f"{name}_after" for name in state or STATES[kind]]
+    extra = {"linear_before_reset": 1} if kind == "gru" else {}
     graph.node(
-        spec.cell.upper(), steps, *weights, *(["", *before] if before else []), out=("", *after),
-        hidden_size=spec.hidden_size, **extra,
+        kind.upper(), steps, *weights, *(["", *before] if before else []), out=("", *after),
+        hidden_size=cell.hidden_size, **extra,
     )  # fmt: skip
-    names = [f"next_{name}" for name in state_names(spec)] or ["remembered"]
+    names = [f"next_{name}" for name in state] or ["remembered"]
     for part, name in zip(after, names, strict=False):  # of a cell without memory the output alone is read
         graph.add("Squeeze", part, time, out=name)
     return names[0]

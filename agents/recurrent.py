@@ -8,10 +8,10 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from limbshift.agents import ActionHead, RecurrentCell, width_fault
+from limbshift.agents import ActionHead, RecurrentCell, belief_fault, width_fault
 from limbshift.agents.attention import CausalTransformer, kept_sizes
 from limbshift.agents.gaussian import Gaussian
-from limbshift.agents.heads import HyperHead
+from limbshift.agents.heads import HyperHead, TaskHead
 from limbshift.agents.normaliser import InputNormaliser
 
 REWARD_SCALE = 1.0
@@ -20,6 +20,7 @@ FORGET_BIAS = 2.0
 """sigmoid(2) = 0.88 of what is remembered is kept at each step of an untrained LSTM or GRU."""
 MAX_SIZE = 16_384
 """Of what a network takes in, of its layers, and of a transformer's context."""
+MaybeSize = Annotated[int, Ge(0), Le(MAX_SIZE)]
 Size = Annotated[int, Ge(1), Le(MAX_SIZE)]
 RecurrentState = tuple[Tensor, ...]
 """What the next step depends on, (N, size) each, by `PolicySpec.state_sizes`; empty where trials begin."""
@@ -36,7 +37,7 @@ class PolicySpec:
 
     obs_dim: Size
     action_dim: Size
-    task_dim: Annotated[int, Ge(0), Le(MAX_SIZE)] = 0
+    task_dim: MaybeSize = 0
     """How many numbers encode the task that it sees; above 0 for the oracle alone."""
     hidden_size: Size = 128
     cell: RecurrentCell = "lstm"
@@ -46,12 +47,20 @@ class PolicySpec:
     """Whether it sees the previous reward; a robot in the field has none."""
 
     head: ActionHead = "linear"
-    context: Annotated[int, Ge(0), Le(MAX_SIZE)] = 0
+    context: MaybeSize = 0
     """How many steps, the present one among them, a transformer sees at most; 0 for other cells."""
+    belief_size: MaybeSize = 0
+    """Width of the network that infers the task, whose guess the policy sees; 0 for a policy without."""
+    belief_dim: MaybeSize = 0
+    """How many numbers encode that guess."""
 
     @property
     def fault(self) -> str:
         """What of the sizes does not fit together, in one line; empty where all do."""
+        if fault := belief_fault(self.belief_size, self.cell, memory=self.memory, sees_task=self.task_dim > 0):
+            return fault
+        if (self.belief_size > 0) != (self.belief_dim > 0):
+            return f"belief_dim is {self.belief_dim} where belief_size is {self.belief_size}, expected both or neither"
         if self.cell != "transformer":
             return f"context is {self.context}, expected 0 for a cell that is {self.cell}" if self.context else ""
         if self.context < 1:
@@ -60,10 +69,19 @@ class PolicySpec:
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Sizes of the tensors that make a recurrent state: output and cell of an LSTM, output of a GRU."""
+        """Sizes of the tensors that make a recurrent state: output and cell of an LSTM, output of a GRU.
+
+        Those of the network that infers the task come last.
+        """
         if self.cell == "transformer":
             return kept_sizes(self.hidden_size, self.context)
-        return (self.hidden_size,) * (2 if self.cell == "lstm" else 1)
+        belief = (self.belief_size,) * 2 if self.belief_size else ()
+        return (self.hidden_size,) * self.num_cell_states + belief
+
+    @property
+    def num_cell_states(self) -> int:
+        """How many of the state's tensors are those of the recurrent cell, where it is an LSTM or a GRU."""
+        return 2 if self.cell == "lstm" else 1
 
     @property
     def whole_trials(self) -> bool:
@@ -77,13 +95,18 @@ class PolicySpec:
 
     @property
     def feature_dim(self) -> int:
-        """Size of what its heads read: the recurrent cell's output beside its input."""
-        return 2 * self.hidden_size
+        """Size of what its heads read: the recurrent cell's output beside its input, after what tells the task."""
+        return self.belief_size + 2 * self.hidden_size
 
     @property
     def remembered(self) -> slice:
         """Where in the features the recurrent cell's output lies: what is remembered of a trial, by any cell."""
-        return slice(self.hidden_size)
+        return slice(self.belief_size, self.belief_size + self.hidden_size)
+
+    @property
+    def tells_task(self) -> slice:
+        """Where in the features lies what the task is told from: what is remembered, or a belief network's output."""
+        return slice(self.belief_size or self.hidden_size)
 
     def fixed_factors(self) -> Tensor:
         """Returns factors on all that follows the physical observation; zero for what must not be seen."""
@@ -92,8 +115,37 @@ class PolicySpec:
         return torch.cat([action, torch.tensor([reward, float(self.memory)]), torch.ones(self.task_dim)])
 
 
+class BeliefNetwork(nn.Module):
+    """Infers the task from the trial so far, by a memory of its own: (encoder -> LSTM) -> guess.
+
+    Source: Humplik et al., "Meta reinforcement learning as task inference" (2019).
+
+    >>> belief = BeliefNetwork(seen_dim=9, size=8, task_dim=2)
+    >>> inferred, state = belief(torch.zeros(100, 4, 9), ())  # T, N; trials begin
+    >>> inferred.shape, belief.head(inferred).shape
+    (torch.Size([100, 4, 8]), torch.Size([100, 4, 2]))
+    """
+
+    def __init__(self, seen_dim: int, size: int, task_dim: int) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(seen_dim, size)
+        self.recurrent = nn.LSTM(size, size)
+        self.head = TaskHead(size, task_dim)
+
+    def forward(self, seen: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+        """Maps normalised observations, (T, N, seen_dim), to (T, N, size), from which `head` tells the task.
+
+        state: output and cell before the first step, (N, size); empty where trials begin.
+        """
+        layers = tuple(part.unsqueeze(0) for part in state)
+        inferred, (hidden, cell) = self.recurrent(torch.tanh(self.encoder(seen)), layers or None)
+        return inferred, (hidden[0], cell[0])
+
+
 class RecurrentActorCritic(nn.Module):
     """RL²'s network: (encoder -> LSTM, GRU or transformer) beside the encoding, read by a Gaussian policy and a value.
+
+    With a belief network it sees that network's guess at its task, where the oracle sees the task.
 
     Source: Duan et al., "RL²: fast reinforcement learning via slow reinforcement learning" (2016).
 
@@ -113,12 +165,13 @@ class RecurrentActorCritic(nn.Module):
         self.spec = spec
         size = spec.hidden_size
         self.normaliser = InputNormaliser(spec.obs_dim, spec.fixed_factors())
-        self.encoder = nn.Linear(spec.trial_obs_dim, size)
+        self.encoder = nn.Linear(spec.trial_obs_dim + spec.belief_dim, size)
         self.recurrent = _make_cell(spec)
+        self.belief = BeliefNetwork(spec.trial_obs_dim, spec.belief_size, spec.belief_dim) if spec.belief_size else None
         self.action_head = (
-            nn.Linear(spec.feature_dim, spec.action_dim) if spec.head == "linear" else HyperHead(size, spec.action_dim)
+            nn.Linear(2 * size, spec.action_dim) if spec.head == "linear" else HyperHead(size, spec.action_dim)
         )
-        self.value_head = nn.Linear(spec.feature_dim, 1)
+        self.value_head = nn.Linear(2 * size, 1)
         self.log_std = nn.Parameter(torch.full((spec.action_dim,), initial_log_std))
         self._initialise()
 
@@ -132,8 +185,10 @@ class RecurrentActorCritic(nn.Module):
         first = len(state) - 1 if self.spec.cell == "transformer" else 0
         return (*state[:first], *(part.masked_fill(mask.unsqueeze(-1), 0.0) for part in state[first:]))
 
-    def step(self, obs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+    def step(self, obs: Tensor, state: RecurrentState, believed: Tensor | None = None) -> tuple[Tensor, RecurrentState]:
         """Takes one step: (N, trial_obs_dim) -> features (N, feature_dim), next state.
+
+        believed: as `unroll` takes it, (N, belief_dim).
 
         A transformer's state is written in place, and gradients do not flow: the one that is given is used up, except
         for one step that takes the place of this one.
@@ -142,25 +197,42 @@ class RecurrentActorCritic(nn.Module):
             encoding = self._encode(obs)
             output, state = self.recurrent.step(encoding, state)
             return torch.cat([output, encoding], dim=-1), state
-        features, state = self.unroll(obs.unsqueeze(0), state)
+        features, state = self.unroll(obs.unsqueeze(0), state, None if believed is None else believed.unsqueeze(0))
         return features[0], state
 
-    def unroll(self, obs: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+    def unroll(
+        self, obs: Tensor, state: RecurrentState, believed: Tensor | None = None
+    ) -> tuple[Tensor, RecurrentState]:
         """Takes T steps without a break: (T, N, trial_obs_dim) -> features (T, N, feature_dim), last state.
 
         state: may be empty, `()`, where trials begin.
+        believed: (T, N, belief_dim) what it takes its task to be; by default what its belief network guesses.
         """
-        encoding = self._encode(obs)  # (T, N, hidden)
-        output, state = self._remember(encoding, state)
-        return torch.cat([output, encoding], dim=-1), state
+        if self.belief is None:
+            encoding = self._encode(obs)  # (T, N, hidden)
+            output, state = self._remember(encoding, state)
+            return torch.cat([output, encoding], dim=-1), state
+        seen, own = self.normaliser(obs), self.spec.num_cell_states
+        inferred, belief_state = self.belief(seen, state[own:])
+        guess = self.belief.head(inferred).detach() if believed is None else believed
+        encoding = torch.tanh(self.encoder(torch.cat([seen, guess], dim=-1)))
+        output, state = self._remember(encoding, state[:own])
+        return torch.cat([inferred, output, encoding], dim=-1), (*state, *belief_state)
+
+    def guesses(self, features: Tensor) -> Tensor:
+        """Returns what its belief network takes the task to be: (..., feature_dim) -> (..., belief_dim)."""
+        if self.belief is None:
+            return features[..., :0]
+        guess: Tensor = self.belief.head(features)
+        return guess
 
     def actions(self, features: Tensor) -> Gaussian:
         """Returns the distribution over actions, (..., A), at features (..., feature_dim)."""
-        return Gaussian(self.action_head(features), self.log_std)
+        return Gaussian(self.action_head(features[..., self.spec.belief_size :]), self.log_std)
 
     def values(self, features: Tensor) -> Tensor:
         """Returns what the learner's rewards to come are worth: (..., feature_dim) -> (...,)."""
-        values: Tensor = self.value_head(features)
+        values: Tensor = self.value_head(features[..., self.spec.belief_size :])
         return values.squeeze(-1)
 
     def _encode(self, obs: Tensor) -> Tensor:
@@ -187,12 +259,17 @@ class RecurrentActorCritic(nn.Module):
         Jozefowicz et al., "An empirical exploration of recurrent network architectures" (2015). It is
         the second of both cells' gates: an LSTM's forget gate, a GRU's update gate.
         """
-        if not isinstance(self.recurrent, CausalTransformer):
-            keep = slice(self.spec.hidden_size, 2 * self.spec.hidden_size)
+        cells = [self.recurrent] if self.belief is None else [self.recurrent, self.belief.recurrent]
+        for cell in cells:
+            if isinstance(cell, CausalTransformer):
+                continue
+            keep = slice(cell.hidden_size, 2 * cell.hidden_size)
             with torch.no_grad():
-                self.recurrent.get_parameter("bias_ih_l0")[keep] = FORGET_BIAS
-                self.recurrent.get_parameter("bias_hh_l0")[keep] = 0.0
-        for layer, gain in ((self.encoder, math.sqrt(2)), (self.action_head, 0.01), (self.value_head, 1.0)):
+                cell.get_parameter("bias_ih_l0")[keep] = FORGET_BIAS
+                cell.get_parameter("bias_hh_l0")[keep] = 0.0
+        layers = [(self.encoder, math.sqrt(2)), (self.action_head, 0.01), (self.value_head, 1.0)]
+        layers += [] if self.belief is None else [(self.belief.encoder, math.sqrt(2))]
+        for layer, gain in layers:
             if isinstance(layer, HyperHead):
                 layer.start(gain)
                 continue

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from limbshift.agents import ActionHead, RecurrentCell, width_fault
+from limbshift.agents import ActionHead, RecurrentCell, belief_fault, width_fault
 from limbshift.envs.errors import InputError
 from limbshift.envs.mjcf.fall_rule import FallLimit
 from limbshift.envs.physics import EngineName
@@ -138,6 +138,9 @@ class TrainConfig(Checked):
     head: ActionHead = "linear"
     """What reads actions: linear, from what is remembered beside the encoding; or hyper, a hypernetwork by which what
     is remembered makes the weights that read the encoding."""
+    belief_size: Annotated[int, between(0, 16_384)] = 0
+    """Width of a belief network, such as 64: it infers the task, and the policy sees its guess; for the first part of
+    the budget (--ppo.told-share) the task itself. 0 for none."""
     eval_minutes: Positive = 2.0
     """Minutes of training between evaluations on validation tasks, by which the best checkpoint is chosen."""
     video_minutes: Positive = 10.0
@@ -156,7 +159,9 @@ class TrainConfig(Checked):
             check_text(tag, "wandb_tags")
             if not 1 <= len(tag) <= MAX_TAG:
                 raise InputError(f"wandb_tags holds one of {len(tag)} letters, expected 1 to {MAX_TAG}")
-        if fault := width_fault(self.cell, self.hidden_size):
+        sees_task = self.observe_task
+        belief = belief_fault(self.belief_size, self.cell, memory=not self.no_memory, sees_task=sees_task)
+        if fault := belief or width_fault(self.cell, self.hidden_size):
             raise InputError(fault)
 
     @property

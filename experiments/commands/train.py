@@ -108,6 +108,7 @@ def train(
     hidden_size: int = 128,
     cell: RecurrentCell = "lstm",
     head: ActionHead = "linear",
+    belief_size: int = 0,
     eval_minutes: float = 2.0,
     video_minutes: float = 10.0,
     ppo: PPOConfig = DEFAULT_PPO,
@@ -154,6 +155,7 @@ def train(
             policy's actions; by default the family's.
         hidden_size, cell: width of encoder and recurrent cell; "lstm", "gru" or "transformer".
         head: what reads actions: "linear" or "hyper", a hypernetwork.
+        belief_size: width of a belief network, whose guess at its task the policy sees; 0 for none.
         eval_minutes, video_minutes: minutes of training between looks at held-out tasks, and videos.
         ppo: how the policy is improved.
 

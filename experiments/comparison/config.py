@@ -30,8 +30,8 @@ class CompareConfig(Checked):
     family_file: str | None = None
     """A task family of your own: FILE.py:Class or module:Class. Its code is run."""
     methods: Methods = ("limbshift", "no-memory", "oracle", "ppo", "recurrent-ppo")
-    """Any of limbshift, rl2, hyper, transformer, no-memory, oracle, ceiling, rma, maml, ppo, sac, recurrent-ppo and
-    finetune. Random actions are always added; scores need oracle."""
+    """Any of limbshift, rl2, hyper, transformer, belief, no-memory, oracle, ceiling, rma, maml, ppo, sac,
+    recurrent-ppo and finetune. Random actions are always added; scores need oracle."""
     method_files: Annotated[tuple[str, ...], ANY_SEQUENCE] = ()
     """Methods of your own beside them: FILE.py:function or module:function, each a function of a setting and a timed
     training. Their code is run."""
@@ -57,9 +57,9 @@ class CompareConfig(Checked):
     train_tasks: Count | None = None
     """Train on only this many tasks, which shows overfitting; by default on all of the family's."""
     cell: RecurrentCell = "lstm"
-    """Recurrent cell of limbshift, rl2, hyper and the oracles."""
+    """Recurrent cell of limbshift, rl2, hyper, belief and the oracles."""
     hide_reward: Flag = False
-    """Hide the reward from limbshift, rl2, hyper, transformer and the oracles."""
+    """Hide the reward from limbshift, rl2, hyper, transformer, belief and the oracles."""
     first_order: Flag = False
     """Use first-order MAML: cheaper, without second derivatives."""
     presets: Annotated[tuple[FilePath, ...], ANY_SEQUENCE] = ()

@@ -40,6 +40,10 @@ METHODS: dict[str, Method] = {
     "transformer": Method(
         "limbshift with a transformer in place of the LSTM", network={"cell": "transformer", "head": "linear"}
     ),
+    "belief": Method(
+        "limbshift that is told its task at first, and later sees a belief network's guess at it",
+        network={"belief_size": 64},
+    ),
     "no-memory": Method("limbshift without LSTM state, previous action and reward"),
     "oracle": Method("limbshift, shown its task", observes_task=True),
     "ceiling": Method("the oracle with three times the budget", observes_task=True, budget=3.0),

@@ -78,6 +78,10 @@ def training_settings(method: str, setting: Setting, config: CompareConfig) -> d
     budget = about.budget
     own: dict[str, Any] = {"maml": asdict(MAMLConfig(first_order=config.first_order))} if method == "maml" else {}
     own |= {"code": about.code} if about.code else {}
+    own |= {"belief_size": setting.belief_size} if setting.belief_size else {}
+    ppo = asdict(setting.ppo)
+    if not setting.belief_size:
+        del ppo["told_share"]  # which changes nothing then
     if config.family_file:
         own |= {"family_code": code_hash(place_of(config.family_file)), "robot": digest_of(family.robot.model)}
     return {
@@ -105,7 +109,7 @@ def training_settings(method: str, setting: Setting, config: CompareConfig) -> d
         "tasks": config.num_tasks,
         "task_seed": TASK_SEED,
         "looks": LOOKS,
-        "ppo": asdict(setting.ppo),
+        "ppo": ppo,
         **own,
     }
 

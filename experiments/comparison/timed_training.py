@@ -55,6 +55,7 @@ class Setting:
     hidden_size: int = HIDDEN
     cell: RecurrentCell = "lstm"
     head: ActionHead = "linear"
+    belief_size: int = 0
     hide_reward: bool = False
     first_order: bool = False
 

@@ -62,6 +62,7 @@ def trainer_of(
         hidden_size=config.hidden_size,
         cell=config.cell,
         head=config.head,
+        belief_size=config.belief_size,
         gamma=config.gamma,
         initial_log_std=config.initial_log_std,
         shift_probability=config.shift_probability,

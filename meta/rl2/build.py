@@ -6,11 +6,12 @@ import torch
 
 from limbshift.agents import ActionHead, RecurrentCell
 from limbshift.agents.recurrent import MAX_SIZE, PolicySpec, RecurrentActorCritic
+from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.ranks.alone import ALONE, Ranks
-from limbshift.meta.rl2.config import PPOConfig, Precision
+from limbshift.meta.rl2.config import PPOConfig, Precision, with_task_coef
 from limbshift.meta.rl2.ppo import PPO
 from limbshift.meta.rl2.precision import choose_precision
 from limbshift.meta.rl2.trainer import Trainer
@@ -31,6 +32,7 @@ def make_trainer(
     hidden_size: int = 128,
     cell: RecurrentCell = "lstm",
     head: ActionHead = "linear",
+    belief_size: int = 0,
     gamma: float | None = None,
     initial_log_std: float | None = None,
     shift_probability: float = 0.0,
@@ -47,7 +49,7 @@ def make_trainer(
     """Returns a trainer with its env and its policy; what is None is the family's own. The network lives on the device.
 
     overlap, num_threads, ranks, learner: as `Trainer` takes them; trials of MuJoCo Warp are never collected ahead.
-    A transformer sees whole trials, of up to 16,384 steps.
+    A transformer sees whole trials, of up to 16,384 steps. Raises InputError for a belief network that would not learn.
 
     >>> from limbshift.envs.catalogue import make_family
     >>> trainer = make_trainer(make_family("ReacherGoal"), num_envs=4, episodes=2, horizon=10, hidden_size=8)
@@ -56,6 +58,10 @@ def make_trainer(
     (80, 2)
     >>> trainer.env.close()
     """
+    if belief_size and not with_task_coef(ppo, family.task_coef).task_coef:
+        raise InputError(
+            f"belief_size is {belief_size} where task_coef is 0, expected a weight by which the belief network learns"
+        )
     env = TrialEnv(
         family,
         num_envs,
@@ -78,6 +84,8 @@ def make_trainer(
         memory=memory,
         sees_reward=sees_reward,
         head=head,
+        belief_size=belief_size,
+        belief_dim=family.task_space.encoding_dim if belief_size else 0,
         context=min(env.steps_per_trial if memory else 1, MAX_SIZE) if cell == "transformer" else 0,
     )
     with torch.random.fork_rng(devices=[]):

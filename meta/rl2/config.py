@@ -34,6 +34,9 @@ class PPOConfig:
     final_task_coef: Weight = 0.0
     """Weight of the same loss at the end of the budget; 0 leaves only returns to learn from. It follows the learning
     rate, and does not go back either."""
+    told_share: Annotated[float, Ge(0), Le(1)] = 0.6
+    """Share of the budget, from its start, in which a policy with a belief network is told its task, as the oracle is;
+    then it sees that network's guess. It is not told again where a resumed run is given a larger budget."""
     max_grad_norm: Positive = 0.5
     """Norm that gradients are clipped to."""
     update_epochs: Count = 4

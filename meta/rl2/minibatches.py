@@ -24,6 +24,8 @@ class Minibatch(NamedTuple):
     weighted, where an older policy acted."""
     value_target: Tensor
     task: Tensor
+    believed: Tensor
+    """What a policy with a belief network took its task to be; of size 0 for others."""
     state: RecurrentState
     """(n, size) each: what was remembered before the first step."""
 
@@ -59,11 +61,11 @@ def minibatches(
     advantage = storage.advantage
     spread, mean = ranks.std_mean(advantage)
     weighted = (advantage - mean) / (spread + 1e-8) * storage.importance
-    rows = (storage.obs[:-1], storage.action, storage.proximal_log_prob, weighted, storage.value_target, storage.task)
+    seen = (storage.obs[:-1], storage.action, storage.proximal_log_prob)
+    rows = (*seen, weighted, storage.value_target, storage.task, storage.believed[:-1])
     pieces = [storage.pieces(part) for part in rows]
     state = [part.flatten(0, 1) for part in storage.state]
     order = torch.randperm(pieces[0].shape[1], generator=generator, device=advantage.device)
     for chosen in order.chunk(num_minibatches):
-        obs, action, log_prob, advantage, value_target, task = (part[:, chosen] for part in pieces)
         remembered = tuple(part[chosen] for part in state)
-        yield Minibatch(obs, action, log_prob, advantage, value_target, task, remembered)
+        yield Minibatch._make((*(part[:, chosen] for part in pieces), remembered))

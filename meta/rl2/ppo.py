@@ -94,12 +94,21 @@ class PPO:
         """
         device = policy.log_std.device
         self.policy = policy
-        self.task_head = TaskHead(policy.spec.hidden_size, task_dim).to(device)
+        belief = policy.belief
+        self.task_head = TaskHead(policy.spec.hidden_size, task_dim).to(device) if belief is None else belief.head
         self.config = config
         self.generator = generator
         """On the policy's device: the order of pieces."""
         self.precision = precision
-        self.parameters = [*policy.parameters(), *self.task_head.parameters()]
+        others = self.task_head.parameters() if belief is None else ()
+        self.parameters = [*policy.parameters(), *others]
+        inferring = {id(each) for each in belief.parameters()} if belief else set()
+        self._clipped_apart = [
+            group
+            for apart in (False, True)
+            if (group := [each for each in self.parameters if (id(each) in inferring) is apart])
+        ]
+        """The parameters whose gradients are clipped together: a belief network learns from its own loss alone."""
         self.ranks = ranks
         threads = num_threads if device.type == "cpu" else 1
         # A transformer computes all steps of a trial at once: one trial has rows enough.
@@ -126,12 +135,15 @@ class PPO:
         config = self.config
         rate = linear_schedule(config.learning_rate, config.final_learning_rate, spent)
         set_learning_rate(self.optimizer, self._rate * rate)
-        loss = partial(self.loss, task_coef=linear_schedule(config.task_coef or 0.0, config.final_task_coef, spent))
+        start = config.task_coef or 0.0
+        end = config.final_task_coef if self.policy.belief is None else start
+        loss = partial(self.loss, task_coef=linear_schedule(start, end, spent))
         history, norms = [], []
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, config.num_minibatches, self.generator, ranks=self.ranks):
                 losses = self.gradients.fill(loss, batch)
-                norms.append(nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm))
+                clipped = [nn.utils.clip_grad_norm_(each, config.max_grad_norm) for each in self._clipped_apart]
+                norms.append(torch.stack(clipped).norm())
                 self._step_if_finite(norms[-1])
                 history.append(torch.stack(losses))
         grad_norm = torch.stack(norms)
@@ -159,7 +171,7 @@ class PPO:
         """Returns the policy's features, unrolled from what was remembered, in float32: (T, n, feature_dim)."""
         lower = self.precision != torch.float32
         with torch.autocast(batch.obs.device.type, self.precision) if lower else nullcontext():
-            features, _ = self.policy.unroll(batch.obs, batch.state)
+            features, _ = self.policy.unroll(batch.obs, batch.state, batch.believed)
         return features.float()
 
     def _step_if_finite(self, grad_norm: Tensor) -> None:

@@ -118,11 +118,12 @@ class Trainer:
     def iterate(self, spent: float) -> Iteration:
         """Runs one iteration; `spent` is the share of the budget that is gone."""
         start = time.perf_counter()
-        self.storage = storage = self.experience.take()
         self.annealed = max(self.annealed, spent)
+        tells = self.annealed < self.ppo.config.told_share
+        self.storage = storage = self.experience.take(tells=tells)
         # Where two updates were at fault the third is kept with what goes before it, so that it can be repeated.
         before = copy.deepcopy(self.state_dict()) if self._skips == MAX_SKIPS - 1 else None
-        with self.experience.ahead() if self.progress.iterations else nullcontext(), torch_threads(1):
+        with self.experience.ahead(tells=tells) if self.progress.iterations else nullcontext(), torch_threads(1):
             self._stopwatch.mark()
             update = self.learn(storage, self.annealed)
             self._stopwatch.mark()

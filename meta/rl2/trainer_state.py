@@ -78,6 +78,7 @@ def check_experience(found: Mapping[str, Any], own: Mapping[str, Any], device: t
     if own and not found:
         return
     apart = {"generator": 0} if own else {}
+    found = {"tells": 0, **found} if own else found  # older checkpoints hold none
     check_like({**found, **{name: 0 for name in apart if name in found}}, {**own, **apart}, "experience")
     if own:
         check_generator(found["generator"], device)

@@ -104,6 +104,25 @@ def test_a_file_holds_all_of_it(cell: RecurrentCell, head: ActionHead, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
+def test_a_belief_networks_file_holds_its_guess_once(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8, belief_size=4, belief_dim=2))
+    assert policy.belief is not None
+    torch.nn.init.normal_(policy.belief.head.weight)
+    controller = Controller(policy, CARD, -torch.ones(6), action_high=torch.ones(6))
+    controller.save(tmp_path / "a.safetensors")
+    tensors, _ = read_tensors(tmp_path / "a.safetensors")
+    assert [name for name in tensors if "head.bias" in name and "action" not in name and "value" not in name] == [
+        "belief.head.bias"
+    ]
+    loaded, obs = Controller.load(tmp_path / "a.safetensors"), torch.randn(1, 17)
+    for _ in range(3):
+        actions = [each.act(obs, torch.ones(1), torch.zeros(1)) for each in (loaded, controller)]
+        assert torch.equal(*actions)
+    assert torch.equal(loaded.guessed_task(), controller.guessed_task())
+    assert loaded.guessed_task().abs().min() > 0
+
+
 def with_head() -> Controller:
     """A controller that tells two numbers of the task: the first thing that it remembers plus 1, and 2."""
     plain, head = make_controller(), TaskHead(8, 2)

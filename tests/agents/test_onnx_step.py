@@ -48,6 +48,8 @@ def make_controller(**spec: Any) -> Controller:
     policy = RecurrentActorCritic(PolicySpec(5, 2, hidden_size=16, **spec))
     policy.normaliser.update(3 + 2 * torch.randn(100, policy.spec.trial_obs_dim))
     with torch.no_grad():
+        if policy.belief:
+            policy.belief.head.weight.normal_()
         policy.action_head.weight.normal_()  # actions that reach the motors' bounds
         policy.action_head.bias.normal_()
     return Controller(policy, CARD, LOW, action_high=HIGH)
@@ -82,6 +84,20 @@ def test_every_network_acts_as_in_torch(cell: RecurrentCell, head: ActionHead, s
     reached = np.concatenate(seen)
     assert (reached.min(axis=0) == LOW.numpy()).all()
     assert (reached.max(axis=0) == HIGH.numpy()).all()
+
+
+@pytest.mark.parametrize("sees_reward", [True, False])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_belief_network_acts_as_in_torch(cell: RecurrentCell, sees_reward: bool) -> None:
+    controller = make_controller(cell=cell, sees_reward=sees_reward, belief_size=6, belief_dim=3)
+    controller.reset(3)
+    robots = stepper(controller, 3)
+    for obs, reward, start in sensors(3):
+        expected = controller.act(obs, reward if sees_reward else None, start)
+        action = robots.act(obs=obs, previous_reward=reward, episode_start=start)
+        np.testing.assert_allclose(action, expected, rtol=0, atol=1e-5)
+    assert robots.told["belief_hidden"].shape == (3, 6)
+    assert controller.guessed_task().abs().min() > 0
 
 
 def test_robots_do_not_know_of_each_other() -> None:

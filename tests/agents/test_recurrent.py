@@ -51,6 +51,44 @@ def test_step_and_unroll_agree(cell: RecurrentCell, memory: bool) -> None:
     torch.testing.assert_close(policy.unroll(obs, ())[0], unrolled)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_what_is_believed_is_the_own_guess_unless_it_is_told(cell: RecurrentCell) -> None:
+    policy = make_policy(spec_of(cell, belief_size=4, belief_dim=2))
+    assert policy.belief is not None
+    torch.nn.init.normal_(policy.belief.head.weight)
+    obs, state, stepped = trial_obs(), policy.initial_state(4), []
+    assert [part.shape[1] for part in state] == [8, 8, 4, 4][-3 if cell == "gru" else 0 :]
+    for each in obs:
+        now, state = policy.step(each, state)
+        stepped.append(now)
+    unrolled, last = policy.unroll(obs, ())
+    torch.testing.assert_close(torch.stack(stepped), unrolled)
+    torch.testing.assert_close(state, last)
+    guesses = policy.guesses(unrolled)
+    assert guesses.abs().min() > 0
+    torch.testing.assert_close(policy.unroll(obs, (), guesses)[0], unrolled)
+    told, _ = policy.unroll(obs, (), guesses + 1)
+    assert torch.equal(policy.guesses(told), guesses)
+    assert (policy.actions(told).mean - policy.actions(unrolled).mean).abs().max() > 0
+    assert policy.guesses(unrolled[0, 0]).shape == (2,)
+    assert make_policy().guesses(features(make_policy(), obs)).shape == (7, 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"belief_size": 4}, "belief_dim is 0 where belief_size is 4, expected both or neither"),
+        ({"belief_dim": 4}, "belief_dim is 4 where belief_size is 0, expected both or neither"),
+        ({"belief_size": 4, "belief_dim": 1, "task_dim": 1}, "expected 0 for a policy that sees its task"),
+        ({"belief_size": 4, "belief_dim": 1, "memory": False}, "expected 0 for a policy without memory"),
+        ({"belief_size": 4, "belief_dim": 1, "cell": "transformer", "context": 2}, "whose cell is transformer"),
+    ],
+)
+def test_a_belief_network_that_does_not_fit_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RecurrentActorCritic(PolicySpec(3, 2, hidden_size=8, **given))
+
+
 @pytest.mark.parametrize("cell", get_args(RecurrentCell))
 def test_rows_that_begin_anew_meet_their_first_step(cell: RecurrentCell) -> None:
     policy, obs = make_policy(spec_of(cell)), trial_obs()

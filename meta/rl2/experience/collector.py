@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from limbshift.agents.recurrent import RecurrentActorCritic
+from limbshift.agents.recurrent import RecurrentActorCritic, RecurrentState
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.rl2.experience.device_copy import HostFetch
 from limbshift.meta.rl2.experience.storage import RolloutStorage, nearest_divisor
@@ -58,8 +58,11 @@ class Collector:
         self._to_env = HostFetch(torch.zeros(env.num_envs, policy.spec.action_dim, device=device), env.task_env.device)
 
     @torch.no_grad()
-    def collect(self) -> RolloutStorage:
-        """Plays N new trials; the storage is this collector's own, and is written over when its turn comes again."""
+    def collect(self, *, tells: bool = False) -> RolloutStorage:
+        """Plays N new trials; the storage is this collector's own, and is written over when its turn comes again.
+
+        tells: whether a policy with a belief network is told its task.
+        """
         storage, policy, stopwatch = next(self._turns), self.policy, self.stopwatch
         stopwatch.mark()
         noise = torch.randn(storage.action.shape, generator=self.generator, device=storage.action.device)
@@ -70,7 +73,7 @@ class Collector:
         storage.task_index = self.env.task_env.task_index.clone()
         for t in range(storage.num_steps):
             storage.remember(t, state)
-            storage.features[t], state = policy.step(storage.obs[t], state)
+            state = self._step(storage, t, state, tells=tells)
             storage.action[t] = policy.actions(storage.features[t]).mean + noise[t]
             action = self._to_env(storage.action[t])
             stopwatch.mark()
@@ -78,7 +81,7 @@ class Collector:
             storage.write(t, step)
             diverged.append(step.diverged)
             stopwatch.mark()
-        storage.features[-1], _ = policy.step(storage.obs[-1], state)
+        self._step(storage, storage.num_steps, state, tells=tells)
         storage.log_prob = policy.actions(storage.features[:-1]).log_prob(storage.action)
         storage.proximal_log_prob = storage.log_prob
         storage.value = policy.values(storage.features)
@@ -86,19 +89,28 @@ class Collector:
         stopwatch.mark()
         return storage
 
+    def _step(self, storage: RolloutStorage, t: int, state: RecurrentState, *, tells: bool) -> RecurrentState:
+        """Takes the policy's step t, and keeps what it took its task to be. Returns the next state."""
+        storage.features[t], state = self.policy.step(storage.obs[t], state, storage.told[t] if tells else None)
+        storage.believed[t] = storage.told[t] if tells else self.policy.guesses(storage.features[t])
+        return state
+
 
 class Experience(Protocol):
     """Where the trials come from that are learnt from."""
 
     collector: Collector
 
-    def take(self) -> RolloutStorage:
-        """Returns the trials to learn from next; what they are stays until the second call after."""
+    def take(self, *, tells: bool = False) -> RolloutStorage:
+        """Returns the trials to learn from next; what they are stays until the second call after.
+
+        tells: as `Collector.collect` takes it, for trials that are begun by this call.
+        """
 
     def refresh(self, storage: RolloutStorage) -> None:
         """Makes what the learner reads of trials its own policy's, where an older one has played them."""
 
-    def ahead(self) -> AbstractContextManager[None]:
+    def ahead(self, *, tells: bool = False) -> AbstractContextManager[None]:
         """Returns a context beside which the trials of the next `take` may be collected; it ends when they are."""
 
     @property
@@ -118,14 +130,14 @@ class InTurn:
     def __init__(self, collector: Collector) -> None:
         self.collector = collector
 
-    def take(self) -> RolloutStorage:
+    def take(self, *, tells: bool = False) -> RolloutStorage:
         with torch_threads(1):  # idle OpenMP threads spin for a while, and would take the cores from the simulator's
-            return self.collector.collect()
+            return self.collector.collect(tells=tells)
 
     def refresh(self, storage: RolloutStorage) -> None:
         pass
 
-    def ahead(self) -> AbstractContextManager[None]:
+    def ahead(self, *, tells: bool = False) -> AbstractContextManager[None]:
         return nullcontext()
 
     @property
@@ -162,13 +174,16 @@ class Overlapped:
         """The next trials, where they are played already."""
         self._behind = False
         """Whether the next trials are of the collector's copy as it is; else it is taken anew."""
+        self._tells = False
+        """Whether the copy is told its task in them."""
         self._begun = self._start()
 
-    def take(self) -> RolloutStorage:
+    def take(self, *, tells: bool = False) -> RolloutStorage:
         storage = self._collected
         if storage is None:
             if not self._behind:
                 self._follow()
+                self._tells = tells
             with self._collecting() as playing:
                 pass
             storage = playing.result()
@@ -179,8 +194,9 @@ class Overlapped:
         storage.read_by(self.learner)
 
     @contextmanager
-    def ahead(self) -> Iterator[None]:
+    def ahead(self, *, tells: bool = False) -> Iterator[None]:
         self._follow()
+        self._tells = tells
         self._begun, self._behind = self._start(), True
         with self._collecting() as playing:
             yield
@@ -192,19 +208,21 @@ class Overlapped:
 
     def state_dict(self) -> dict[str, Any]:
         generator = self._begun[0] if self._behind else self.collector.generator.get_state()
-        return {"policy": self.collector.policy.state_dict(), "generator": generator, "behind": int(self._behind)}
+        told = {"behind": int(self._behind), "tells": int(self._tells)}
+        return {"policy": self.collector.policy.state_dict(), "generator": generator, **told}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if state:
             self.collector.policy.load_state_dict(state["policy"])
         self._collected, self._behind = None, bool(state and state["behind"])
+        self._tells = bool(state.get("tells", 0))  # older checkpoints hold none
         self._begun = self._start()
 
     @contextmanager
     def _collecting(self) -> Iterator[Future[RolloutStorage]]:
         """Collects in the thread; on a GPU in a stream of its own, which does not wait for the learner's work."""
         if self._stream is None:
-            playing = self._thread.submit(self.collector.collect)
+            playing = self._thread.submit(self.collector.collect, tells=self._tells)
         else:
             self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
             playing = self._thread.submit(self._collect_in_stream)
@@ -217,7 +235,7 @@ class Overlapped:
 
     def _collect_in_stream(self) -> RolloutStorage:
         with torch.cuda.stream(self._stream):
-            return self.collector.collect()
+            return self.collector.collect(tells=self._tells)
 
     def _follow(self) -> None:
         """Makes the collector's policy what the learner's is."""

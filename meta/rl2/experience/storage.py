@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from limbshift.envs.trial_env import TrialStep
 
 
-GIVEN = ("obs", "task", "value", "action", "log_prob", "proximal_log_prob", "reward", "terminated")
+GIVEN = ("obs", "task", "believed", "value", "action", "log_prob", "proximal_log_prob", "reward", "terminated")
 """What of a storage the learner reads, beside what was remembered."""
 
 
@@ -53,6 +53,10 @@ class RolloutStorage:
         """(T + 1, N, trial_obs_dim) what the policy sees: the task among it for the oracle alone."""
         self.task = self.shown[:-1, :, task]
         """(T, N, P) the task under each observation, as the env encodes it: for the learner."""
+        self.told = self.shown[..., task] if spec.belief_dim else self.shown[..., :0]
+        """(T + 1, N, belief_dim) the same, where a policy with a belief network can be told it."""
+        self.believed = zeros(num_steps + 1, spec.belief_dim)
+        """(T + 1, N, belief_dim) what the policy took its task to be: what it was told, or else its guess."""
         self.features = zeros(num_steps + 1, spec.feature_dim)
         self.sequence_length = num_steps if spec.whole_trials else sequence_length or num_steps
         kept = () if spec.whole_trials else spec.state_sizes
@@ -118,9 +122,10 @@ class RolloutStorage:
         features = []
         for start in range(0, self.num_steps, self.sequence_length):
             self.remember(start, state)
-            more, state = policy.unroll(self.obs[start : start + self.sequence_length], state)
+            piece = slice(start, start + self.sequence_length)
+            more, state = policy.unroll(self.obs[piece], state, self.believed[piece])
             features.append(more)
-        last, _ = policy.step(self.obs[-1], state)
+        last, _ = policy.step(self.obs[-1], state, self.believed[-1])
         read = torch.cat([*features, last.unsqueeze(0)])
         self.proximal_log_prob = policy.actions(read[:-1]).log_prob(self.action)
         self.value = policy.values(read)

@@ -18,7 +18,7 @@ def make_batch() -> Minibatch:
     rows = pieces.expand(STEPS, PIECES)
     seen = rows.unsqueeze(-1)
     state = pieces.unsqueeze(-1)
-    return Minibatch(seen, seen, rows, rows, rows, seen, (state, -state))
+    return Minibatch(seen, seen, rows, rows, rows, seen, seen[..., :0], (state, -state))
 
 
 def loss_of(layer: nn.Linear, batch: Minibatch) -> Losses:

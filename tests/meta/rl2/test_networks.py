@@ -11,6 +11,7 @@ import torch
 
 from limbshift.agents import ActionHead, RecurrentCell
 from limbshift.envs.catalogue import make_family
+from limbshift.envs.errors import InputError
 from limbshift.envs.physics.engine import Engine
 from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.rl2.build import make_trainer
@@ -21,6 +22,7 @@ from limbshift.meta.rl2.trainer import Trainer
 NETWORKS = [
     {"cell": cell, "head": head} for cell, head in itertools.product(get_args(RecurrentCell), get_args(ActionHead))
 ]
+LEARNERS = [*NETWORKS, *({**each, "belief_size": 4} for each in NETWORKS if each["cell"] != "transformer")]
 TRIAL = 12
 
 
@@ -35,7 +37,7 @@ def learned(trainer: Trainer) -> torch.Tensor:
     return torch.nn.utils.parameters_to_vector(trainer.policy.parameters()).detach()
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=str)
+@pytest.mark.parametrize("network", LEARNERS, ids=str)
 @pytest.mark.parametrize("overlap", [False, True])
 def test_what_is_played_is_what_is_learnt_from(network: dict[str, Any], overlap: bool) -> None:
     """Read at once, the trials give the features and the probabilities that playing them step by step gave."""
@@ -60,7 +62,7 @@ def test_a_transformers_trials_stay_whole_and_nothing_that_it_keeps_is_stored() 
         assert trainer.policy.spec.context == (TRIAL if cell == "transformer" else 0)
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=str)
+@pytest.mark.parametrize("network", LEARNERS, ids=str)
 def test_an_iteration_goes_on_from_a_state(network: dict[str, Any]) -> None:
     straight, first, second = (trainer_of(network, overlap=True) for _ in range(3))
     for number in range(3):
@@ -74,7 +76,7 @@ def test_an_iteration_goes_on_from_a_state(network: dict[str, Any]) -> None:
     assert not torch.equal(learned(second), before)
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=str)
+@pytest.mark.parametrize("network", LEARNERS, ids=str)
 def test_threads_learn_what_one_learns(network: dict[str, Any]) -> None:
     one, two = (trainer_of(network, num_threads=threads) for threads in (1, 2))
     for trainer in (one, two):
@@ -128,3 +130,46 @@ def test_each_network_imitates_and_is_imitated(network: dict[str, Any]) -> None:
     imitation = [student.iterate(0.0).losses.get("policy") for _ in range(3)]
     assert imitation[0] is None
     assert 0 < (imitation[2] or 0) < (imitation[1] or 0)
+
+
+def test_a_belief_networks_policy_is_told_its_task_for_the_first_share_of_the_budget() -> None:
+    """Then it sees that network's guess, and a larger budget does not take it back."""
+    trainer = trainer_of({"belief_size": 4}, ppo=PPOConfig(told_share=0.5, num_minibatches=1))
+    for spent, told in ((0.0, True), (0.4, True), (0.5, False), (0.3, False)):
+        trainer.iterate(spent)
+        storage = trainer.storage
+        assert torch.equal(storage.believed[:-1], storage.task) is told
+    storage = trainer.experience.take()
+    torch.testing.assert_close(storage.believed, trainer.policy.guesses(storage.features))
+    assert storage.believed.abs().min() > 0
+    oracle, teller = trainer_of({}, observe_task=True), trainer_of({"belief_size": 4})
+    with torch.no_grad():
+        size = oracle.policy.encoder.weight.shape
+        assert teller.policy.encoder.weight.shape == size
+        for name, value in oracle.policy.state_dict().items():
+            if not name.startswith("normaliser"):
+                teller.policy.get_parameter(name).copy_(value)
+    seen, known = oracle.experience.take(), teller.experience.take(tells=True)
+    assert torch.equal(known.action, seen.action)
+    assert torch.equal(known.value, seen.value)
+
+
+def test_a_belief_network_learns_from_its_own_loss_alone_and_the_policy_from_the_others() -> None:
+    trainer = trainer_of({"belief_size": 4})
+    trainer.iterate(0.0)
+    storage = trainer.experience.take()
+    state = tuple(part.flatten(0, 1) for part in storage.state)
+    pieces = (storage.pieces(part) for part in (storage.obs[:-1], storage.action, storage.log_prob))
+    more = (storage.advantage, storage.value[:-1] + 1, storage.task, storage.believed[:-1])
+    losses = trainer.ppo.loss(Minibatch._make((*pieces, *map(storage.pieces, more), state)), task_coef=1.0)
+    for part, own in ((losses.task, True), (losses.value, False), (losses.entropy, False)):
+        trainer.policy.zero_grad()
+        part.backward(retain_graph=True)
+        gradients = {name: each.grad for name, each in trainer.policy.named_parameters()}
+        moved = {name.startswith("belief.") for name, each in gradients.items() if each is not None and each.any()}
+        assert moved == {own}
+
+
+def test_a_belief_network_that_would_not_learn_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^belief_size is 4 where task_coef is 0, expected a weight by which the"):
+        trainer_of({"belief_size": 4}, ppo=PPOConfig(task_coef=0.0))

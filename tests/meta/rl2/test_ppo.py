@@ -29,7 +29,8 @@ def make_batch(policy: RecurrentActorCritic, log_ratio: float, advantage: float)
     values = policy.values(features).detach()
     task = torch.tensor([3.0, 0.0]).expand(STEPS, 2, TASK_DIM)
     state = policy.initial_state(2)
-    return Minibatch(obs, action, log_prob, torch.full((STEPS, 2), advantage), values + 2.0, task, state)
+    told = torch.zeros(STEPS, 2, 0)
+    return Minibatch(obs, action, log_prob, torch.full((STEPS, 2), advantage), values + 2.0, task, told, state)
 
 
 def test_the_loss_by_hand() -> None:
