@@ -43,7 +43,7 @@ SHAPE = ["--minutes", "0.02", "--num-envs", "4", "--episodes", "2", "--horizon",
 
 FAMILY = make_family("InvertedPendulumBody")
 TRAINED = [name for name in METHODS if name != "random"]
-GUESSING = ("limbshift", "hyper", "transformer")
+GUESSING = ("limbshift", "hyper", "transformer", "belief")
 """Methods whose memory learns to tell the task."""
 
 
