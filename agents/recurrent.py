@@ -103,11 +103,6 @@ class PolicySpec:
         """Where in the features the recurrent cell's output lies: what is remembered of a trial, by any cell."""
         return slice(self.belief_size, self.belief_size + self.hidden_size)
 
-    @property
-    def tells_task(self) -> slice:
-        """Where in the features lies what the task is told from: what is remembered, or a belief network's output."""
-        return slice(self.belief_size or self.hidden_size)
-
     def fixed_factors(self) -> Tensor:
         """Returns factors on all that follows the physical observation; zero for what must not be seen."""
         action = torch.full((self.action_dim,), float(self.memory))

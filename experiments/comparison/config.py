@@ -57,7 +57,7 @@ class CompareConfig(Checked):
     train_tasks: Count | None = None
     """Train on only this many tasks, which shows overfitting; by default on all of the family's."""
     cell: RecurrentCell = "lstm"
-    """Recurrent cell of limbshift, rl2, hyper, belief and the oracles."""
+    """Recurrent cell of limbshift, rl2, hyper and the oracles."""
     hide_reward: Flag = False
     """Hide the reward from limbshift, rl2, hyper, transformer, belief and the oracles."""
     first_order: Flag = False

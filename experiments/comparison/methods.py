@@ -42,7 +42,7 @@ METHODS: dict[str, Method] = {
     ),
     "belief": Method(
         "limbshift that is told its task at first, and later sees a belief network's guess at it",
-        network={"belief_size": 64},
+        network={"cell": "lstm", "belief_size": 64},
     ),
     "no-memory": Method("limbshift without LSTM state, previous action and reward"),
     "oracle": Method("limbshift, shown its task", observes_task=True),

@@ -18,8 +18,8 @@ COLOURS = dict(
     zip(
         (name for name, method in METHODS.items() if not method.code),
         (
-            "#2b74c9", "#d77fb3", "#17a398", "#e0559e", "#5b5fd6", "#2e9157", "#7f8490", "#a8a8a8", "#94b52c", "#c2a200",
-            "#d9741b", "#4a9aa5", "#8f61bd", "#8f6d5c", "#c9424e",
+            "#2b74c9", "#d77fb3", "#17a398", "#e0559e", "#5b5fd6", "#2e9157", "#7f8490", "#a8a8a8", "#94b52c",
+            "#c2a200", "#d9741b", "#4a9aa5", "#8f61bd", "#8f6d5c", "#c9424e",
         ),
         strict=True,
     )

@@ -37,6 +37,51 @@ def test_a_network_is_trained_and_its_controller_plays_longer_trials(
     assert np.shape(json.loads(out.read_text())["returns"]) == (3, 5)
 
 
+def test_a_belief_network_is_trained_resumed_evaluated_and_exported(tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out.json"
+    budget = ["--steps", "80", "--run-dir", str(run), *TINY]
+    assert main(["train", "HalfCheetahDir", "--belief-size", "4", *budget]) == 0
+    assert main(["train", "--resume", "--run-dir", str(run), "--steps", "160", "--wandb", "disabled"]) == 0
+    controller = load_controller(run)
+    assert (controller.policy.spec.belief_size, controller.policy.spec.belief_dim, controller.card.steps) == (4, 1, 160)
+    assert main(["evaluate", str(run), "--episodes", "5", "--tasks", "3", "--json", str(out)]) == 0
+    assert np.shape(json.loads(out.read_text())["returns"]) == (3, 5)
+    assert main(["export", str(run), "--out", str(tmp_path / "step.onnx")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--observe-task"], "belief_size is 4, expected 0 for a policy that sees its task"),
+        (["--no-memory"], "belief_size is 4, expected 0 for a policy without memory"),
+        (["--cell", "transformer"], "belief_size is 4, expected 0 for a policy whose cell is transformer"),
+        (
+            ["--ppo.task-coef", "0"],
+            "belief_size is 4 where task_coef is 0, expected a weight by which the belief network learns",
+        ),
+    ],
+)
+def test_a_belief_network_that_cannot_be_is_refused(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["train", "HalfCheetahDir", "--belief-size", "4", "--run-dir", str(run), *options]) == 2
+    assert capsys.readouterr().err == f"limbshift: {message}\n"
+    assert not run.exists()
+
+
+def test_a_comparison_tells_of_a_belief_network_where_there_is_one(tmp_path: Path) -> None:
+    config = CompareConfig("HalfCheetahDir", out=tmp_path / "out", cell="transformer")
+    told = {
+        method: training_settings(method, setting_of(method, 0, config, family=family_of(config), tuned={}), config)
+        for method in ("limbshift", "belief")
+    }
+    assert (told["belief"]["belief_size"], told["belief"]["ppo"]["told_share"]) == (64, 0.6)
+    assert (told["belief"]["cell"], told["limbshift"]["cell"]) == ("lstm", "transformer")
+    assert "belief_size" not in told["limbshift"]
+    assert "told_share" not in told["limbshift"]["ppo"]
+
+
 def test_a_transformer_of_a_width_that_cannot_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     options = ["--cell", "transformer", "--hidden-size", "12", "--run-dir", str(run)]
