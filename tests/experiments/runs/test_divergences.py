@@ -104,8 +104,8 @@ def spoil(monkeypatch: pytest.MonkeyPatch, iterations: range) -> None:
     """Makes one action of some iterations impossible, as an overflow does."""
     collect, calls = Collector.collect, iter(range(1000))
 
-    def spoilt(collector: Collector) -> RolloutStorage:
-        storage = collect(collector)
+    def spoilt(collector: Collector, *, tells: bool) -> RolloutStorage:
+        storage = collect(collector, tells=tells)
         if next(calls) in iterations:
             storage.log_prob[0, 0] = -torch.inf
         return storage
