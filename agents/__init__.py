@@ -27,6 +27,10 @@ def belief_fault(belief_size: int, cell: RecurrentCell, *, memory: bool, sees_ta
     >>> belief_fault(64, "lstm", memory=True, sees_task=True)
     'belief_size is 64, expected 0 for a policy that sees its task'
     """
-    who = "that sees its task" if sees_task else "without memory" if not memory else f"whose cell is {cell}"
-    known = sees_task or not memory or cell == "transformer"
-    return f"belief_size is {belief_size}, expected 0 for a policy {who}" if belief_size and known else ""
+    needs_none = {
+        "that sees its task": sees_task,
+        "without memory": not memory,
+        "whose cell is transformer": cell == "transformer",
+    }
+    who = next((policy for policy, holds in needs_none.items() if holds), "")
+    return f"belief_size is {belief_size}, expected 0 for a policy {who}" if belief_size and who else ""

@@ -23,8 +23,8 @@ ROBOTS = "robots"
 """The name of the axis N, which may be of any size."""
 STATES: Mapping[str, tuple[str, ...]] = {"lstm": ("hidden", "cell"), "gru": ("hidden",)}
 """By cell, the parts of its recurrent state."""
-BELIEF = "belief_"
-"""What the names of these parts begin with for the LSTM of a belief network."""
+BELIEF_STATE = ("belief_hidden", "belief_cell")
+"""The same of a belief network's LSTM."""
 GATES: Mapping[str, tuple[int, ...]] = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 """By cell, the places in PyTorch's order of the gates, in ONNX's order."""
 
@@ -130,7 +130,7 @@ def sensed(spec: PolicySpec) -> dict[str, tuple[tuple[int, ...], slice]]:
 
 def state_names(spec: PolicySpec) -> tuple[str, ...]:
     """Returns the names of the recurrent state's parts."""
-    belief = tuple(BELIEF + name for name in STATES["lstm"]) if spec.belief_size else ()
+    belief = BELIEF_STATE if spec.belief_size else ()
     return (*STATES[spec.cell], *belief) if spec.memory else ()
 
 
@@ -155,9 +155,8 @@ def _add_encoding(graph: Graph, controller: Controller) -> str:
     normalised = graph.clip(shifted, CLIP, out="normalised")
     if policy.belief is None:
         return _add_encoder(graph, policy.encoder, normalised, columns=columns, out="encoding")
-    told_from = _add_encoder(graph, policy.belief.encoder, normalised, columns=columns, out=f"{BELIEF}encoding")
-    names = tuple(BELIEF + name for name in STATES["lstm"])
-    inferred = _add_memory(graph, policy.belief.recurrent, told_from, kind="lstm", state=names)
+    told_from = _add_encoder(graph, policy.belief.encoder, normalised, columns=columns, out="belief_encoding")
+    inferred = _add_memory(graph, policy.belief.recurrent, told_from, kind="lstm", state=BELIEF_STATE)
     head = [graph.constant(f"task_head.{name}", value) for name, value in policy.belief.head.named_parameters()]
     guess = graph.linear(inferred, *head, out="guess")
     believed = graph.add("Concat", normalised, guess, out="believed", axis=1)

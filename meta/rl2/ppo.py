@@ -100,15 +100,12 @@ class PPO:
         self.generator = generator
         """On the policy's device: the order of pieces."""
         self.precision = precision
-        others = self.task_head.parameters() if belief is None else ()
-        self.parameters = [*policy.parameters(), *others]
-        inferring = {id(each) for each in belief.parameters()} if belief else set()
-        self._clipped_apart = [
-            group
-            for apart in (False, True)
-            if (group := [each for each in self.parameters if (id(each) in inferring) is apart])
-        ]
-        """The parameters whose gradients are clipped together: a belief network learns from its own loss alone."""
+        acting = [each for name, each in policy.named_parameters() if not name.startswith("belief.")]
+        self._clipped_together: list[list[nn.Parameter]] = (
+            [[*acting, *self.task_head.parameters()]] if belief is None else [acting, [*belief.parameters()]]
+        )
+        """A belief network's gradients are clipped apart: it learns from its own loss alone."""
+        self.parameters = [each for group in self._clipped_together for each in group]
         self.ranks = ranks
         threads = num_threads if device.type == "cpu" else 1
         # A transformer computes all steps of a trial at once: one trial has rows enough.
@@ -142,7 +139,7 @@ class PPO:
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, config.num_minibatches, self.generator, ranks=self.ranks):
                 losses = self.gradients.fill(loss, batch)
-                clipped = [nn.utils.clip_grad_norm_(each, config.max_grad_norm) for each in self._clipped_apart]
+                clipped = [nn.utils.clip_grad_norm_(each, config.max_grad_norm) for each in self._clipped_together]
                 norms.append(torch.stack(clipped).norm())
                 self._step_if_finite(norms[-1])
                 history.append(torch.stack(losses))
