@@ -39,14 +39,15 @@ class Ours:
     """A policy of ours as it is now, ready for new trials; and what its memory knows of their tasks."""
 
     trainer: Trainer
-    guesses: bool
-    """Whether its memory learnt to tell the task that it is not shown."""
+    guesses: TaskHead | None = None
+    """What tells the task from its memory, where it learnt to tell one that it is not shown."""
 
     def __call__(self, env: TrialEnv) -> PolicyActor:
         return PolicyActor(self.trainer.policy, env.num_envs)
 
-    def guessing(self, env: TrialEnv) -> "GuessingActor":
-        return GuessingActor(self(env), self.trainer.ppo.task_head, env)
+    def guessing(self, env: TrialEnv) -> "PolicyActor | GuessingActor":
+        """Returns the policy with its guesses kept, where it guesses."""
+        return self(env) if self.guesses is None else GuessingActor(self(env), self.guesses, env)
 
 
 @dataclass
@@ -104,8 +105,7 @@ def train_ours(
         observe_task=observe_task,
         sees_reward=not setting.hide_reward,
     )
-    told = trainer.ppo.known_task_head is not None
-    make_act = Ours(trainer, guesses=told and memory and not observe_task)
+    make_act = Ours(trainer, guesses=trainer.ppo.known_task_head if memory and not observe_task else None)
     with closing(trainer.env):
         timed.run(trainer.iterate, lambda: trainer.progress.steps, make_act)
     return make_act
@@ -123,7 +123,7 @@ def train_rma(setting: Setting, timed: TimedTraining) -> MakeAct:
         else:
             student.iterate(2 * spent - 1)
 
-    make_act = Ours(student, guesses=False)
+    make_act = Ours(student)
     timed.run(iterate, lambda: teacher.progress.steps + student.progress.steps, make_act)
     for trainer in (teacher, student):
         trainer.env.close()

@@ -6,12 +6,11 @@ import torch
 
 from limbshift.agents import ActionHead, RecurrentCell
 from limbshift.agents.recurrent import MAX_SIZE, PolicySpec, RecurrentActorCritic
-from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.ranks.alone import ALONE, Ranks
-from limbshift.meta.rl2.config import PPOConfig, Precision, with_task_coef
+from limbshift.meta.rl2.config import PPOConfig, Precision
 from limbshift.meta.rl2.ppo import PPO
 from limbshift.meta.rl2.precision import choose_precision
 from limbshift.meta.rl2.trainer import Trainer
@@ -49,7 +48,7 @@ def make_trainer(
     """Returns a trainer with its env and its policy; what is None is the family's own. The network lives on the device.
 
     overlap, num_threads, ranks, learner: as `Trainer` takes them; trials of MuJoCo Warp are never collected ahead.
-    A transformer sees whole trials, of up to 16,384 steps. Raises InputError for a belief network that would not learn.
+    A transformer sees whole trials, of up to 16,384 steps.
 
     >>> from limbshift.envs.catalogue import make_family
     >>> trainer = make_trainer(make_family("ReacherGoal"), num_envs=4, episodes=2, horizon=10, hidden_size=8)
@@ -58,10 +57,6 @@ def make_trainer(
     (80, 2)
     >>> trainer.env.close()
     """
-    if belief_size and not with_task_coef(ppo, family.task_coef).task_coef:
-        raise InputError(
-            f"belief_size is {belief_size} where task_coef is 0, expected a weight by which the belief network learns"
-        )
     env = TrialEnv(
         family,
         num_envs,

@@ -18,6 +18,9 @@ from limbshift.meta.rl2.minibatches import Losses, Minibatch, minibatches
 TRANSFORMER_RATE = 0.4
 """A transformer's share of the learning rates: eight matrices in a row change what comes out more than an LSTM's do."""
 
+BELIEF_COEF = 0.25
+"""Weight of a belief network's loss, at all times."""
+
 
 class Update(NamedTuple):
     """Means over an update's minibatches, unless said otherwise: scalars on the policy's device."""
@@ -94,17 +97,16 @@ class PPO:
         """
         device = policy.log_std.device
         self.policy = policy
-        belief = policy.belief
-        self.task_head = TaskHead(policy.spec.hidden_size, task_dim).to(device) if belief is None else belief.head
+        self.task_head = TaskHead(policy.spec.hidden_size, task_dim).to(device)
+        """Of the policy's own memory."""
         self.config = config
         self.generator = generator
         """On the policy's device: the order of pieces."""
         self.precision = precision
         acting = [each for name, each in policy.named_parameters() if not name.startswith("belief.")]
-        self._clipped_together: list[list[nn.Parameter]] = (
-            [[*acting, *self.task_head.parameters()]] if belief is None else [acting, [*belief.parameters()]]
-        )
-        """A belief network's gradients are clipped apart: it learns from its own loss alone."""
+        self._clipped_together: list[list[nn.Parameter]] = [[*acting, *self.task_head.parameters()]]
+        if policy.belief is not None:  # which learns from its own loss alone
+            self._clipped_together.append([*policy.belief.parameters()])
         self.parameters = [each for group in self._clipped_together for each in group]
         self.ranks = ranks
         threads = num_threads if device.type == "cpu" else 1
@@ -124,7 +126,9 @@ class PPO:
 
     @property
     def known_task_head(self) -> TaskHead | None:
-        """The head that tells the task, where it is trained to, and there is one to tell."""
+        """The head that tells the task, where one is trained to: a belief network's, or the policy's."""
+        if self.policy.belief is not None:
+            return self.policy.belief.head
         return self.task_head if self.config.task_coef and len(self.task_head.bias) else None
 
     def update(self, storage: RolloutStorage, spent: float) -> Update:
@@ -132,9 +136,8 @@ class PPO:
         config = self.config
         rate = linear_schedule(config.learning_rate, config.final_learning_rate, spent)
         set_learning_rate(self.optimizer, self._rate * rate)
-        start = config.task_coef or 0.0
-        end = config.final_task_coef if self.policy.belief is None else start
-        loss = partial(self.loss, task_coef=linear_schedule(start, end, spent))
+        task_coef = linear_schedule(config.task_coef or 0.0, config.final_task_coef, spent)
+        loss = partial(self.loss, task_coef=task_coef)
         history, norms = [], []
         for _ in range(self.config.update_epochs):
             for batch in minibatches(storage, config.num_minibatches, self.generator, ranks=self.ranks):
@@ -148,7 +151,7 @@ class PPO:
         return Update(Losses(*torch.stack(history).mean(dim=0)), grad_norm.mean(), skipped)
 
     def loss(self, batch: Minibatch, *, task_coef: float) -> Losses:
-        """Returns the losses of a minibatch: PPO's, and that of telling the tasks, which counts so much.
+        """Returns the losses of a minibatch: PPO's, and that of telling the tasks, as `telling` weighs it.
 
         Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 9.
         """
@@ -159,10 +162,22 @@ class PPO:
         policy_loss, ratio, approx_kl = clipped_surrogate(log_ratio, batch.advantage, config.clip_coef)
         value_loss = 0.5 * (value - batch.value_target).square().mean()
         entropy = actions.entropy()
-        task_loss = self.task_head.loss(features, batch.task)
-        total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + task_coef * task_loss
+        task_loss, weighed = self.telling(features, batch.task, task_coef=task_coef)
+        total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + weighed
         clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
         return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction, task_loss)
+
+    def telling(self, features: Tensor, task: Tensor, *, task_coef: float) -> tuple[Tensor, Tensor]:
+        """Returns how much the guess at the task misses it, and what the total loss counts of that.
+
+        The policy's memory must tell the task, with this weight, even where a belief network guesses for it: so what it
+        is told comes to matter for its actions.
+        """
+        loss = self.task_head.loss(features[..., self.policy.spec.belief_size :], task)
+        if self.policy.belief is None:
+            return loss, task_coef * loss
+        belief_loss = self.policy.belief.head.loss(features, task)
+        return belief_loss, task_coef * loss + BELIEF_COEF * belief_loss
 
     def unroll(self, batch: Minibatch) -> Tensor:
         """Returns the policy's features, unrolled from what was remembered, in float32: (T, n, feature_dim)."""

@@ -55,10 +55,6 @@ def test_a_belief_network_is_trained_resumed_evaluated_and_exported(tmp_path: Pa
         (["--observe-task"], "belief_size is 4, expected 0 for a policy that sees its task"),
         (["--no-memory"], "belief_size is 4, expected 0 for a policy without memory"),
         (["--cell", "transformer"], "belief_size is 4, expected 0 for a policy whose cell is transformer"),
-        (
-            ["--ppo.task-coef", "0"],
-            "belief_size is 4 where task_coef is 0, expected a weight by which the belief network learns",
-        ),
     ],
 )
 def test_a_belief_network_that_cannot_be_is_refused(

@@ -8,10 +8,11 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from torch import Tensor
 
 from limbshift.agents import ActionHead, RecurrentCell
+from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
-from limbshift.envs.errors import InputError
 from limbshift.envs.physics.engine import Engine
 from limbshift.meta.distillation.distiller import Distiller
 from limbshift.meta.rl2.build import make_trainer
@@ -122,10 +123,10 @@ def test_all_ways_to_train_are_sound(network: dict[str, Any], options: dict[str,
     assert (learned(trainer) - start).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=str)
+@pytest.mark.parametrize("network", LEARNERS, ids=str)
 def test_each_network_imitates_and_is_imitated(network: dict[str, Any]) -> None:
     """The teacher's window, where it has one, ends in the midst of the student's trials."""
-    teacher = trainer_of(network, observe_task=True, horizon=2)
+    teacher = trainer_of({**network, "belief_size": 0}, observe_task=True, horizon=2)
     student = trainer_of(network, learner=partial(Distiller, teacher=teacher.policy))
     imitation = [student.iterate(0.0).losses.get("policy") for _ in range(3)]
     assert imitation[0] is None
@@ -155,21 +156,43 @@ def test_a_belief_networks_policy_is_told_its_task_for_the_first_share_of_the_bu
 
 
 def test_a_belief_network_learns_from_its_own_loss_alone_and_the_policy_from_the_others() -> None:
+    """What is told of telling the task is the belief network's; the policy's own memory has to tell it too."""
     trainer = trainer_of({"belief_size": 4})
     trainer.iterate(0.0)
+    batch = whole_batch(trainer)
+    losses = trainer.ppo.loss(batch, task_coef=1.0)
+    for part, own in ((losses.task, True), (losses.value, False), (losses.entropy, False)):
+        assert {name.startswith("belief.") for name in moved_by(part, trainer.policy)} == {own}
+    plain = trainer.ppo.loss(batch, task_coef=0.0)
+    of_memory = moved_by(losses.total - plain.total, trainer.policy)
+    assert "recurrent.weight_hh_l0" in of_memory
+    assert not any(name.startswith("belief.") for name in of_memory)
+    missed = trainer.ppo.task_head.loss(trainer.ppo.unroll(batch)[..., 4:], batch.task)
+    torch.testing.assert_close(losses.total - plain.total, missed)
+
+
+def whole_batch(trainer: Trainer) -> Minibatch:
+    """All that was played; the policy's head of the task tells something."""
+    torch.nn.init.ones_(trainer.ppo.task_head.weight)
     storage = trainer.experience.take()
     state = tuple(part.flatten(0, 1) for part in storage.state)
     pieces = (storage.pieces(part) for part in (storage.obs[:-1], storage.action, storage.log_prob))
     more = (storage.advantage, storage.value[:-1] + 1, storage.task, storage.believed[:-1])
-    losses = trainer.ppo.loss(Minibatch._make((*pieces, *map(storage.pieces, more), state)), task_coef=1.0)
-    for part, own in ((losses.task, True), (losses.value, False), (losses.entropy, False)):
-        trainer.policy.zero_grad()
-        part.backward(retain_graph=True)
-        gradients = {name: each.grad for name, each in trainer.policy.named_parameters()}
-        moved = {name.startswith("belief.") for name, each in gradients.items() if each is not None and each.any()}
-        assert moved == {own}
+    return Minibatch._make((*pieces, *map(storage.pieces, more), state))
 
 
-def test_a_belief_network_that_would_not_learn_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^belief_size is 4 where task_coef is 0, expected a weight by which the"):
-        trainer_of({"belief_size": 4}, ppo=PPOConfig(task_coef=0.0))
+def moved_by(loss: Tensor, policy: RecurrentActorCritic) -> set[str]:
+    """Names of the parameters that a loss has gradients for."""
+    policy.zero_grad()
+    loss.backward(retain_graph=True)
+    return {name for name, each in policy.named_parameters() if each.grad is not None and each.grad.any()}
+
+
+def test_a_belief_network_learns_by_its_own_loss_whatever_the_memorys_counts() -> None:
+    trainer = trainer_of({"belief_size": 4}, ppo=PPOConfig(task_coef=0.0))
+    for _ in range(2):
+        trainer.iterate(0.0)
+    head = trainer.ppo.known_task_head
+    assert head is not None
+    assert head.weight.all()
+    assert not trainer.ppo.task_head.weight.any()
