@@ -34,3 +34,16 @@ def belief_fault(belief_size: int, cell: RecurrentCell, *, memory: bool, sees_ta
     }
     who = next((policy for policy, holds in needs_none.items() if holds), "")
     return f"belief_size is {belief_size}, expected 0 for a policy {who}" if belief_size and who else ""
+
+
+def chosen_belief_size(asked: int | None, own: int, cell: RecurrentCell, *, memory: bool, sees_task: bool) -> int:
+    """Returns the width that is asked for; by default the family's own, where the policy can have such a network.
+
+    >>> chosen_belief_size(None, 64, "gru", memory=True, sees_task=False)
+    64
+    >>> chosen_belief_size(None, 64, "gru", memory=False, sees_task=False)
+    0
+    """
+    if asked is not None:
+        return asked
+    return 0 if belief_fault(own, cell, memory=memory, sees_task=sees_task) else own

@@ -197,6 +197,8 @@ class TaskFamily(ABC):
     """Logarithm of the standard deviation of an untrained policy's actions, which end at -1 and 1; likewise."""
     task_coef: float = 0.25
     """Weight, at the start, of the auxiliary loss by which the memory must tell the task; likewise."""
+    belief_size: int = 0
+    """Width of the belief network of a controller that must find out its task; 0 for none; likewise."""
 
     def __init_subclass__(cls) -> None:
         cls.name = vars(cls).get("name", cls.__name__)

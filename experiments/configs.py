@@ -138,9 +138,9 @@ class TrainConfig(Checked):
     head: ActionHead = "linear"
     """What reads actions: linear, from what is remembered beside the encoding; or hyper, a hypernetwork by which what
     is remembered makes the weights that read the encoding."""
-    belief_size: Annotated[int, between(0, 16_384)] = 0
+    belief_size: Annotated[int, between(0, 16_384)] | None = None
     """Width of a belief network, such as 64: it infers the task, and the policy sees its guess; for the first part of
-    the budget (--ppo.told-share) the task itself. 0 for none."""
+    the budget (--ppo.told-share) the task itself. 0 for none; by default the family's, which for most is 0."""
     eval_minutes: Positive = 2.0
     """Minutes of training between evaluations on validation tasks, by which the best checkpoint is chosen."""
     video_minutes: Positive = 10.0
@@ -160,7 +160,7 @@ class TrainConfig(Checked):
             if not 1 <= len(tag) <= MAX_TAG:
                 raise InputError(f"wandb_tags holds one of {len(tag)} letters, expected 1 to {MAX_TAG}")
         sees_task = self.observe_task
-        belief = belief_fault(self.belief_size, self.cell, memory=not self.no_memory, sees_task=sees_task)
+        belief = belief_fault(self.belief_size or 0, self.cell, memory=not self.no_memory, sees_task=sees_task)
         if fault := belief or width_fault(self.cell, self.hidden_size):
             raise InputError(fault)
 

@@ -199,6 +199,7 @@ class QuadrupedBodies(QuadrupedFamily):
     """Walk on a body of unknown legs, trunk, feet and motors, by late actions; extrapolation takes a leg off."""
 
     robot = QuadrupedOfAnyBody()
+    belief_size = 64  # who is told its body at first walks sooner
     parameters = (
         leg_length("upper", parts("thigh"), low=0.6, high=1.5, beyond=1.7),
         leg_length("lower", parts("calf"), low=0.6, high=1.5, beyond=1.7),

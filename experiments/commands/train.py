@@ -108,7 +108,7 @@ def train(
     hidden_size: int = 128,
     cell: RecurrentCell = "lstm",
     head: ActionHead = "linear",
-    belief_size: int = 0,
+    belief_size: int | None = None,
     eval_minutes: float = 2.0,
     video_minutes: float = 10.0,
     ppo: PPOConfig = DEFAULT_PPO,
@@ -155,7 +155,8 @@ def train(
             policy's actions; by default the family's.
         hidden_size, cell: width of encoder and recurrent cell; "lstm", "gru" or "transformer".
         head: what reads actions: "linear" or "hyper", a hypernetwork.
-        belief_size: width of a belief network, whose guess at its task the policy sees; 0 for none.
+        belief_size: width of a belief network, whose guess at its task the policy sees; 0 for none; by
+            default the family's.
         eval_minutes, video_minutes: minutes of training between looks at held-out tasks, and videos.
         ppo: how the policy is improved.
 

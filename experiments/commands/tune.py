@@ -22,6 +22,7 @@ from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.commands.search_space import CELLS, search_space, sweep
 from limbshift.experiments.comparison.config import TuneConfig, portable
 from limbshift.experiments.comparison.methods import METHODS, check_installed
+from limbshift.experiments.comparison.settings import with_belief
 from limbshift.experiments.comparison.timed_training import MakeAct, Setting, TimedTraining, usual_setting
 from limbshift.experiments.comparison.trainers import TRAIN
 from limbshift.experiments.configs import Algorithm, TrainConfig
@@ -195,7 +196,7 @@ def setting_of(tried: Settings, config: TuneConfig, family: TaskFamily) -> Setti
     )
     settings = dict(preset_of(tried, {}).settings)
     settings.pop("no_memory", None)  # a method of its own
-    return usual.tuned(settings)
+    return with_belief(method_of(tried["algorithm"]), usual.tuned(settings))
 
 
 def train_once(tried: Settings, config: TuneConfig, family: TaskFamily, *, trial: "Trial") -> float:

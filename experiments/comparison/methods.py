@@ -25,6 +25,8 @@ class Method(NamedTuple):
     """The method whose presets it takes."""
     network: Mapping[str, Any] = MappingProxyType({})
     """What of its network is its own, whatever is tuned or chosen for all."""
+    believes: bool = False
+    """Whether it has the belief network that the family asks for, where its cell can have one."""
     reference: str = ""
     """Of a method of the user's own: FILE.py:function."""
     code: str = ""
@@ -32,10 +34,14 @@ class Method(NamedTuple):
 
 
 METHODS: dict[str, Method] = {
-    "limbshift": Method("RL² by PPO, with an auxiliary loss while training: its memory must tell the task"),
+    "limbshift": Method(
+        "RL² by PPO, with an auxiliary loss while training: its memory must tell the task", believes=True
+    ),
     "rl2": Method("plain RL² by PPO: limbshift without the auxiliary loss"),
     "hyper": Method(
-        "limbshift whose memory makes the weights of its action head: a hypernetwork", network={"head": "hyper"}
+        "limbshift whose memory makes the weights of its action head: a hypernetwork",
+        network={"head": "hyper"},
+        believes=True,
     ),
     "transformer": Method(
         "limbshift with a transformer in place of the LSTM", network={"cell": "transformer", "head": "linear"}

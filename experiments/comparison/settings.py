@@ -1,11 +1,12 @@
 """What the trainings of a comparison share, and what each is told; with what is left to the family and the package."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from limbshift.agents import chosen_belief_size
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.models import digest_of
@@ -37,7 +38,14 @@ def setting_of(
         hide_reward=config.hide_reward,
         first_order=config.first_order,
     )
-    return usual.tuned(tuned).tuned(METHODS[method].network)
+    return with_belief(method, usual.tuned(tuned).tuned(METHODS[method].network))
+
+
+def with_belief(method: str, setting: Setting) -> Setting:
+    """Returns the setting with the belief network that the family asks for, where the method has one."""
+    own = setting.family.belief_size if METHODS[method].believes else 0
+    size = chosen_belief_size(setting.belief_size or None, own, setting.cell, memory=True, sees_task=False)
+    return replace(setting, belief_size=size)
 
 
 def presets_by_method(paths: Sequence[Path]) -> dict[str, Preset]:

@@ -94,7 +94,7 @@ def read_config_file(path: Path) -> TrainConfig:
     if isinstance(ppo, dict):  # a run that is older than pieces learns from whole trials
         ppo = {"sequence_length": None, **ppo}
     ppo = make(PPOConfig, ppo, f"ppo in {path}")
-    return make(TrainConfig, {**content, "ppo": ppo}, str(path))
+    return make(TrainConfig, {"belief_size": 0, **content, "ppo": ppo}, str(path))  # nor has it a belief network
 
 
 def as_json(config: TrainConfig, run: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from limbshift.agents import chosen_belief_size
 from limbshift.agents.controller import Controller
 from limbshift.envs.errors import InputError
 from limbshift.envs.family import TaskFamily
@@ -100,6 +101,7 @@ def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> T
     """Returns the configuration with what it leaves to the family and to the machine."""
     if config.overlap and config.physics != "mujoco":
         raise InputError(f"overlap is of physics on mujoco, expected no --physics {config.physics} beside it")
+    own_belief_size = 0 if config.teacher else family.belief_size  # who imitates is not told its task at first
     return dataclasses.replace(
         config,
         family=family.name,
@@ -112,6 +114,13 @@ def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> T
         horizon=config.horizon or family.horizon,
         gamma=family.gamma if config.gamma is None else config.gamma,
         initial_log_std=family.initial_log_std if config.initial_log_std is None else config.initial_log_std,
+        belief_size=chosen_belief_size(
+            config.belief_size,
+            own_belief_size,
+            config.cell,
+            memory=not config.no_memory,
+            sees_task=config.observe_task,
+        ),
         ppo=with_task_coef(config.ppo, family.task_coef),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from limbshift.agents import ActionHead, RecurrentCell
+from limbshift.agents import ActionHead, RecurrentCell, chosen_belief_size
 from limbshift.agents.recurrent import MAX_SIZE, PolicySpec, RecurrentActorCritic
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
@@ -31,7 +31,7 @@ def make_trainer(
     hidden_size: int = 128,
     cell: RecurrentCell = "lstm",
     head: ActionHead = "linear",
-    belief_size: int = 0,
+    belief_size: int | None = None,
     gamma: float | None = None,
     initial_log_std: float | None = None,
     shift_probability: float = 0.0,
@@ -70,6 +70,7 @@ def make_trainer(
         rank=ranks.rank,
         num_ranks=ranks.size,
     )
+    belief_size = chosen_belief_size(belief_size, family.belief_size, cell, memory=memory, sees_task=observe_task)
     spec = PolicySpec(
         env.task_env.obs_dim,
         env.task_env.action_dim,

@@ -5,14 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from limbshift.envs.catalogue import make_family
 from limbshift.experiments.cli import main
 from limbshift.experiments.commands.tune import preset_of
 from limbshift.experiments.comparison.compare import family_of
 from limbshift.experiments.comparison.config import CompareConfig
+from limbshift.experiments.comparison.methods import METHODS
 from limbshift.experiments.comparison.settings import setting_of, training_settings
-from limbshift.experiments.configs import Algorithm
+from limbshift.experiments.configs import Algorithm, TrainConfig
 from limbshift.experiments.runs.controllers import load_controller
+from limbshift.experiments.runs.trainers import resolved
 
 TINY = ["--num-envs", "4", "--episodes", "2", "--horizon", "5", "--hidden-size", "8", "--wandb", "disabled"]
 WHOLE = "A transformer learns from whole trials: --ppo.sequence-length is for other cells"
@@ -76,6 +80,27 @@ def test_a_comparison_tells_of_a_belief_network_where_there_is_one(tmp_path: Pat
     assert (told["belief"]["cell"], told["limbshift"]["cell"]) == ("lstm", "transformer")
     assert "belief_size" not in told["limbshift"]
     assert "told_share" not in told["limbshift"]["ppo"]
+
+
+def test_a_comparison_gives_a_familys_own_belief_network_to_the_methods_that_have_one(tmp_path: Path) -> None:
+    config = CompareConfig("AntDir", out=tmp_path / "out")
+    family = family_of(config)
+    found = {method for method in METHODS if setting_of(method, 0, config, family=family, tuned={}).belief_size == 64}
+    assert found == {"limbshift", "hyper", "belief"}
+    assert setting_of("limbshift", 0, config, family=family, tuned={"cell": "transformer"}).belief_size == 0
+
+
+def test_a_familys_own_belief_network_is_kept_with_the_run(tmp_path: Path) -> None:
+    """Nor has one who imitates, unless it is asked for."""
+    family, cpu = make_family("AntDir"), torch.device("cpu")
+    for options, expected in (
+        ({}, 64),
+        ({"belief_size": 4}, 4),
+        ({"observe_task": True}, 0),
+        ({"teacher": tmp_path}, 0),
+        ({"teacher": tmp_path, "belief_size": 4}, 4),
+    ):
+        assert resolved(TrainConfig("AntDir", **options), family, cpu).belief_size == expected
 
 
 def test_a_transformer_of_a_width_that_cannot_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

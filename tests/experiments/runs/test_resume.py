@@ -220,6 +220,12 @@ def test_a_run_that_is_older_than_pieces_goes_on_by_whole_trials(run: Path) -> N
     assert read_config(run).ppo.sequence_length is None
 
 
+def test_a_run_that_is_older_than_belief_networks_has_none(tmp_path: Path) -> None:
+    """Even of a family whose controllers have one by default."""
+    (tmp_path / "config.json").write_text(json.dumps({"family": "AntDir"}))
+    assert read_config(tmp_path).belief_size == 0
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -196,3 +196,21 @@ def test_a_belief_network_learns_by_its_own_loss_whatever_the_memorys_counts() -
     assert head is not None
     assert head.weight.all()
     assert not trainer.ppo.task_head.weight.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, 64),
+        ({"cell": "gru"}, 64),
+        ({"belief_size": 0}, 0),
+        ({"belief_size": 4}, 4),
+        ({"memory": False}, 0),
+        ({"observe_task": True}, 0),
+        ({"cell": "transformer"}, 0),
+    ],
+    ids=str,
+)
+def test_a_familys_own_belief_network_is_had_by_who_can_have_one(options: dict[str, Any], expected: int) -> None:
+    assert trainer_of(options, "AntDir").policy.spec.belief_size == expected
+    assert trainer_of({}, "HalfCheetahDir").policy.spec.belief_size == 0
