@@ -43,11 +43,12 @@ often it holds). Fewer than three seeds have no interval, and neither has a scor
 where the other method has: each seed's own value stands in its place. Random actions are not trained: their interval is
 for other tasks alone. A score of 0 is the interquartile mean of random actions, 1 that of the oracle, which is shown
 its task, after as much training; intervals of scores count what is not known of these two. `limbshift`, `no-memory` and
-the oracle are trained alike: by RL² and an auxiliary loss, for which the network's memory must tell the task, and whose
-weight falls to 0 by the end of the budget. The simulator knows the task while training; no controller is shown it
-later. `rl2` is plain RL², without that loss. Lead: by how much `limbshift` exceeds the method, task by task, and seed
-by seed where both have the same. At equal steps: both read off their curves at the slower one's number of env steps.
-Adapted in, where trainings tell it: robot time until episode 1 is nearly as good as the last.
+the oracle are trained alike, but for the belief network that `limbshift` has where a family's section says so: by RL²
+and an auxiliary loss, for which the network's memory must tell the task, and whose weight falls to 0 by the end of the
+budget. The simulator knows the task while training; no controller is shown it later. `rl2` is plain RL², without that
+loss and that network. Lead: by how much `limbshift` exceeds the method, task by task, and seed by seed where both have
+the same. At equal steps: both read off their curves at the slower one's number of env steps. Adapted in, where
+trainings tell it: robot time until episode 1 is nearly as good as the last.
 Code: {code}.
 """
 ADAPTING_PAYS = """\
@@ -159,6 +160,7 @@ def section(comparison: Comparison, methods: Sequence[MethodResult], runs: Seque
         "",
         *searches(comparison),
         *same_training(comparison, columns["method"]),
+        *belief_network(runs),
         markdown_table([tuple(columns), *zip(*columns.values(), strict=True)]),
     ]
     picture = f"{PICTURES}/{comparison.directory(Path()).name}.png"
@@ -188,6 +190,25 @@ def same_training(comparison: Comparison, methods: Sequence[str]) -> list[str]:
     if make_family(comparison.family, comparison.variant).task_coef or f"`{PLAIN}`" not in methods:
         return []
     told = f"This family's own weight of the auxiliary loss is 0: `{OURS}` and `{PLAIN}` are one training here, twice."
+    return [told, ""]
+
+
+def belief_network(runs: Sequence[TrainingRun]) -> list[str]:
+    """Tells where ours has a belief network, and by what it counted minutes that no such training took."""
+    own = [run for run in runs if run.method == OURS and run.provenance]
+    settings = own[0].provenance.settings if own and own[0].provenance else {}
+    if not settings.get("belief_size"):
+        return []
+    told = (
+        f"`{OURS}` has a belief network of {settings['belief_size']} units here: it is told its task for the first"
+        f" {settings['ppo']['told_share']:.0%} of its budget, and then sees that network's guess."
+    )
+    if all(run.pace for run in own):
+        told += (
+            f" It was never trained so on {own[0].timer}: its pace there is that of an earlier `{OURS}` without such a"
+            " network, times the ratio of the two's speeds on the processor that these were trained on"
+            " ([docs/learning.md](learning.md#a-belief-network))."
+        )
     return [told, ""]
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tyro
@@ -13,11 +14,14 @@ from limbshift.envs.catalogue import families
 from limbshift.envs.errors import InputError
 from limbshift.experiments.commands.evaluate import evaluate
 from limbshift.experiments.comparison.config import CompareConfig
+from limbshift.experiments.comparison.provenance import Provenance
 from limbshift.experiments.comparison.summary import MethodResult
+from limbshift.experiments.comparison.timed_training import HeldoutCurvePoint, Pace
+from limbshift.experiments.comparison.training_run import TrainingRun
 from limbshift.experiments.jobs.job import Job, in_turn
 from limbshift.experiments.jobs.side_by_side import on_each_core
 from limbshift.experiments.published import markdown, plan, run
-from limbshift.experiments.published.markdown import hopes
+from limbshift.experiments.published.markdown import belief_network, hopes
 from limbshift.experiments.published.plan import Comparison, Milestone
 from limbshift.experiments.published.run import ResultsConfig, run_results
 from limbshift.experiments.runs.presets import Preset, save_preset
@@ -123,6 +127,24 @@ def test_what_was_hoped_for_is_met_or_missed() -> None:
         ["HalfCheetahVel: lead of limbshift over ppo", "too few seeds"],
     ]
     assert "| 0.40 (seeds 0.30, 0.50) | too few seeds |" in found[-1]
+
+
+def trained(settings: dict[str, Any], pace: Pace | None) -> TrainingRun:
+    """By no code that anyone knows."""
+    provenance = Provenance(None, None, settings, "0", {}, "Here")
+    look = HeldoutCurvePoint(1.0, 100, [[1.0]])
+    return TrainingRun("limbshift", 0, "Here", [look], {"heldout": [[1.0]]}, provenance=provenance, pace=pace)
+
+
+def test_a_belief_network_is_told_and_where_its_pace_was_not_measured() -> None:
+    believing = {"belief_size": 64, "ppo": {"told_share": 0.6}}
+    assert belief_network([]) == belief_network([trained({}, None)]) == []
+    told = "`limbshift` has a belief network of 64 units here: it is told its task for the first 60% of its budget, and"
+    timed, paced = (belief_network([trained(believing, pace)])[0] for pace in (None, Pace("There", 100.0)))
+    assert timed == f"{told} then sees that network's guess."
+    assert paced.startswith(
+        f"{timed} It was never trained so on There: its pace there is that of an earlier `limbshift`"
+    )
 
 
 def test_the_page_in_the_repository_is_of_the_trainings_beside_it() -> None:
