@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from limbshift.agents.recurrent import RecurrentActorCritic, RecurrentState
+from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.rl2.experience.device_copy import HostFetch
 from limbshift.meta.rl2.experience.storage import RolloutStorage, nearest_divisor
@@ -73,7 +73,7 @@ class Collector:
         storage.task_index = self.env.task_env.task_index.clone()
         for t in range(storage.num_steps):
             storage.remember(t, state)
-            state = self._step(storage, t, state, tells=tells)
+            storage.features[t], state = policy.step(storage.obs[t], state, storage.told[t] if tells else None)
             storage.action[t] = policy.actions(storage.features[t]).mean + noise[t]
             action = self._to_env(storage.action[t])
             stopwatch.mark()
@@ -81,19 +81,15 @@ class Collector:
             storage.write(t, step)
             diverged.append(step.diverged)
             stopwatch.mark()
-        self._step(storage, storage.num_steps, state, tells=tells)
+        last = storage.num_steps
+        storage.features[last], _ = policy.step(storage.obs[last], state, storage.told[last] if tells else None)
+        storage.believed[:] = storage.told if tells else policy.guesses(storage.features)
         storage.log_prob = policy.actions(storage.features[:-1]).log_prob(storage.action)
         storage.proximal_log_prob = storage.log_prob
         storage.value = policy.values(storage.features)
         storage.diverged = torch.stack(diverged).to(storage.value.device)
         stopwatch.mark()
         return storage
-
-    def _step(self, storage: RolloutStorage, t: int, state: RecurrentState, *, tells: bool) -> RecurrentState:
-        """Takes the policy's step t, and keeps what it took its task to be. Returns the next state."""
-        storage.features[t], state = self.policy.step(storage.obs[t], state, storage.told[t] if tells else None)
-        storage.believed[t] = storage.told[t] if tells else self.policy.guesses(storage.features[t])
-        return state
 
 
 class Experience(Protocol):
