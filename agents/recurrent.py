@@ -189,7 +189,7 @@ class RecurrentActorCritic(nn.Module):
         for one step that takes the place of this one.
         """
         if isinstance(self.recurrent, CausalTransformer) and self.spec.memory:
-            encoding = self._encode(obs)
+            encoding = torch.tanh(self.encoder(self.normaliser(obs)))
             output, state = self.recurrent.step(encoding, state)
             return torch.cat([output, encoding], dim=-1), state
         features, state = self.unroll(obs.unsqueeze(0), state, None if believed is None else believed.unsqueeze(0))
@@ -203,16 +203,25 @@ class RecurrentActorCritic(nn.Module):
         state: may be empty, `()`, where trials begin.
         believed: (T, N, belief_dim) what it takes its task to be; by default what its belief network guesses.
         """
+        seen = self.normaliser(obs)
         if self.belief is None:
-            encoding = self._encode(obs)  # (T, N, hidden)
-            output, state = self._remember(encoding, state)
-            return torch.cat([output, encoding], dim=-1), state
-        seen, own = self.normaliser(obs), self.spec.num_cell_states
+            return self._act(seen, state)
+        own = self.spec.num_cell_states
         inferred, belief_state = self.belief(seen, state[own:])
         guess = self.belief.head(inferred).detach() if believed is None else believed
-        encoding = torch.tanh(self.encoder(torch.cat([seen, guess], dim=-1)))
-        output, state = self._remember(encoding, state[:own])
-        return torch.cat([inferred, output, encoding], dim=-1), (*state, *belief_state)
+        features, state = self._act(torch.cat([seen, guess], dim=-1), state[:own])
+        return torch.cat([inferred, features], dim=-1), (*state, *belief_state)
+
+    def acting(self, obs: Tensor, state: RecurrentState, believed: Tensor) -> Tensor:
+        """Returns those of the features that action and value are read from, as `unroll` does: (T, N, 2 * hidden_size).
+
+        believed: (T, N, belief_dim); of size 0 for a policy without a belief network.
+        """
+        seen = self.normaliser(obs)
+        if self.belief is not None:
+            seen, state = torch.cat([seen, believed], dim=-1), state[: self.spec.num_cell_states]
+        features, _ = self._act(seen, state)
+        return features
 
     def guesses(self, features: Tensor) -> Tensor:
         """Returns what its belief network takes the task to be: (..., feature_dim) -> (..., belief_dim)."""
@@ -223,15 +232,17 @@ class RecurrentActorCritic(nn.Module):
 
     def actions(self, features: Tensor) -> Gaussian:
         """Returns the distribution over actions, (..., A), at features (..., feature_dim)."""
-        return Gaussian(self.action_head(features[..., self.spec.belief_size :]), self.log_std)
+        return Gaussian(self.action_head(features[..., -2 * self.spec.hidden_size :]), self.log_std)
 
     def values(self, features: Tensor) -> Tensor:
         """Returns what the learner's rewards to come are worth: (..., feature_dim) -> (...,)."""
-        values: Tensor = self.value_head(features[..., self.spec.belief_size :])
+        values: Tensor = self.value_head(features[..., -2 * self.spec.hidden_size :])
         return values.squeeze(-1)
 
-    def _encode(self, obs: Tensor) -> Tensor:
-        return torch.tanh(self.encoder(self.normaliser(obs)))
+    def _act(self, seen: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+        encoding = torch.tanh(self.encoder(seen))  # (T, N, hidden)
+        output, state = self._remember(encoding, state)
+        return torch.cat([output, encoding], dim=-1), state
 
     def _remember(self, encoding: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         if not self.spec.memory:

@@ -75,8 +75,8 @@ class Distiller(PPO):
         actions, value = self.policy.actions(features), self.policy.values(features)
         imitation = divergence(Gaussian(batch.action, self.teacher.log_std.detach()), actions).mean()
         value_loss = 0.5 * (value - batch.value_target).square().mean()
-        task_loss, weighed = self.telling(features, batch.task, task_coef=task_coef)
-        total = imitation + self.config.vf_coef * value_loss + weighed
+        task_loss = self.task_head.loss(features, batch.task)
+        total = imitation + self.config.vf_coef * value_loss + task_coef * task_loss
         none = torch.zeros_like(total)
         return Losses(total, imitation, value_loss, actions.entropy(), none, none, task_loss)
 

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from limbshift.meta.ranks.alone import ALONE, Ranks
-from limbshift.meta.rl2.minibatches import Losses, Minibatch
+from limbshift.meta.rl2.minibatches import Minibatch
 
+Loss = Callable[[Minibatch], tuple[Tensor, ...]]
+"""Returns scalars, the total first."""
 MIN_PIECES = 8
 """Of a recurrent cell a thread's share is at least as many: fewer rows are bound by reading the weights."""
 
@@ -33,20 +35,20 @@ class Gradients:
         self.min_pieces = min_pieces
         self._others = ThreadPoolExecutor(max(1, num_threads - 1), "learner", torch.set_num_threads, (1,))
 
-    def fill(self, loss: Callable[[Minibatch], Losses], batch: Minibatch) -> Losses:
-        """Returns a minibatch's losses, over all ranks, whose total the gradients are of."""
+    def fill(self, loss: Loss, batch: Minibatch) -> list[Tensor]:
+        """Returns a minibatch's losses, over all ranks, of the first of which the gradients are."""
         sums, gradients = self._own(loss, batch)
         *gradients, sums = self.ranks.average(*gradients, sums)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
-        return Losses(*sums)
+        return list(sums)
 
-    def _own(self, loss: Callable[[Minibatch], Losses], batch: Minibatch) -> tuple[Tensor, Sequence[Tensor]]:
+    def _own(self, loss: Loss, batch: Minibatch) -> tuple[Tensor, Sequence[Tensor]]:
         """Returns the losses, stacked, and the gradients of this rank's share."""
         count = max(1, min(self.num_threads, batch.num_pieces // self.min_pieces))
         if count == 1:
             losses = loss(batch)
-            return torch.stack(losses).detach(), torch.autograd.grad(losses.total, self.parameters)
+            return torch.stack(losses).detach(), torch.autograd.grad(losses[0], self.parameters)
         first, *rest = batch.split(count)
         shares = [self._others.submit(self._share, loss, each, each.num_pieces / batch.num_pieces) for each in rest]
         sums, gradients = self._share(loss, first, first.num_pieces / batch.num_pieces)
@@ -57,9 +59,7 @@ class Gradients:
                 gradient += other
         return sums, gradients
 
-    def _share(
-        self, loss: Callable[[Minibatch], Losses], part: Minibatch, weight: float
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _share(self, loss: Loss, part: Minibatch, weight: float) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Returns the losses, stacked, and the gradients of a part, times its share of the minibatch."""
         losses = torch.stack(loss(part)) * weight
         return losses.detach(), torch.autograd.grad(losses[0], self.parameters)

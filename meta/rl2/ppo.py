@@ -1,6 +1,6 @@
 """PPO on trials, or on pieces of them."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ TRANSFORMER_RATE = 0.4
 
 BELIEF_COEF = 0.25
 """Weight of a belief network's loss, at all times."""
+BELIEF_EPOCHS = 1
+"""Passes of a belief network over the trials of an iteration: it learns from labels, and sooner than a policy."""
 
 
 class Update(NamedTuple):
@@ -104,20 +106,20 @@ class PPO:
         """On the policy's device: the order of pieces."""
         self.precision = precision
         acting = [each for name, each in policy.named_parameters() if not name.startswith("belief.")]
-        self._clipped_together: list[list[nn.Parameter]] = [[*acting, *self.task_head.parameters()]]
-        if policy.belief is not None:  # which learns from its own loss alone
-            self._clipped_together.append([*policy.belief.parameters()])
-        self.parameters = [each for group in self._clipped_together for each in group]
+        acting += self.task_head.parameters()
+        believing = [] if policy.belief is None else [*policy.belief.parameters()]
         self.ranks = ranks
         threads = num_threads if device.type == "cpu" else 1
         # A transformer computes all steps of a trial at once: one trial has rows enough.
         least = 1 if policy.spec.whole_trials else MIN_PIECES
-        self.gradients = Gradients(self.parameters, threads, ranks, min_pieces=least)
+        self.gradients = Gradients(acting, threads, ranks, min_pieces=least)
+        self.belief_gradients = Gradients(believing, threads, ranks, min_pieces=least)
+        """Of a belief network, which learns apart, from its own loss alone."""
         # A fused step reads nothing back from a GPU, and can be told to skip; other devices than these two have none.
         self._fused = device.type in ("cpu", "cuda")
         self._rate = TRANSFORMER_RATE if policy.spec.cell == "transformer" else 1.0
         rate = self._rate * config.learning_rate
-        self.optimizer = torch.optim.Adam(self.parameters, lr=rate, eps=1e-5, fused=self._fused)
+        self.optimizer = torch.optim.Adam([*acting, *believing], lr=rate, eps=1e-5, fused=self._fused)
 
     @property
     def learning_rate(self) -> float:
@@ -138,20 +140,29 @@ class PPO:
         set_learning_rate(self.optimizer, self._rate * rate)
         task_coef = linear_schedule(config.task_coef or 0.0, config.final_task_coef, spent)
         loss = partial(self.loss, task_coef=task_coef)
-        history, norms = [], []
-        for _ in range(self.config.update_epochs):
+        history, told, norms = [], [], []
+        for epoch in range(self.config.update_epochs):
             for batch in minibatches(storage, config.num_minibatches, self.generator, ranks=self.ranks):
-                losses = self.gradients.fill(loss, batch)
-                clipped = [nn.utils.clip_grad_norm_(each, config.max_grad_norm) for each in self._clipped_together]
+                self.optimizer.zero_grad()  # those of a belief network that sits out move nothing
+                history.append(torch.stack(self.gradients.fill(loss, batch)))
+                learning = [self.gradients]
+                if self.policy.belief is not None and epoch < BELIEF_EPOCHS:
+                    told += self.belief_gradients.fill(self.belief_loss, batch)
+                    learning.append(self.belief_gradients)
+                clipped = [nn.utils.clip_grad_norm_(each.parameters, config.max_grad_norm) for each in learning]
                 norms.append(torch.stack(clipped).norm())
                 self._step_if_finite(norms[-1])
-                history.append(torch.stack(losses))
-        grad_norm = torch.stack(norms)
+        losses, grad_norm = Losses(*torch.stack(history).mean(dim=0)), torch.stack(norms)
+        if told:
+            losses = losses._replace(task=torch.stack(told).mean() / BELIEF_COEF)
         skipped = (~grad_norm.isfinite()).sum()
-        return Update(Losses(*torch.stack(history).mean(dim=0)), grad_norm.mean(), skipped)
+        return Update(losses, grad_norm.mean(), skipped)
 
     def loss(self, batch: Minibatch, *, task_coef: float) -> Losses:
-        """Returns the losses of a minibatch: PPO's, and that of telling the tasks, as `telling` weighs it.
+        """Returns the losses of a minibatch: PPO's, and that of telling the tasks, which counts so much.
+
+        The policy's memory must tell the task even where a belief network guesses for it: so what it is told comes to
+        matter for its actions.
 
         Source: Schulman et al., "Proximal policy optimization algorithms" (2017), equation 9.
         """
@@ -162,29 +173,30 @@ class PPO:
         policy_loss, ratio, approx_kl = clipped_surrogate(log_ratio, batch.advantage, config.clip_coef)
         value_loss = 0.5 * (value - batch.value_target).square().mean()
         entropy = actions.entropy()
-        task_loss, weighed = self.telling(features, batch.task, task_coef=task_coef)
-        total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + weighed
+        task_loss = self.task_head.loss(features, batch.task)
+        total = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy + task_coef * task_loss
         clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
         return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction, task_loss)
 
-    def telling(self, features: Tensor, task: Tensor, *, task_coef: float) -> tuple[Tensor, Tensor]:
-        """Returns how much the guess at the task misses it, and what the total loss counts of that.
-
-        The policy's memory must tell the task, with this weight, even where a belief network guesses for it: so what it
-        is told comes to matter for its actions.
-        """
-        loss = self.task_head.loss(features[..., self.policy.spec.belief_size :], task)
-        if self.policy.belief is None:
-            return loss, task_coef * loss
-        belief_loss = self.policy.belief.head.loss(features, task)
-        return belief_loss, task_coef * loss + BELIEF_COEF * belief_loss
+    def belief_loss(self, batch: Minibatch) -> tuple[Tensor]:
+        """Returns the loss of a minibatch by which a belief network learns to tell the tasks."""
+        belief = self.policy.belief
+        if belief is None:
+            raise ValueError("belief_loss is of a policy with a belief network")
+        with self._precisely(batch):
+            inferred, _ = belief(self.policy.normaliser(batch.obs), batch.state[self.policy.spec.num_cell_states :])
+        return (BELIEF_COEF * belief.head.loss(inferred.float(), batch.task),)
 
     def unroll(self, batch: Minibatch) -> Tensor:
-        """Returns the policy's features, unrolled from what was remembered, in float32: (T, n, feature_dim)."""
-        lower = self.precision != torch.float32
-        with torch.autocast(batch.obs.device.type, self.precision) if lower else nullcontext():
-            features, _ = self.policy.unroll(batch.obs, batch.state, batch.believed)
+        """Returns what action and value are read from, unrolled from what was remembered, in float32: (T, n, size)."""
+        with self._precisely(batch):
+            features = self.policy.acting(batch.obs, batch.state, batch.believed)
         return features.float()
+
+    def _precisely(self, batch: Minibatch) -> AbstractContextManager[None]:
+        """Returns the context in which networks compute in the precision."""
+        lower = self.precision != torch.float32
+        return torch.autocast(batch.obs.device.type, self.precision) if lower else nullcontext()
 
     def _step_if_finite(self, grad_norm: Tensor) -> None:
         """Takes the optimiser's step; where the gradients are not finite, nothing changes. The host does not wait."""
