@@ -10,7 +10,7 @@ from limbshift.envs.errors import InputError
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.maml.inner_loop import AdaptingActor, Episode, GradientSteps, copies
 from limbshift.meta.rl2.advantages import RewardScaler
-from limbshift.meta.rl2.ppo import linear_schedule, set_learning_rate
+from limbshift.meta.rl2.ppo import linear_schedule, set_learning_rates
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class MAML:
         actor, reward, terminated = self._collect()
         if self.steps:
             rate = linear_schedule(self.config.outer_lr, self.config.final_outer_lr, spent)
-            set_learning_rate(self.optimizer, rate)
+            set_learning_rates(self.optimizer, [rate])
             self._update(actor.episodes)
         self.scaler.update(reward, terminated)
         for episode in actor.episodes:

@@ -1,5 +1,6 @@
 """PPO on trials, or on pieces of them."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import NamedTuple
@@ -21,13 +22,16 @@ TRANSFORMER_RATE = 0.4
 BELIEF_COEF = 0.25
 """Weight of a belief network's loss, at all times."""
 BELIEF_EPOCHS = 1
-"""Passes of a belief network over the trials of an iteration: it learns from labels, and sooner than a policy."""
+"""Passes of a belief network over the trials of an iteration: from labels fewer and larger steps do."""
+BELIEF_RATE = 6.0
+"""What multiplies a belief network's learning rates."""
 
 
 class Update(NamedTuple):
     """Means over an update's minibatches, unless said otherwise: scalars on the policy's device."""
 
     losses: Losses
+    """Of telling the task, a belief network's where there is one."""
     grad_norm: Tensor
     """Of all parameters' gradients, before it is clipped."""
     skipped: Tensor
@@ -64,9 +68,9 @@ def linear_schedule(start: float, end: float, spent: float) -> float:
     return start + min(spent, 1.0) * (end - start)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Sets the step size of all of the optimiser's parameters."""
-    for group in optimizer.param_groups:
+def set_learning_rates(optimizer: torch.optim.Optimizer, learning_rates: Sequence[float]) -> None:
+    """Sets the step sizes of the optimiser's groups of parameters."""
+    for group, learning_rate in zip(optimizer.param_groups, learning_rates, strict=True):
         group["lr"] = learning_rate
 
 
@@ -117,13 +121,17 @@ class PPO:
         """Of a belief network, which learns apart, from its own loss alone."""
         # A fused step reads nothing back from a GPU, and can be told to skip; other devices than these two have none.
         self._fused = device.type in ("cpu", "cuda")
-        self._rate = TRANSFORMER_RATE if policy.spec.cell == "transformer" else 1.0
-        rate = self._rate * config.learning_rate
-        self.optimizer = torch.optim.Adam([*acting, *believing], lr=rate, eps=1e-5, fused=self._fused)
+        self._rates = [TRANSFORMER_RATE if policy.spec.cell == "transformer" else 1.0]
+        self._rates += [BELIEF_RATE] if believing else []
+        groups = [
+            {"params": params, "lr": rate * config.learning_rate}
+            for params, rate in zip((acting, believing), self._rates, strict=False)
+        ]
+        self.optimizer = torch.optim.Adam(groups, eps=1e-5, fused=self._fused)
 
     @property
     def learning_rate(self) -> float:
-        """Adam's step size in the last update."""
+        """Adam's step size in the last update; a belief network's is as many times that as it always is."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     @property
@@ -137,7 +145,7 @@ class PPO:
         """Learns from an iteration's trials, whose advantages are estimated, at the spent share of the budget."""
         config = self.config
         rate = linear_schedule(config.learning_rate, config.final_learning_rate, spent)
-        set_learning_rate(self.optimizer, self._rate * rate)
+        set_learning_rates(self.optimizer, [each * rate for each in self._rates])
         task_coef = linear_schedule(config.task_coef or 0.0, config.final_task_coef, spent)
         loss = partial(self.loss, task_coef=task_coef)
         history, told, norms = [], [], []

@@ -261,10 +261,11 @@ class Trainer:
     def _take(self, state: dict[str, Any]) -> None:
         self.policy.load_state_dict(state["policy"])
         self.ppo.task_head.load_state_dict(state["task_head"])
-        group = self.ppo.optimizer.state_dict()["param_groups"][0]
-        group["lr"] = state["optimizer"]["param_groups"][0]["lr"]
+        groups = self.ppo.optimizer.state_dict()["param_groups"]
+        for group, found in zip(groups, state["optimizer"]["param_groups"], strict=True):
+            group["lr"] = found["lr"]
         moments = copy.deepcopy(state["optimizer"]["state"])  # which the optimiser would take for its own
-        self.ppo.optimizer.load_state_dict({"state": moments, "param_groups": [group]})
+        self.ppo.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.scaler.count = state["scaler"]["count"]
         self.scaler.moments.copy_(state["scaler"]["moments"])
         self.progress = Progress(*state["progress"])

@@ -49,20 +49,15 @@ def check_optimizer(found: object, optimizer: torch.optim.Optimizer, *, begun: b
     """
     _check_keys(found, ("state", "param_groups"), "optimizer")
     assert isinstance(found, Mapping)
-    own = optimizer.state_dict()["param_groups"][0]
+    own = optimizer.state_dict()["param_groups"]
     groups = found["param_groups"]
-    if not isinstance(groups, list) or len(groups) != 1 or not isinstance(groups[0], dict):
-        raise InputError(f"optimizer.param_groups is {_described(groups)}, expected a list of one dict")
-    for name, value in own.items():
-        # Which way a step is computed depends on the device, which may change, and newer versions know more options.
-        if name in ("lr", "fused", "foreach", "capturable") or (name not in groups[0] and name != "params"):
-            continue
-        if repr(groups[0].get(name)) != repr(value):
-            found_value = _described(groups[0].get(name))
-            raise InputError(f"optimizer.param_groups[0].{name} is {found_value}, expected {_described(value)}")
-    _check_number(groups[0].get("lr"), float, "optimizer.param_groups[0].lr")
+    if not isinstance(groups, list) or len(groups) != len(own) or not all(isinstance(each, dict) for each in groups):
+        expected = "one dict" if len(own) == 1 else f"{len(own)} dicts"
+        raise InputError(f"optimizer.param_groups is {_described(groups)}, expected a list of {expected}")
+    for number, (group, like_group) in enumerate(zip(groups, own, strict=True)):
+        _check_group(group, like_group, f"optimizer.param_groups[{number}]")
     state = found["state"]
-    parameters = optimizer.param_groups[0]["params"] if begun else []
+    parameters = [each for group in optimizer.param_groups for each in group["params"]] if begun else []
     like = {
         number: {"step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter}
         for number, parameter in enumerate(parameters)
@@ -71,6 +66,16 @@ def check_optimizer(found: object, optimizer: torch.optim.Optimizer, *, begun: b
     for number, moments in state.items():
         for name in ("step", "exp_avg_sq"):
             check_not_negative(moments[name], f"optimizer.state.{number}.{name}")
+
+
+def _check_group(found: Mapping[str, Any], own: Mapping[str, Any], name: str) -> None:
+    for option, value in own.items():
+        # Which way a step is computed depends on the device, which may change, and newer versions know more options.
+        if option in ("lr", "fused", "foreach", "capturable") or (option not in found and option != "params"):
+            continue
+        if repr(found.get(option)) != repr(value):
+            raise InputError(f"{name}.{option} is {_described(found.get(option))}, expected {_described(value)}")
+    _check_number(found.get("lr"), float, f"{name}.lr")
 
 
 def check_experience(found: Mapping[str, Any], own: Mapping[str, Any], device: torch.device) -> None:

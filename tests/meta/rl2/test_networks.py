@@ -215,3 +215,14 @@ def test_a_belief_network_learns_by_its_own_loss_whatever_the_memorys_counts() -
 def test_a_familys_own_belief_network_is_had_by_who_can_have_one(options: dict[str, Any], expected: int) -> None:
     assert trainer_of(options, "AntDir").policy.spec.belief_size == expected
     assert trainer_of({}, "HalfCheetahDir").policy.spec.belief_size == 0
+
+
+def test_a_belief_network_learns_in_one_pass_of_the_epochs_and_faster() -> None:
+    ppo = PPOConfig(learning_rate=1e-3, update_epochs=3, num_minibatches=2, sequence_length=6)
+    trainer = trainer_of({"belief_size": 4}, ppo=ppo)
+    for _ in range(2):
+        trainer.iterate(0.0)
+    optimizer = trainer.ppo.optimizer
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([1e-3, 6e-3])
+    steps = [{int(optimizer.state[each]["step"]) for each in group["params"]} for group in optimizer.param_groups]
+    assert steps == [{6}, {2}]
