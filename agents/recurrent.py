@@ -223,6 +223,13 @@ class RecurrentActorCritic(nn.Module):
         features, _ = self._act(seen, state)
         return features
 
+    def inferring(self, obs: Tensor, state: RecurrentState) -> Tensor:
+        """Returns those of the features that the belief network guesses from, as `unroll` does: (T, N, belief_size)."""
+        if self.belief is None:
+            return obs[..., :0]
+        inferred: Tensor = self.belief(self.normaliser(obs), state[self.spec.num_cell_states :])[0]
+        return inferred
+
     def guesses(self, features: Tensor) -> Tensor:
         """Returns what its belief network takes the task to be: (..., feature_dim) -> (..., belief_dim)."""
         if self.belief is None:

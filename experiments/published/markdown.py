@@ -195,8 +195,8 @@ def same_training(comparison: Comparison, methods: Sequence[str]) -> list[str]:
 
 def belief_network(runs: Sequence[TrainingRun]) -> list[str]:
     """Tells where ours has a belief network, and by what it counted minutes that no such training took."""
-    own = [run for run in runs if run.method == OURS and run.provenance]
-    settings = own[0].provenance.settings if own and own[0].provenance else {}
+    own = [run for run in runs if run.method == OURS]
+    settings = next((run.provenance.settings for run in own if run.provenance), {})
     if not settings.get("belief_size"):
         return []
     told = (

@@ -155,14 +155,14 @@ class PPO:
                 history.append(torch.stack(self.gradients.fill(loss, batch)))
                 learning = [self.gradients]
                 if self.policy.belief is not None and epoch < BELIEF_EPOCHS:
-                    told += self.belief_gradients.fill(self.belief_loss, batch)
+                    told.append(self.belief_gradients.fill(self.belief_loss, batch)[1])
                     learning.append(self.belief_gradients)
                 clipped = [nn.utils.clip_grad_norm_(each.parameters, config.max_grad_norm) for each in learning]
                 norms.append(torch.stack(clipped).norm())
                 self._step_if_finite(norms[-1])
         losses, grad_norm = Losses(*torch.stack(history).mean(dim=0)), torch.stack(norms)
         if told:
-            losses = losses._replace(task=torch.stack(told).mean() / BELIEF_COEF)
+            losses = losses._replace(task=torch.stack(told).mean())
         skipped = (~grad_norm.isfinite()).sum()
         return Update(losses, grad_norm.mean(), skipped)
 
@@ -186,23 +186,24 @@ class PPO:
         clip_fraction = ((ratio - 1).abs() > config.clip_coef).float().mean()
         return Losses(total, policy_loss, value_loss, entropy, approx_kl, clip_fraction, task_loss)
 
-    def belief_loss(self, batch: Minibatch) -> tuple[Tensor]:
-        """Returns the loss of a minibatch by which a belief network learns to tell the tasks."""
+    def belief_loss(self, batch: Minibatch) -> tuple[Tensor, Tensor]:
+        """Returns by how much a belief network misses a minibatch's tasks: as it is weighed, and as it is."""
         belief = self.policy.belief
         if belief is None:
             raise ValueError("belief_loss is of a policy with a belief network")
-        with self._precisely(batch):
-            inferred, _ = belief(self.policy.normaliser(batch.obs), batch.state[self.policy.spec.num_cell_states :])
-        return (BELIEF_COEF * belief.head.loss(inferred.float(), batch.task),)
+        with self._lowered(batch):
+            inferred = self.policy.inferring(batch.obs, batch.state)
+        missed = belief.head.loss(inferred.float(), batch.task)
+        return BELIEF_COEF * missed, missed
 
     def unroll(self, batch: Minibatch) -> Tensor:
         """Returns what action and value are read from, unrolled from what was remembered, in float32: (T, n, size)."""
-        with self._precisely(batch):
+        with self._lowered(batch):
             features = self.policy.acting(batch.obs, batch.state, batch.believed)
         return features.float()
 
-    def _precisely(self, batch: Minibatch) -> AbstractContextManager[None]:
-        """Returns the context in which networks compute in the precision."""
+    def _lowered(self, batch: Minibatch) -> AbstractContextManager[None]:
+        """Returns the context in which networks compute in the precision that is asked for."""
         lower = self.precision != torch.float32
         return torch.autocast(batch.obs.device.type, self.precision) if lower else nullcontext()
 
