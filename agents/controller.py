@@ -10,7 +10,7 @@ from torch import Tensor
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import replacing
 from limbshift.agents.controller_file import ControllerCard, Parts, file_of, parts_of
-from limbshift.agents.heads import TaskHead
+from limbshift.agents.heads import GuessHead, TaskHead
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.agents.safe_tensors import read_tensors
 from limbshift.envs.errors import ControllerError
@@ -42,7 +42,7 @@ class Controller:
         action_low: Tensor,
         *,
         action_high: Tensor,
-        task_head: TaskHead | None = None,
+        task_head: GuessHead | None = None,
     ) -> None:
         """action_low, action_high: (A,) the ends of the robot's range, in its own units.
 
@@ -161,7 +161,8 @@ class Controller:
 
     def save(self, path: Path | str) -> None:
         """Writes a .safetensors file that holds the policy and its card; ControllerError for weights that are NaN."""
-        head = self.task_head if self.policy.belief is None else None  # which the policy's tensors hold
+        # That of a belief network is among the policy's tensors.
+        head = self.task_head if isinstance(self.task_head, TaskHead) and self.policy.belief is None else None
         content = file_of(Parts(self.policy, self.card, self.action_low, self.action_high, head))
         with replacing(Path(path)) as temporary:
             temporary.write_bytes(content)

@@ -171,12 +171,19 @@ def _largest(spec: PolicySpec) -> dict[str, tuple[int, int]]:
     }
     name, parts = cell[spec.cell]
     head = {"action_head.weight": (spec.action_dim * (size + 1), size)} if spec.head == "hyper" else {}
-    width = spec.belief_size
+    width, count = spec.belief_size, spec.num_candidates
     belief = {
         "belief.encoder.weight": (width, spec.trial_obs_dim),
         "belief.recurrent.weight_hh_l0": (4 * width, width),
         "belief.head.weight": (spec.belief_dim, width),
     }
+    if count:
+        belief = {
+            "belief.encoder.weight": (width, spec.trial_obs_dim - 2),
+            "belief.hidden.weight": (width, width),
+            "belief.task.weight": (width, spec.belief_dim),
+            "belief.head.candidates": (count, spec.belief_dim),
+        }
     return {
         "encoder.weight": (size, spec.trial_obs_dim + spec.belief_dim),
         name: (parts * size, size),

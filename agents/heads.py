@@ -5,6 +5,8 @@ from torch import Tensor, nn
 
 MAX_ROWS = 8192
 """Weights are made for so many rows at once: each row's are as many as those of a linear layer."""
+RELUCTANCE = 20.0
+"""By how much the log-likelihood of the last candidate has to exceed that of the first to be held for true instead."""
 
 
 class HyperHead(nn.Linear):
@@ -70,6 +72,11 @@ class TaskHead(nn.Module):
         self.weight = nn.Parameter(torch.zeros(task_dim, hidden_size))
         self.bias = nn.Parameter(torch.zeros(task_dim))
 
+    @property
+    def task_dim(self) -> int:
+        """How many numbers encode a task."""
+        return len(self.bias)
+
     def forward(self, features: Tensor) -> Tensor:
         """Maps (..., feature_dim) to guesses at the task, (..., task_dim), as `TaskSpace.encode` encodes it."""
         return features[..., : self.weight.shape[1]] @ self.weight.T + self.bias
@@ -78,3 +85,38 @@ class TaskHead(nn.Module):
         """Returns half the squared error of guesses at encoded tasks, (..., task_dim), summed over entries."""
         error = self.forward(features) - task
         return 0.5 * error.square().sum(dim=-1).mean()
+
+
+class CandidateHead(nn.Module):
+    """Holds a task for true: of the candidates the likeliest, those that come first being preferred.
+
+    >>> head = CandidateHead(num_candidates=3, task_dim=1)
+    >>> head.candidates[:, 0] = torch.tensor([0.0, 0.5, 1.0])
+    >>> head(torch.tensor([[0.0, 0.0, 0.0], [-30.0, -1.0, 0.0]])).tolist()  # the second trial ruled the first one out
+    [[0.0], [0.5]]
+    """
+
+    candidates: Tensor
+
+    def __init__(self, num_candidates: int, task_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("candidates", torch.zeros(num_candidates, task_dim))
+
+    @property
+    def task_dim(self) -> int:
+        """P, how many numbers encode a task."""
+        return self.candidates.shape[1]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Maps log-likelihoods of K candidates, (..., K or more), to encoded tasks, (..., P)."""
+        count = len(self.candidates)
+        return self.candidates[(features[..., :count] - self.reluctance).argmax(dim=-1)]
+
+    @property
+    def reluctance(self) -> Tensor:
+        """(K,) by how much the log-likelihood of each has to exceed that of the first."""
+        return torch.linspace(0.0, RELUCTANCE, len(self.candidates), device=self.candidates.device)
+
+
+GuessHead = TaskHead | CandidateHead
+"""What tells a guess at the encoded task, (..., P), from a policy's features, (..., feature_dim)."""

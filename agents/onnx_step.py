@@ -9,6 +9,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from limbshift.agents.belief.search import MOST_EVIDENCE, REWARD_ERROR, RULED_OUT, CandidateSearch
 from limbshift.agents.controller import Controller
 from limbshift.agents.heads import HyperHead
 from limbshift.agents.normaliser import CLIP
@@ -25,6 +26,8 @@ STATES: Mapping[str, tuple[str, ...]] = {"lstm": ("hidden", "cell"), "gru": ("hi
 """By cell, the parts of its recurrent state."""
 BELIEF_STATE = ("belief_hidden", "belief_cell")
 """The same of a belief network's LSTM."""
+SEARCH_STATE = ("likelihood",)
+"""The same of a search among candidate tasks."""
 GATES: Mapping[str, tuple[int, ...]] = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 """By cell, the places in PyTorch's order of the gates, in ONNX's order."""
 
@@ -57,6 +60,16 @@ class Graph:
         """Adds x @ weight.T + bias. Returns the output's name."""
         return self.add("Gemm", x, weight, bias, out=out, transB=1)
 
+    def rows_linear(self, x: str, layer: nn.Linear, *, out: str) -> str:
+        """Adds the same of a layer for x of more axes than two. Returns the output's name."""
+        turned = self.constant(f"{out}.weight", layer.weight.T)
+        return self.add(
+            "Add",
+            self.add("MatMul", x, turned, out=f"{out}.product"),
+            self.constant(f"{out}.bias", layer.bias),
+            out=out,
+        )
+
     def clip(self, x: str, limit: float, *, out: str) -> str:
         """Adds x, held between -limit and limit. Returns the output's name."""
         ends = [self.constant(f"{out}.{end}", value) for end, value in (("lowest", -limit), ("highest", limit))]
@@ -69,7 +82,8 @@ def step_model(controller: Controller, about: Mapping[str, str]) -> onnx.ModelPr
     Inputs: `obs` (N, obs_dim); where the controller has a memory `previous_action` (N, A) in the robot's own units,
     `previous_reward` (N,) unless it was trained with its reward hidden, `episode_start` (N,), 1 on the first step of an
     episode and else 0, and the parts of the recurrent state, (N, hidden_size): `hidden`, and `cell` of an LSTM; and
-    those of a belief network, `belief_hidden` and `belief_cell`, (N, belief_size). Where a trial begins, previous
+    those of a belief network, `belief_hidden` and `belief_cell`, (N, belief_size), or, of one that searches among
+    candidate tasks, `likelihood`, (N, num_candidates). Where a trial begins, previous
     reward and state are zero, and the previous action is the middle of the range. Outputs: `action` (N, A) within the
     robot's range, and the state for the next step, `next_hidden` and so on.
 
@@ -130,7 +144,7 @@ def sensed(spec: PolicySpec) -> dict[str, tuple[tuple[int, ...], slice]]:
 
 def state_names(spec: PolicySpec) -> tuple[str, ...]:
     """Returns the names of the recurrent state's parts."""
-    belief = BELIEF_STATE if spec.belief_size else ()
+    belief = () if not spec.belief_size else SEARCH_STATE if spec.num_candidates else BELIEF_STATE
     return (*STATES[spec.cell], *belief) if spec.memory else ()
 
 
@@ -155,10 +169,13 @@ def _add_encoding(graph: Graph, controller: Controller) -> str:
     normalised = graph.clip(shifted, CLIP, out="normalised")
     if policy.belief is None:
         return _add_encoder(graph, policy.encoder, normalised, columns=columns, out="encoding")
-    told_from = _add_encoder(graph, policy.belief.encoder, normalised, columns=columns, out="belief_encoding")
-    inferred = _add_memory(graph, policy.belief.recurrent, told_from, kind="lstm", state=BELIEF_STATE)
-    head = [graph.constant(f"task_head.{name}", value) for name, value in policy.belief.head.named_parameters()]
-    guess = graph.linear(inferred, *head, out="guess")
+    if isinstance(policy.belief, CandidateSearch):
+        guess = _add_search(graph, policy.belief, normalised)
+    else:
+        told_from = _add_encoder(graph, policy.belief.encoder, normalised, columns=columns, out="belief_encoding")
+        inferred = _add_memory(graph, policy.belief.recurrent, told_from, kind="lstm", state=BELIEF_STATE)
+        head = [graph.constant(f"task_head.{name}", value) for name, value in policy.belief.head.named_parameters()]
+        guess = graph.linear(inferred, *head, out="guess")
     believed = graph.add("Concat", normalised, guess, out="believed", axis=1)
     guessed = torch.arange(policy.spec.belief_dim) + policy.spec.trial_obs_dim
     return _add_encoder(graph, policy.encoder, believed, columns=torch.cat([columns, guessed]), out="encoding")
@@ -169,6 +186,38 @@ def _add_encoder(graph: Graph, encoder: nn.Linear, seen: str, *, columns: Tensor
     weight = graph.constant(f"{out}.weight", encoder.weight[:, columns])
     bias = graph.constant(f"{out}.bias", encoder.bias)
     return graph.add("Tanh", graph.linear(seen, weight, bias, out=f"{out}.in"), out=out)
+
+
+@torch.no_grad()
+def _add_search(graph: Graph, search: CandidateSearch, normalised: str) -> str:
+    """Adds what a search holds for true, (N, task_dim), and the candidates' log-likelihoods for the next step."""
+    parts = graph.constant("search.parts", [search.encoder.in_features, 1, 1])
+    graph.node("Split", normalised, parts, out=("searched", "rewarded", "restarted"), axis=1)
+    encoder = [graph.constant(f"search.encoder.{name}", value) for name, value in search.encoder.named_parameters()]
+    encoding = graph.linear("searched", *encoder, out="search.encoding")
+    row, last = graph.constant("search.row", [1]), graph.constant("search.last", [2])
+    each = graph.add("Unsqueeze", encoding, row, out="search.each")  # (N, 1, size)
+    encoded = graph.constant("search.encoded", search.task(search.head.candidates))
+    first = graph.add("Relu", graph.add("Add", each, encoded, out="search.both"), out="search.first")
+    second = graph.add("Relu", graph.rows_linear(first, search.hidden, out="search.mixed"), out="search.second")
+    predicted = graph.add(
+        "Squeeze", graph.rows_linear(second, search.reward, out="search.rewards"), last, out="predicted"
+    )
+    missed = graph.add("Sub", predicted, "rewarded", out="missed")
+    squared = graph.add("Mul", missed, missed, out="missed_squared")
+    scaled = graph.add(
+        "Mul", squared, graph.constant("search.scale", 1 / (2 * REWARD_ERROR**2)), out="evidence_against"
+    )
+    most = graph.add("Min", scaled, graph.constant("search.most", MOST_EVIDENCE), out="evidence_held")
+    follows = graph.add("Sub", graph.constant("search.one", 1.0), "restarted", out="follows")
+    evidence = graph.add("Mul", most, follows, out="evidence")
+    lowered = graph.add("Sub", SEARCH_STATE[0], evidence, out="lowered")
+    likeliest = graph.add("ReduceMax", lowered, out="likeliest", axes=[1], keepdims=1)
+    relative = graph.add("Sub", lowered, likeliest, out="relative")
+    likelihood = graph.add("Max", relative, graph.constant("ruled_out", RULED_OUT), out=f"next_{SEARCH_STATE[0]}")
+    preferred = graph.add("Sub", likelihood, graph.constant("reluctance", search.head.reluctance), out="preferred")
+    place = graph.add("ArgMax", preferred, out="held_for_true", axis=1, keepdims=0)
+    return graph.add("Gather", graph.constant("candidates", search.head.candidates), place, out="guess", axis=0)
 
 
 @torch.no_grad()

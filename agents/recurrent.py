@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from limbshift.agents import ActionHead, RecurrentCell, belief_fault, width_fault
 from limbshift.agents.attention import CausalTransformer, kept_sizes
+from limbshift.agents.belief.network import BeliefNetwork
+from limbshift.agents.belief.search import CandidateSearch
 from limbshift.agents.gaussian import Gaussian
-from limbshift.agents.heads import HyperHead, TaskHead
+from limbshift.agents.heads import HyperHead
 from limbshift.agents.normaliser import InputNormaliser
 
 REWARD_SCALE = 1.0
@@ -53,6 +55,8 @@ class PolicySpec:
     """Width of the network that infers the task, whose guess the policy sees; 0 for a policy without."""
     belief_dim: MaybeSize = 0
     """How many numbers encode that guess."""
+    num_candidates: MaybeSize = 0
+    """Of tasks, of which that network's guess is one that its rewards have not ruled out; 0 where it may be any."""
 
     @property
     def fault(self) -> str:
@@ -61,6 +65,9 @@ class PolicySpec:
             return fault
         if (self.belief_size > 0) != (self.belief_dim > 0):
             return f"belief_dim is {self.belief_dim} where belief_size is {self.belief_size}, expected both or neither"
+        if self.num_candidates and not (self.belief_size and self.sees_reward):
+            lacks = "does not see its reward" if self.belief_size else "has no belief network"
+            return f"num_candidates is {self.num_candidates}, expected 0 for a policy that {lacks}"
         if self.cell != "transformer":
             return f"context is {self.context}, expected 0 for a cell that is {self.cell}" if self.context else ""
         if self.context < 1:
@@ -71,11 +78,11 @@ class PolicySpec:
     def state_sizes(self) -> tuple[int, ...]:
         """Sizes of the tensors that make a recurrent state: output and cell of an LSTM, output of a GRU.
 
-        Those of the network that infers the task come last.
+        Those of the network that infers the task come last: output and cell, or the candidates' log-likelihoods.
         """
         if self.cell == "transformer":
             return kept_sizes(self.hidden_size, self.context)
-        belief = (self.belief_size,) * 2 if self.belief_size else ()
+        belief = (self.inferred_size,) * (1 if self.num_candidates else 2) if self.belief_size else ()
         return (self.hidden_size,) * self.num_cell_states + belief
 
     @property
@@ -94,47 +101,25 @@ class PolicySpec:
         return self.obs_dim + self.action_dim + 2 + self.task_dim
 
     @property
+    def inferred_size(self) -> int:
+        """Size of what a belief network's guess is read from; 0 without one."""
+        return self.num_candidates or self.belief_size
+
+    @property
     def feature_dim(self) -> int:
         """Size of what its heads read: the recurrent cell's output beside its input, after what tells the task."""
-        return self.belief_size + 2 * self.hidden_size
+        return self.inferred_size + 2 * self.hidden_size
 
     @property
     def remembered(self) -> slice:
         """Where in the features the recurrent cell's output lies: what is remembered of a trial, by any cell."""
-        return slice(self.belief_size, self.belief_size + self.hidden_size)
+        return slice(self.inferred_size, self.inferred_size + self.hidden_size)
 
     def fixed_factors(self) -> Tensor:
         """Returns factors on all that follows the physical observation; zero for what must not be seen."""
         action = torch.full((self.action_dim,), float(self.memory))
         reward = REWARD_SCALE if self.memory and self.sees_reward else 0.0
         return torch.cat([action, torch.tensor([reward, float(self.memory)]), torch.ones(self.task_dim)])
-
-
-class BeliefNetwork(nn.Module):
-    """Infers the task from the trial so far, by a memory of its own: (encoder -> LSTM) -> guess.
-
-    Source: Humplik et al., "Meta reinforcement learning as task inference" (2019).
-
-    >>> belief = BeliefNetwork(seen_dim=9, size=8, task_dim=2)
-    >>> inferred, state = belief(torch.zeros(100, 4, 9), ())  # T, N; trials begin
-    >>> inferred.shape, belief.head(inferred).shape
-    (torch.Size([100, 4, 8]), torch.Size([100, 4, 2]))
-    """
-
-    def __init__(self, seen_dim: int, size: int, task_dim: int) -> None:
-        super().__init__()
-        self.encoder = nn.Linear(seen_dim, size)
-        self.recurrent = nn.LSTM(size, size)
-        self.head = TaskHead(size, task_dim)
-
-    def forward(self, seen: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        """Maps normalised observations, (T, N, seen_dim), to (T, N, size), from which `head` tells the task.
-
-        state: output and cell before the first step, (N, size); empty where trials begin.
-        """
-        layers = tuple(part.unsqueeze(0) for part in state)
-        inferred, (hidden, cell) = self.recurrent(torch.tanh(self.encoder(seen)), layers or None)
-        return inferred, (hidden[0], cell[0])
 
 
 class RecurrentActorCritic(nn.Module):
@@ -162,13 +147,19 @@ class RecurrentActorCritic(nn.Module):
         self.normaliser = InputNormaliser(spec.obs_dim, spec.fixed_factors())
         self.encoder = nn.Linear(spec.trial_obs_dim + spec.belief_dim, size)
         self.recurrent = _make_cell(spec)
-        self.belief = BeliefNetwork(spec.trial_obs_dim, spec.belief_size, spec.belief_dim) if spec.belief_size else None
+        self.belief = _make_belief(spec)
         self.action_head = (
             nn.Linear(2 * size, spec.action_dim) if spec.head == "linear" else HyperHead(size, spec.action_dim)
         )
         self.value_head = nn.Linear(2 * size, 1)
         self.log_std = nn.Parameter(torch.full((spec.action_dim,), initial_log_std))
         self._initialise()
+
+    def search_among(self, candidates: Tensor) -> None:
+        """Sets the (num_candidates, belief_dim) encoded tasks, of which its guess is always one."""
+        if not isinstance(self.belief, CandidateSearch):
+            raise ValueError("only a policy that is made for candidates searches among them")
+        self.belief.head.candidates.copy_(candidates)
 
     def initial_state(self, num_envs: int) -> RecurrentState:
         """Returns the state at the start of N trials: zeros."""
@@ -223,12 +214,15 @@ class RecurrentActorCritic(nn.Module):
         features, _ = self._act(seen, state)
         return features
 
-    def inferring(self, obs: Tensor, state: RecurrentState) -> Tensor:
-        """Returns those of the features that the belief network guesses from, as `unroll` does: (T, N, belief_size)."""
+    def missed(self, obs: Tensor, state: RecurrentState, task: Tensor) -> Tensor:
+        """Returns the loss, a scalar, from which its belief network learns: that of encoded tasks, (T, N, belief_dim).
+
+        obs, state: as `unroll` takes them.
+        """
         if self.belief is None:
-            return obs[..., :0]
-        inferred: Tensor = self.belief(self.normaliser(obs), state[self.spec.num_cell_states :])[0]
-        return inferred
+            raise ValueError("only a policy with a belief network misses its task")
+        loss: Tensor = self.belief.missed(self.normaliser(obs), state[self.spec.num_cell_states :], task)
+        return loss
 
     def guesses(self, features: Tensor) -> Tensor:
         """Returns what its belief network takes the task to be: (..., feature_dim) -> (..., belief_dim)."""
@@ -272,7 +266,7 @@ class RecurrentActorCritic(nn.Module):
         Jozefowicz et al., "An empirical exploration of recurrent network architectures" (2015). It is
         the second of both cells' gates: an LSTM's forget gate, a GRU's update gate.
         """
-        cells = [self.recurrent] if self.belief is None else [self.recurrent, self.belief.recurrent]
+        cells = [self.recurrent, *([self.belief.recurrent] if isinstance(self.belief, BeliefNetwork) else [])]
         for cell in cells:
             if isinstance(cell, CausalTransformer):
                 continue
@@ -288,6 +282,14 @@ class RecurrentActorCritic(nn.Module):
                 continue
             nn.init.orthogonal_(layer.weight, gain)
             nn.init.zeros_(layer.bias)
+
+
+def _make_belief(spec: PolicySpec) -> BeliefNetwork | CandidateSearch | None:
+    if not spec.belief_size:
+        return None
+    if not spec.num_candidates:
+        return BeliefNetwork(spec.trial_obs_dim, spec.belief_size, spec.belief_dim)
+    return CandidateSearch(spec.trial_obs_dim, spec.belief_size, spec.num_candidates, task_dim=spec.belief_dim)
 
 
 def _make_cell(spec: PolicySpec) -> nn.LSTM | nn.GRU | CausalTransformer:

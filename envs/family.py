@@ -17,6 +17,7 @@ from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.models import load_model
 from limbshift.envs.physics.protocol import Physics
 from limbshift.envs.schema import shortened
+from limbshift.envs.task_step import Measure, Measured
 from limbshift.envs.tasks.parameter import ModelEffect, StateEffect, TaskParameter
 from limbshift.envs.tasks.streams import RandomStream
 from limbshift.envs.tasks.task_space import TaskSpace
@@ -51,23 +52,6 @@ class Mirror(NamedTuple):
     obs_sign: tuple[float, ...]
     action: tuple[int, ...]
     action_sign: tuple[float, ...]
-
-
-class Measure(NamedTuple):
-    """What a person would measure of a robot at its task."""
-
-    quantity: str
-    unit: str
-    near: float | None = None
-    """How close to what is asked counts as there; None where nothing does."""
-
-
-class Measured(NamedTuple):
-    """A measurement: new tensors, (N,) each."""
-
-    value: Tensor
-    asked: Tensor | None = None
-    """What the task asks for; None where more is better."""
 
 
 class Robot(ABC):
@@ -199,6 +183,13 @@ class TaskFamily(ABC):
     """Weight, at the start, of the auxiliary loss by which the memory must tell the task; likewise."""
     belief_size: int = 0
     """Width of the belief network of a controller that must find out its task; 0 for none; likewise."""
+    told_share: float = 0.85
+    """Share of the budget, from its start, in which a controller with a belief network is told its task; likewise."""
+    num_candidates: int = 0
+    """Tasks that such a network searches among, one by one, for families whose reward tells little from afar; 0 for
+    none; likewise."""
+    guided: bool = False
+    """Whether a learner that is told its task is paid `guidance` at first."""
 
     def __init_subclass__(cls) -> None:
         cls.name = vars(cls).get("name", cls.__name__)
@@ -223,6 +214,13 @@ class TaskFamily(ABC):
         It is told of evaluations and shown in films: no policy and no learner sees it.
         """
         return None
+
+    def guidance(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor:
+        """Returns what a learner that is told its task is paid at first, beside the reward, (N,): where `guided`.
+
+        No policy sees it, and nothing is evaluated by it.
+        """
+        raise NotImplementedError
 
     def fitted(self, physics: Physics, qpos: Tensor) -> Tensor:
         """Returns (N, nq) initial positions as the bodies that tasks have made need them; by default as they are."""

@@ -1,10 +1,27 @@
-"""What a control step gives."""
+"""What a control step gives, and what is measured of it."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 from torch import Tensor
+
+
+class Measure(NamedTuple):
+    """What a person would measure of a robot at its task."""
+
+    quantity: str
+    unit: str
+    near: float | None = None
+    """How close to what is asked counts as there; None where nothing does."""
+
+
+class Measured(NamedTuple):
+    """A measurement: new tensors, (N,) each."""
+
+    value: Tensor
+    asked: Tensor | None = None
+    """What the task asks for; None where more is better."""
 
 
 class TaskStep(NamedTuple):

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from limbshift.envs.errors import FamilyError
-from limbshift.envs.family import Measure, Measured, Motion, TaskFamily
+from limbshift.envs.family import Motion, TaskFamily
 from limbshift.envs.mjcf.robot import MjcfRobot
 from limbshift.envs.mjcf.source import RobotError
 from limbshift.envs.task_env import TaskEnv
+from limbshift.envs.task_step import Measure, Measured
 from limbshift.envs.tasks.common import dead_motor, factor, friction, mass_factors, motor_sign, slope
 from limbshift.envs.tasks.effects import AddMass
 from limbshift.envs.tasks.motor_effects import KillMotor, ReverseCommands, ScaleActuators, reversible, scalable

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from limbshift.envs.family import Measure, Measured, Motion, Robot, RunningFamily
+from limbshift.envs.family import Motion, Robot, RunningFamily
 from limbshift.envs.physics.protocol import CONTACT_FORCES, Physics
 from limbshift.envs.robots.ant_robot import JOINTS, LEGS, RESET_NOISE, Ant, GymnasiumAnt, PlacedAnt
+from limbshift.envs.task_step import Measure, Measured
 from limbshift.envs.tasks.body_parameters import SHORT_DELAY, leg_length, lost_leg
 from limbshift.envs.tasks.common import (
     DIRECTION,
@@ -209,7 +210,8 @@ class AntGoal(AntFamily):
     discs = (("goal_x", "goal_y"),)
     variants = {
         "default": {},
-        "sparse": {},
+        # From afar the reward tells nothing: who is told the place learns to walk there, who is not goes and looks.
+        "sparse": {"belief_size": 32, "num_candidates": 128, "told_share": 1.0, "guided": True},
         "pearl": {"listed_tasks": drawn_tasks(parameters, train=150, heldout=30, discs=discs)},
     }
     goal_radius = NEAR
@@ -224,6 +226,10 @@ class AntGoal(AntFamily):
         if self.variant == "sparse":
             return self.paid((distance < NEAR).to(distance.dtype), motion)
         return {**self.paid(approach, motion), "near": 1 - distance / WORTHLESS}
+
+    def guidance(self, motion: Motion, task: Mapping[str, Tensor]) -> Tensor:
+        approach, _ = self._way(motion, task)
+        return approach
 
     def measured(self, motion: Motion, task: Mapping[str, Tensor]) -> Measured:
         _, distance = self._way(motion, task)

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from limbshift.envs.family import Measure, Measured, Motion, Robot, TaskFamily
+from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.device_array import DeviceArray
 from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.task_step import Measure, Measured
 from limbshift.envs.tasks.common import factor, payload
 from limbshift.envs.tasks.effects import ScaleElement
 from limbshift.envs.tasks.rewards import control_cost

@@ -7,9 +7,10 @@ import mujoco
 import torch
 from torch import Tensor
 
-from limbshift.envs.family import Measure, Measured, Motion, Robot, TaskFamily
+from limbshift.envs.family import Motion, Robot, TaskFamily
 from limbshift.envs.physics.models import gymnasium_xml
 from limbshift.envs.physics.protocol import Physics
+from limbshift.envs.task_step import Measure, Measured
 from limbshift.envs.tasks.common import factor, hidden_place, mass_factor
 from limbshift.envs.tasks.effects import ScaleBodyMass, SetJoint
 from limbshift.envs.tasks.length_effects import ScaleCapsuleLength

@@ -85,7 +85,8 @@ def print_family(family: TaskFamily, console: Console) -> None:
     steps = f"{family.episodes_per_trial} episodes of {family.horizon} steps of {family.robot.control_timestep:g} s"
     learning = (
         f"discount {family.gamma:g}, initial log std {family.initial_log_std:g}, auxiliary loss {family.task_coef:g}"
-        + (f", belief network {family.belief_size}" if family.belief_size else "")
+        + (f", belief network {family.belief_size} after {family.told_share:.0%}" if family.belief_size else "")
+        + (f", {family.num_candidates} candidate tasks" if family.num_candidates else "")
     )
     console.print(f"a trial is {steps}; {learning}; variants {', '.join(family.variants)}", highlight=False)
     console.print(parameters_table(family))

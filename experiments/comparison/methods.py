@@ -25,6 +25,8 @@ class Method(NamedTuple):
     """The method whose presets it takes."""
     network: Mapping[str, Any] = MappingProxyType({})
     """What of its network is its own, whatever is tuned or chosen for all."""
+    is_told: bool = False
+    """Whether it, or whom it imitates, is shown the task while training."""
     believes: bool = False
     """Whether it has the belief network that the family asks for, where its cell can have one."""
     reference: str = ""
@@ -51,9 +53,11 @@ METHODS: dict[str, Method] = {
         network={"cell": "lstm", "belief_size": 64},
     ),
     "no-memory": Method("limbshift without LSTM state, previous action and reward"),
-    "oracle": Method("limbshift, shown its task", observes_task=True),
-    "ceiling": Method("the oracle with three times the budget", observes_task=True, budget=3.0),
-    "rma": Method("an oracle for half of the budget, then a student with memory that imitates it on its own trials"),
+    "oracle": Method("limbshift, shown its task", observes_task=True, is_told=True),
+    "ceiling": Method("the oracle with three times the budget", observes_task=True, is_told=True, budget=3.0),
+    "rma": Method(
+        "an oracle for half of the budget, then a student with memory that imitates it on its own trials", is_told=True
+    ),
     "maml": Method(
         "a start from which a few policy gradient steps suit each task", by_gradient=True, min_episodes=2, tuned_as=None
     ),

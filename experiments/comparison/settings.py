@@ -88,8 +88,9 @@ def training_settings(method: str, setting: Setting, config: CompareConfig) -> d
     own |= {"code": about.code} if about.code else {}
     own |= {"belief_size": setting.belief_size} if setting.belief_size else {}
     ppo = asdict(setting.ppo)
-    if not setting.belief_size:
+    if not setting.belief_size and not (family.guided and about.is_told):
         del ppo["told_share"]  # which changes nothing then
+    own |= {"candidates": family.num_candidates} if setting.belief_size and family.num_candidates else {}
     if config.family_file:
         own |= {"family_code": code_hash(place_of(config.family_file)), "robot": digest_of(family.robot.model)}
     return {

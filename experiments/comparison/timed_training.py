@@ -37,7 +37,7 @@ HIDDEN = 128
 def usual_ppo(family: TaskFamily) -> "PPOConfig":
     from limbshift.meta.rl2.config import PPOConfig  # of a learner, without which results are read
 
-    return PPOConfig(task_coef=family.task_coef)
+    return PPOConfig(task_coef=family.task_coef, told_share=family.told_share)
 
 
 @dataclass(frozen=True)

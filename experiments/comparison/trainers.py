@@ -15,7 +15,7 @@ from torch import Tensor
 
 from limbshift.agents.actor import PolicyActor
 from limbshift.agents.feedforward import FeedforwardActorCritic
-from limbshift.agents.heads import TaskHead
+from limbshift.agents.heads import GuessHead
 from limbshift.envs.errors import InputError, RunFailure
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.comparison.methods import METHODS, Method
@@ -39,7 +39,7 @@ class Ours:
     """A policy of ours as it is now, ready for new trials; and what its memory knows of their tasks."""
 
     trainer: Trainer
-    guesses: TaskHead | None = None
+    guesses: GuessHead | None = None
     """What tells the task from its memory, where it learnt to tell one that it is not shown."""
 
     def __call__(self, env: TrialEnv) -> PolicyActor:
@@ -55,7 +55,7 @@ class GuessingActor:
     """Acts as a policy does, and keeps by how much guesses from its memory miss the tasks."""
 
     actor: PolicyActor
-    head: TaskHead
+    head: GuessHead
     env: TrialEnv
     errors: list[float] = field(default_factory=list)
     """By step: squared errors, as a share of the tasks' variance. Who knows their mean has 1, and who knows all 0; none

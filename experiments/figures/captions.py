@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from limbshift.envs.family import Measure, TaskFamily
+from limbshift.envs.family import TaskFamily
+from limbshift.envs.task_step import Measure
 from limbshift.envs.tasks.parameter import TaskParameter
 
 Values = list[tuple[str, float]]

@@ -19,8 +19,9 @@ from limbshift.agents.actor import PolicyActor
 from limbshift.agents.atomic_write import replacing
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.errors import RenderingError
-from limbshift.envs.family import Measured, TaskFamily
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.rendering import TaskRenderer
+from limbshift.envs.task_step import Measured
 from limbshift.envs.trial_env import TrialEnv, TrialStep
 from limbshift.experiments.figures.captions import measured_words
 from limbshift.experiments.films.rehearsal import Stage, rehearse

@@ -118,7 +118,7 @@ def check_family(controller: Controller, family: TaskFamily) -> TaskFamily:
     task_dim = family.task_space.encoding_dim
     if spec.task_dim not in (0, task_dim):  # trained where headings and categories were single numbers
         raise ControllerError(f"controller is shown tasks as {spec.task_dim} numbers, expected {task_dim}")
-    if controller.task_head is not None and len(controller.task_head.bias) != task_dim:
-        found = len(controller.task_head.bias)
+    if controller.task_head is not None and controller.task_head.task_dim != task_dim:
+        found = controller.task_head.task_dim
         raise ControllerError(f"controller tells its task by {found} numbers, expected {task_dim}")
     return family

@@ -23,7 +23,7 @@ from limbshift.experiments.runs.resume import BUDGET, flattened, read_config
 from limbshift.meta.distillation.distiller import Distiller, check_shown
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.build import make_trainer
-from limbshift.meta.rl2.config import PPOConfig, with_task_coef
+from limbshift.meta.rl2.config import PPOConfig, with_own
 from limbshift.meta.rl2.ppo import PPO
 from limbshift.meta.rl2.precision import choose_precision
 from limbshift.meta.rl2.trainer import Trainer
@@ -121,7 +121,7 @@ def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> T
             memory=not config.no_memory,
             sees_task=config.observe_task,
         ),
-        ppo=with_task_coef(config.ppo, family.task_coef),
+        ppo=with_own(config.ppo, task_coef=family.task_coef, told_share=family.told_share),
     )
 
 

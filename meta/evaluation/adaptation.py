@@ -12,8 +12,9 @@ import numpy as np
 from limbshift.agents.actor import MemoryWipe
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.errors import InputError
-from limbshift.envs.family import Measure, TaskFamily
+from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
+from limbshift.envs.task_step import Measure
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.adaptation_time import ADAPTATION_TIME, steps_to_adapt
 from limbshift.meta.evaluation.shifts import Shift, shift_costs

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from limbshift.agents.actor import MemoryWipe, PolicyActor, part_of
 from limbshift.agents.recurrent import RecurrentActorCritic
-from limbshift.envs.family import Measured
+from limbshift.envs.task_step import Measured
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.returns import up_to_first_fall
 

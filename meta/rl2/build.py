@@ -3,11 +3,15 @@
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from limbshift.agents import ActionHead, RecurrentCell, chosen_belief_size
+from limbshift.agents.belief.candidates import candidates_of
 from limbshift.agents.recurrent import MAX_SIZE, PolicySpec, RecurrentActorCritic
 from limbshift.envs.family import TaskFamily
 from limbshift.envs.physics.engine import CPU, Engine
+from limbshift.envs.tasks.streams import RandomStream
+from limbshift.envs.tasks.task_space import TRAIN, TaskSpace
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.config import PPOConfig, Precision
@@ -16,6 +20,8 @@ from limbshift.meta.rl2.precision import choose_precision
 from limbshift.meta.rl2.trainer import Trainer
 
 DEFAULT_PPO = PPOConfig()
+CANDIDATE_DRAWS = 4096
+"""Of so many tasks candidates are chosen."""
 
 
 def make_trainer(
@@ -57,6 +63,8 @@ def make_trainer(
     (80, 2)
     >>> trainer.env.close()
     """
+    belief_size = chosen_belief_size(belief_size, family.belief_size, cell, memory=memory, sees_task=observe_task)
+    guided = family.guided and (observe_task or belief_size > 0)
     env = TrialEnv(
         family,
         num_envs,
@@ -66,11 +74,12 @@ def make_trainer(
         observe_task=True,  # for the learner; the policy looks at it only where it is the oracle
         shift_probability=shift_probability,
         mirror=mirror,
+        look=family.guidance if guided else None,
         engine=engine,
         rank=ranks.rank,
         num_ranks=ranks.size,
     )
-    belief_size = chosen_belief_size(belief_size, family.belief_size, cell, memory=memory, sees_task=observe_task)
+    num_candidates = family.num_candidates if belief_size and sees_reward else 0
     spec = PolicySpec(
         env.task_env.obs_dim,
         env.task_env.action_dim,
@@ -82,15 +91,18 @@ def make_trainer(
         head=head,
         belief_size=belief_size,
         belief_dim=family.task_space.encoding_dim if belief_size else 0,
+        num_candidates=num_candidates,
         context=min(env.steps_per_trial if memory else 1, MAX_SIZE) if cell == "transformer" else 0,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         log_std = family.initial_log_std if initial_log_std is None else initial_log_std
-        policy = RecurrentActorCritic(spec, log_std).to(device)
+        policy = RecurrentActorCritic(spec, log_std)
+    if num_candidates:
+        policy.search_among(candidates_of(_encoded_tasks(family.task_space), num_candidates))
     return Trainer(
         env,
-        policy,
+        policy.to(device),
         ppo,
         gamma=family.gamma if gamma is None else gamma,
         seed=seed,
@@ -100,3 +112,9 @@ def make_trainer(
         ranks=ranks,
         learner=learner,
     )
+
+
+def _encoded_tasks(space: TaskSpace) -> Tensor:
+    """Returns (CANDIDATE_DRAWS, P) tasks to train on, float32: the same whatever the seed."""
+    drawn = space.sample(TRAIN, RandomStream("candidates"), torch.arange(CANDIDATE_DRAWS))
+    return space.encode(drawn).float()

@@ -34,9 +34,11 @@ class PPOConfig:
     final_task_coef: Weight = 0.0
     """Weight of the same loss at the end of the budget; 0 leaves only returns to learn from. It follows the learning
     rate, and does not go back either."""
-    told_share: Annotated[float, Ge(0), Le(1)] = 0.6
+    told_share: Annotated[float, Ge(0), Le(1)] | None = None
     """Share of the budget, from its start, in which a policy with a belief network is told its task, as the oracle is;
-    then it sees that network's guess. It is not told again where a resumed run is given a larger budget."""
+    then it sees that network's guess. It is not told again where a resumed run is given a larger budget. Where the
+    family guides learners that are told their task, it does so for that share. By default the family's, which for most
+    is 0.85."""
     max_grad_norm: Positive = 0.5
     """Norm that gradients are clipped to."""
     update_epochs: Count = 4
@@ -49,10 +51,15 @@ class PPOConfig:
     """Minibatches per pass; each holds pieces of several trials, so there are at most as many as pieces."""
 
 
-def with_task_coef(config: PPOConfig, own: float) -> PPOConfig:
-    """Returns the settings with the family's own weight of the auxiliary loss, unless they have one.
+def with_own(config: PPOConfig, *, task_coef: float, told_share: float) -> PPOConfig:
+    """Returns the settings with the family's own where they have none.
 
-    >>> with_task_coef(PPOConfig(), own=0.25).task_coef, with_task_coef(PPOConfig(task_coef=0.0), own=0.25).task_coef
-    (0.25, 0.0)
+    >>> chosen = with_own(PPOConfig(task_coef=0.0), task_coef=0.25, told_share=0.85)
+    >>> chosen.task_coef, chosen.told_share
+    (0.0, 0.85)
     """
-    return replace(config, task_coef=own) if config.task_coef is None else config
+    return replace(
+        config,
+        task_coef=task_coef if config.task_coef is None else config.task_coef,
+        told_share=told_share if config.told_share is None else config.told_share,
+    )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from limbshift.agents.heads import TaskHead
+from limbshift.agents.heads import GuessHead, TaskHead
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.rl2.config import PPOConfig
@@ -135,7 +135,7 @@ class PPO:
         return float(self.optimizer.param_groups[0]["lr"])
 
     @property
-    def known_task_head(self) -> TaskHead | None:
+    def known_task_head(self) -> GuessHead | None:
         """The head that tells the task, where one is trained to: a belief network's, or the policy's."""
         if self.policy.belief is not None:
             return self.policy.belief.head
@@ -188,12 +188,8 @@ class PPO:
 
     def belief_loss(self, batch: Minibatch) -> tuple[Tensor, Tensor]:
         """Returns by how much a belief network misses a minibatch's tasks: as it is weighed, and as it is."""
-        belief = self.policy.belief
-        if belief is None:
-            raise ValueError("belief_loss is of a policy with a belief network")
         with self._lowered(batch):
-            inferred = self.policy.inferring(batch.obs, batch.state)
-        missed = belief.head.loss(inferred.float(), batch.task)
+            missed = self.policy.missed(batch.obs, batch.state, batch.task)
         return BELIEF_COEF * missed, missed
 
     def unroll(self, batch: Minibatch) -> Tensor:

@@ -16,7 +16,7 @@ from limbshift.meta.ranks.alone import ALONE, Ranks
 from limbshift.meta.ranks.errors import RankError
 from limbshift.meta.ranks.reading import finite, read_together
 from limbshift.meta.rl2.advantages import RewardScaler, explained_variance
-from limbshift.meta.rl2.config import PPOConfig, with_task_coef
+from limbshift.meta.rl2.config import PPOConfig, with_own
 from limbshift.meta.rl2.experience.collector import make_experience
 from limbshift.meta.rl2.experience.storage import RolloutStorage
 from limbshift.meta.rl2.iteration import Iteration, Progress
@@ -87,10 +87,10 @@ class Trainer:
         self.experience = make_experience(
             env, policy, self.generator, sequence_length=config.sequence_length, overlap=overlap
         )
-        layout = env.layout.task
+        layout, family = env.layout.task, env.task_env.family
         self.ppo = learner(
             policy,
-            with_task_coef(config, env.task_env.family.task_coef),
+            with_own(config, task_coef=family.task_coef, told_share=family.told_share),
             self.generator,
             task_dim=layout.stop - layout.start,
             precision=precision,
@@ -119,7 +119,7 @@ class Trainer:
         """Runs one iteration; `spent` is the share of the budget that is gone."""
         start = time.perf_counter()
         self.annealed = max(self.annealed, spent)
-        tells = self.annealed < self.ppo.config.told_share
+        tells = self.annealed < (self.ppo.config.told_share or 0.0)
         self.storage = storage = self.experience.take(tells=tells)
         # Where two updates were at fault the third is kept with what goes before it, so that it can be repeated.
         before = copy.deepcopy(self.state_dict()) if self._skips == MAX_SKIPS - 1 else None
@@ -148,9 +148,9 @@ class Trainer:
     def learn(self, storage: RolloutStorage, spent: float) -> Update | None:
         """Improves the policy by these trials; the first iteration only fills the normalisers."""
         self.experience.refresh(storage)
-        self.scaler.update(storage.reward, storage.terminated)
-        paid = storage.reward * self.scaler.scale
-        storage.estimate_advantages(paid, gamma=self.gamma, gae_lambda=self.gae_lambda)
+        paid = storage.reward + storage.guidance
+        self.scaler.update(paid, storage.terminated)
+        storage.estimate_advantages(paid * self.scaler.scale, gamma=self.gamma, gae_lambda=self.gae_lambda)
         update = self.ppo.update(storage, spent) if self.progress.iterations else None
         self.policy.normaliser.update(storage.obs[:-1], self.ranks.moments)
         return update

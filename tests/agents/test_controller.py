@@ -16,6 +16,7 @@ from safetensors.torch import save, save_file
 
 from limbshift.agents import ActionHead, RecurrentCell
 from limbshift.agents.actor import MemoryWipe, PolicyActor
+from limbshift.agents.belief.network import BeliefNetwork
 from limbshift.agents.controller import Controller
 from limbshift.agents.controller_file import ControllerCard
 from limbshift.agents.heads import TaskHead
@@ -107,7 +108,7 @@ def test_a_file_holds_all_of_it(cell: RecurrentCell, head: ActionHead, tmp_path:
 def test_a_belief_networks_file_holds_its_guess_once(tmp_path: Path) -> None:
     torch.manual_seed(0)
     policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8, belief_size=4, belief_dim=2))
-    assert policy.belief is not None
+    assert isinstance(policy.belief, BeliefNetwork)
     torch.nn.init.normal_(policy.belief.head.weight)
     controller = Controller(policy, CARD, -torch.ones(6), action_high=torch.ones(6))
     controller.save(tmp_path / "a.safetensors")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from limbshift.agents import ActionHead, RecurrentCell
+from limbshift.agents.belief.network import BeliefNetwork
 from limbshift.agents.controller import Controller
 from limbshift.agents.controller_file import ControllerCard
 from limbshift.agents.onnx_step import step_model
@@ -48,7 +49,9 @@ def make_controller(**spec: Any) -> Controller:
     policy = RecurrentActorCritic(PolicySpec(5, 2, hidden_size=16, **spec))
     policy.normaliser.update(3 + 2 * torch.randn(100, policy.spec.trial_obs_dim))
     with torch.no_grad():
-        if policy.belief:
+        if policy.spec.num_candidates:
+            policy.search_among(torch.randn(policy.spec.num_candidates, policy.spec.belief_dim))
+        elif isinstance(policy.belief, BeliefNetwork):
             policy.belief.head.weight.normal_()
         policy.action_head.weight.normal_()  # actions that reach the motors' bounds
         policy.action_head.bias.normal_()
@@ -98,6 +101,20 @@ def test_a_belief_network_acts_as_in_torch(cell: RecurrentCell, sees_reward: boo
         np.testing.assert_allclose(action, expected, rtol=0, atol=1e-5)
     assert robots.told["belief_hidden"].shape == (3, 6)
     assert controller.guessed_task().abs().min() > 0
+
+
+def test_a_search_among_candidates_acts_as_in_torch() -> None:
+    controller = make_controller(belief_size=6, belief_dim=3, num_candidates=20)
+    controller.reset(3)
+    robots, held = stepper(controller, 3), set()
+    for obs, reward, start in sensors(3):
+        expected = controller.act(obs, reward, start)
+        action = robots.act(obs=obs, previous_reward=reward, episode_start=start)
+        np.testing.assert_allclose(action, expected, rtol=0, atol=1e-5)
+        held |= {float(guess) for guess in controller.guessed_task()[:, 0]}
+    assert robots.told["likelihood"].shape == (3, 20)
+    assert robots.told["likelihood"].min() < 0
+    assert len(held) > 5
 
 
 def test_robots_do_not_know_of_each_other() -> None:

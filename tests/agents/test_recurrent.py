@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from limbshift.agents import RecurrentCell
+from limbshift.agents.belief.network import BeliefNetwork
 from limbshift.agents.gaussian import Gaussian
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 
@@ -54,7 +55,7 @@ def test_step_and_unroll_agree(cell: RecurrentCell, memory: bool) -> None:
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_what_is_believed_is_the_own_guess_unless_it_is_told(cell: RecurrentCell) -> None:
     policy = make_policy(spec_of(cell, belief_size=4, belief_dim=2))
-    assert policy.belief is not None
+    assert isinstance(policy.belief, BeliefNetwork)
     torch.nn.init.normal_(policy.belief.head.weight)
     obs, state, stepped = trial_obs(), policy.initial_state(4), []
     assert [part.shape[1] for part in state] == [8, 8, 4, 4][-3 if cell == "gru" else 0 :]
@@ -82,6 +83,11 @@ def test_what_is_believed_is_the_own_guess_unless_it_is_told(cell: RecurrentCell
         ({"belief_size": 4, "belief_dim": 1, "task_dim": 1}, "expected 0 for a policy that sees its task"),
         ({"belief_size": 4, "belief_dim": 1, "memory": False}, "expected 0 for a policy without memory"),
         ({"belief_size": 4, "belief_dim": 1, "cell": "transformer", "context": 2}, "whose cell is transformer"),
+        ({"num_candidates": 4}, "num_candidates is 4, expected 0 for a policy that has no belief network"),
+        (
+            {"belief_size": 4, "belief_dim": 1, "num_candidates": 4, "sees_reward": False},
+            "num_candidates is 4, expected 0 for a policy that does not see its reward",
+        ),
     ],
 )
 def test_a_belief_network_that_does_not_fit_is_refused(given: dict[str, Any], message: str) -> None:

@@ -61,7 +61,7 @@ class Collector:
     def collect(self, *, tells: bool = False) -> RolloutStorage:
         """Plays N new trials; the storage is this collector's own, and is written over when its turn comes again.
 
-        tells: whether a policy with a belief network is told its task.
+        tells: whether a policy with a belief network is told its task, and whoever is told it is paid for guidance.
         """
         storage, policy, stopwatch = next(self._turns), self.policy, self.stopwatch
         stopwatch.mark()
@@ -70,6 +70,7 @@ class Collector:
         state = policy.initial_state(self.env.num_envs)
         diverged = []
         storage.begin(self.env.reset())
+        storage.guidance.zero_()
         storage.task_index = self.env.task_env.task_index.clone()
         for t in range(storage.num_steps):
             storage.remember(t, state)
@@ -78,7 +79,7 @@ class Collector:
             action = self._to_env(storage.action[t])
             stopwatch.mark()
             step = self.env.step(action)
-            storage.write(t, step)
+            storage.write(t, step, guided=tells)
             diverged.append(step.diverged)
             stopwatch.mark()
         last = storage.num_steps

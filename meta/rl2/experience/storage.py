@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     from limbshift.envs.trial_env import TrialStep
 
 
-GIVEN = ("obs", "task", "believed", "value", "action", "log_prob", "proximal_log_prob", "reward", "terminated")
+GIVEN = (
+    *(
+        "obs",
+        "task",
+        "believed",
+        "value",
+        "action",
+        "log_prob",
+        "proximal_log_prob",
+        "reward",
+        "guidance",
+        "terminated",
+    ),
+)
 """What of a storage the learner reads, beside what was remembered."""
 
 
@@ -72,6 +85,8 @@ class RolloutStorage:
         """By the policy as it is before learning, about which probability ratios are clipped: the same in turn."""
         self.reward = zeros(num_steps)
         """As the env gave it."""
+        self.guidance = zeros(num_steps)
+        """What the learner is paid beside it; 0 where there is none."""
         self.terminated = zeros(num_steps).bool()
         self.diverged = torch.zeros_like(self.terminated)
         """Where terminated by a simulation that blew up."""
@@ -80,8 +95,8 @@ class RolloutStorage:
         self.advantage = zeros(num_steps)
         """Of scaled rewards, as are the value targets; see `estimate_advantages`."""
         self.value_target = zeros(num_steps)
-        self._shown, self._reward, self._terminated = (
-            RowWriter(target, env_device) for target in (self.shown, self.reward, self.terminated)
+        self._shown, self._reward, self._guidance, self._terminated = (
+            RowWriter(target, env_device) for target in (self.shown, self.reward, self.guidance, self.terminated)
         )
 
     @property
@@ -109,10 +124,15 @@ class RolloutStorage:
         pieces: Tensor = rows.unflatten(0, (-1, self.sequence_length))  # (pieces, sequence_length, N, ...)
         return pieces.transpose(0, 1).flatten(1, 2)
 
-    def write(self, t: int, step: "TrialStep") -> None:
-        """Writes what the env's step t gave, and with it the observation of step t + 1."""
+    def write(self, t: int, step: "TrialStep", *, guided: bool = False) -> None:
+        """Writes what the env's step t gave, and with it the observation of step t + 1.
+
+        guided: whether what the env looks at, which is the family's guidance or nothing, is paid.
+        """
         self._shown.write(t + 1, step.obs)
         self._reward.write(t, step.reward)
+        if guided and step.seen is not None:
+            self._guidance.write(t, step.seen)
         self._terminated.write(t, step.terminated)
 
     @torch.no_grad()

@@ -53,6 +53,36 @@ def test_a_belief_network_is_trained_resumed_evaluated_and_exported(tmp_path: Pa
     assert main(["export", str(run), "--out", str(tmp_path / "step.onnx")]) == 0
 
 
+def test_a_search_among_candidates_is_trained_resumed_evaluated_and_exported(tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out.json"
+    budget = ["--steps", "80", "--run-dir", str(run), *TINY]
+    assert main(["train", "AntGoal", "--variant", "sparse", *budget]) == 0
+    assert main(["train", "--resume", "--run-dir", str(run), "--steps", "160", "--wandb", "disabled"]) == 0
+    spec = load_controller(run).policy.spec
+    assert (spec.belief_size, spec.belief_dim, spec.num_candidates) == (32, 2, 128)
+    assert json.loads((run / "config.json").read_text())["ppo"]["told_share"] == 1.0
+    assert main(["evaluate", str(run), "--episodes", "5", "--tasks", "3", "--json", str(out)]) == 0
+    assert np.shape(json.loads(out.read_text())["returns"]) == (3, 5)
+    assert main(["export", str(run), "--out", str(tmp_path / "step.onnx")]) == 0
+
+
+def test_a_comparison_tells_who_is_guided(tmp_path: Path) -> None:
+    """Of a family that guides nobody, and of methods that are told nothing, it tells nothing."""
+    for variant, guided in (
+        ("sparse", {"limbshift", "hyper", "belief", "oracle", "ceiling", "rma"}),
+        ("default", {"belief"}),
+    ):
+        config = CompareConfig("AntGoal", variant=variant, out=tmp_path / "out")
+        family = family_of(config)
+        told = {
+            method: training_settings(method, setting_of(method, 0, config, family=family, tuned={}), config)
+            for method in METHODS
+        }
+        assert {method for method, settings in told.items() if "told_share" in settings["ppo"]} == guided
+        searching = {method for method, settings in told.items() if "candidates" in settings}
+        assert searching == guided - {"oracle", "ceiling", "rma"} - ({"belief"} if variant == "default" else set())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -76,7 +106,7 @@ def test_a_comparison_tells_of_a_belief_network_where_there_is_one(tmp_path: Pat
         method: training_settings(method, setting_of(method, 0, config, family=family_of(config), tuned={}), config)
         for method in ("limbshift", "belief")
     }
-    assert (told["belief"]["belief_size"], told["belief"]["ppo"]["told_share"]) == (64, 0.6)
+    assert (told["belief"]["belief_size"], told["belief"]["ppo"]["told_share"]) == (64, 0.85)
     assert (told["belief"]["cell"], told["limbshift"]["cell"]) == ("lstm", "transformer")
     assert "belief_size" not in told["limbshift"]
     assert "told_share" not in told["limbshift"]["ppo"]

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import RenderingError
-from limbshift.envs.family import Measure
 from limbshift.envs.physics.engine import Engine
+from limbshift.envs.task_step import Measure
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.experiments.cli import main
 from limbshift.experiments.commands.config import RenderConfig

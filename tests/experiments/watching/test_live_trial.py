@@ -123,7 +123,7 @@ def test_a_force_beside_the_centre_turns_the_body() -> None:
 def test_what_the_memory_believes() -> None:
     live = LiveTrial(untrained("HalfCheetahVel", head=True), make_family("HalfCheetahVel"))
     head = live.controller.task_head
-    assert head is not None
+    assert isinstance(head, TaskHead)
     with torch.no_grad():
         head.bias.fill_(-0.5)  # a quarter of the way from 0 to 3 m/s
     live.step()

@@ -10,7 +10,7 @@ import torch
 from limbshift.agents.recurrent import PolicySpec, RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.errors import InputError
-from limbshift.envs.family import Measured
+from limbshift.envs.task_step import Measured
 from limbshift.envs.trial_env import TrialEnv
 from limbshift.meta.evaluation.adaptation import (
     adaptation_curve,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from limbshift.agents import ActionHead, RecurrentCell
+from limbshift.agents.heads import TaskHead
 from limbshift.agents.recurrent import RecurrentActorCritic
 from limbshift.envs.catalogue import make_family
 from limbshift.envs.physics.engine import Engine
@@ -23,7 +24,8 @@ from limbshift.meta.rl2.trainer import Trainer
 NETWORKS = [
     {"cell": cell, "head": head} for cell, head in itertools.product(get_args(RecurrentCell), get_args(ActionHead))
 ]
-LEARNERS = [*NETWORKS, *({**each, "belief_size": 4} for each in NETWORKS if each["cell"] != "transformer")]
+SEARCHING = {"belief_size": 4, "family": make_family("AntGoal", "sparse")}
+LEARNERS = [*NETWORKS, *({**each, "belief_size": 4} for each in NETWORKS if each["cell"] != "transformer"), SEARCHING]
 TRIAL = 12
 
 
@@ -31,7 +33,7 @@ def trainer_of(network: dict[str, Any], family: str = "HalfCheetahLimbsDir", **o
     """Of two pieces to a trial, where there are pieces."""
     ppo = PPOConfig(sequence_length=6, num_minibatches=1)
     sizes: dict[str, Any] = {"num_envs": 16, "episodes": 2, "horizon": TRIAL // 2, "hidden_size": 8, "ppo": ppo}
-    return make_trainer(make_family(family), **sizes | network | options)
+    return make_trainer(**{"family": make_family(family)} | sizes | network | options)
 
 
 def learned(trainer: Trainer) -> torch.Tensor:
@@ -155,6 +157,43 @@ def test_a_belief_networks_policy_is_told_its_task_for_the_first_share_of_the_bu
     assert torch.equal(known.value, seen.value)
 
 
+def test_who_is_told_its_task_is_guided_for_the_first_share_of_the_budget() -> None:
+    """It is paid for coming nearer, beside the reward, which stays as it is."""
+    ppo = PPOConfig(told_share=0.5, num_minibatches=1, gae_lambda=1.0)
+    for network in ({}, {"belief_size": 0, "observe_task": True}):
+        trainer = trainer_of(SEARCHING | network, ppo=ppo, gamma=1.0)
+        trainer.iterate(0.0)
+        storage = trainer.storage
+        distance = (3 * storage.task - storage.obs[:-1, :, :2]).norm(dim=-1)
+        nearer = (distance[:-1] - distance[1:]) / 0.05
+        stays = distance[1:] > 1.0  # else the way turns within a step
+        stays[TRIAL // 2 - 1] = False  # where an episode ends, the ant starts anew
+        both = torch.stack([storage.guidance[:-1][stays], nearer[stays]])
+        assert torch.corrcoef(both)[0, 1] > 0.95  # MuJoCo's own velocity is a substep older
+        assert ((storage.reward > 0) & (storage.reward < 0.2) | (storage.reward > 1) & (storage.reward < 1.2)).all()
+        paid = (storage.reward + storage.guidance).sum(dim=0) * trainer.scaler.scale
+        torch.testing.assert_close(storage.value_target[0] - storage.value[-1], paid, atol=1e-4, rtol=1e-4)
+        trainer.iterate(0.6)
+        assert not trainer.storage.guidance.any()
+    without: list[dict[str, Any]] = [{"belief_size": 0}, {"belief_size": None, "memory": False}]
+    for network in without:
+        trainer = trainer_of(SEARCHING | network)
+        trainer.iterate(0.0)
+        assert not trainer.storage.guidance.any()
+
+
+def test_a_search_holds_for_true_one_of_the_familys_candidates() -> None:
+    trainer = trainer_of(SEARCHING)
+    storage = trainer.experience.take()
+    candidates = trainer.policy.state_dict()["belief.head.candidates"]
+    assert candidates.shape == (128, 2)
+    assert candidates.norm(dim=-1).max() <= 1
+    assert torch.cdist(storage.believed, candidates).amin(dim=-1).max() == 0
+    assert trainer_of(SEARCHING, sees_reward=False).policy.spec.num_candidates == 0  # it goes by rewards
+    other = trainer_of(SEARCHING, seed=1).policy.state_dict()["belief.head.candidates"]
+    assert torch.equal(other, candidates)
+
+
 def test_a_belief_network_learns_from_its_own_loss_alone_and_the_policy_from_the_others() -> None:
     """The policy's own memory has to tell the task too."""
     trainer = trainer_of({"belief_size": 4})
@@ -194,7 +233,7 @@ def test_a_belief_network_learns_by_its_own_loss_whatever_the_memorys_counts() -
     for _ in range(2):
         trainer.iterate(0.0)
     head = trainer.ppo.known_task_head
-    assert head is not None
+    assert isinstance(head, TaskHead)
     assert head.weight.all()
     assert not trainer.ppo.task_head.weight.any()
 
