@@ -100,4 +100,5 @@ def test_candidates_leave_no_part_of_a_disc_out() -> None:
     found = candidates_of(tasks, 64)
     assert torch.cdist(tasks, found).amin(dim=1).max() < 0.2
     assert found[0].norm() < 0.1  # from the middle
-    assert (found[1:] - found[:-1]).norm(dim=-1).median() < 0.3  # from one to the next it is not far
+    for count in (4, 16):  # the first few are spread over all of it
+        assert torch.cdist(tasks, found[:count]).amin(dim=1).max() < 2.4 / count**0.5
