@@ -108,6 +108,7 @@ class AntDir(AntFamily):
     variants = {**AntFamily.variants, "varibad": {"parameters": (replace(HEADING, low=-57.3, high=57.3),)}}
     parameters = (HEADING,)
     belief_size = 64  # who is told where to run at first learns to run sooner
+    told_share = 0.6  # by then it runs
 
     def reward(self, motion: Motion, task: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """v_x * cos(heading) + v_y * sin(heading) + 0.2 (0 where it falls) - 0.01 * sum(a^2);

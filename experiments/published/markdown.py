@@ -199,15 +199,23 @@ def belief_network(runs: Sequence[TrainingRun]) -> list[str]:
     settings = next((run.provenance.settings for run in own if run.provenance), {})
     if not settings.get("belief_size"):
         return []
-    told = (
-        f"`{OURS}` has a belief network of {settings['belief_size']} units here: it is told its task for the first"
-        f" {settings['ppo']['told_share']:.0%} of its budget, and then sees that network's guess."
-    )
+    if candidates := settings.get("candidates"):
+        told = (
+            f"`{OURS}` searches here: it is told its task while it is trained, and later holds one of {candidates}"
+            " candidate tasks for true, until the rewards rule it out. Whoever is told its task, the oracle and the"
+            " teacher of `rma` as well, is paid for coming nearer too while it learns"
+            " ([docs/learning.md](learning.md#a-search-among-candidate-tasks))."
+        )
+    else:
+        told = (
+            f"`{OURS}` has a belief network of {settings['belief_size']} units here: it is told its task for the first"
+            f" {settings['ppo']['told_share']:.0%} of its budget, and then sees that network's guess"
+            " ([docs/learning.md](learning.md#a-belief-network))."
+        )
     if all(run.pace for run in own):
         told += (
             f" It was never trained so on {own[0].timer}: its pace there is that of an earlier `{OURS}` without such a"
-            " network, times the ratio of the two's speeds on the processor that these were trained on"
-            " ([docs/learning.md](learning.md#a-belief-network))."
+            " network, times the ratio of the two's speeds on the processor that these were trained on."
         )
     return [told, ""]
 

@@ -141,9 +141,13 @@ def test_a_belief_network_is_told_and_where_its_pace_was_not_measured() -> None:
     assert belief_network([]) == belief_network([trained({}, None)]) == []
     told = "`limbshift` has a belief network of 64 units here: it is told its task for the first 60% of its budget, and"
     timed, paced = (belief_network([trained(believing, pace)])[0] for pace in (None, Pace("There", 100.0)))
-    assert timed == f"{told} then sees that network's guess."
+    assert timed == f"{told} then sees that network's guess ([docs/learning.md](learning.md#a-belief-network))."
     assert paced.startswith(
         f"{timed} It was never trained so on There: its pace there is that of an earlier `limbshift`"
+    )
+    searching = belief_network([trained({**believing, "candidates": 128}, None)])[0]
+    assert searching.startswith(
+        "`limbshift` searches here: it is told its task while it is trained, and later holds one of 128"
     )
 
 
