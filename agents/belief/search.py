@@ -63,7 +63,7 @@ class CandidateSearch(nn.Module):
         return error.mean()
 
     def _evidence(self, seen: Tensor) -> Tensor:
-        """Returns by how much each candidate's log-likelihood falls at these steps: (n, seen_dim) -> (n, K)."""
+        """Returns what these steps add to the candidates' log-likelihoods: (n, seen_dim) -> (n, K), at most 0."""
         predicted = self._predicted(self.encoder(seen[:, :-2]).unsqueeze(1), self.head.candidates)
         error = (predicted - seen[:, -2:-1]).square()
         return -(error / (2 * REWARD_ERROR**2)).clamp(max=MOST_EVIDENCE) * self._follows(seen).unsqueeze(-1)

@@ -124,6 +124,26 @@ def test_a_belief_networks_file_holds_its_guess_once(tmp_path: Path) -> None:
     assert loaded.guessed_task().abs().min() > 0
 
 
+def test_a_searchs_file_holds_its_candidates(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    policy = RecurrentActorCritic(PolicySpec(17, 6, hidden_size=8, belief_size=4, belief_dim=2, num_candidates=5))
+    policy.search_among(torch.rand(5, 2))
+    controller = Controller(policy, CARD, -torch.ones(6), action_high=torch.ones(6))
+    path = tmp_path / "a.safetensors"
+    controller.save(path)
+    loaded, obs = Controller.load(path), torch.randn(20, 1, 17)
+    for each in obs:
+        actions = [one.act(each, torch.ones(1), torch.zeros(1)) for one in (loaded, controller)]
+        assert torch.equal(*actions)
+    assert torch.equal(loaded.guessed_task(), controller.guessed_task())
+    tensors, metadata = read_tensors(path)
+    for candidates, found in ((None, "is none"), (torch.zeros(5, 3), r"has shape \(5, 3\)")):
+        changed = {name: tensor for name, tensor in tensors.items() if name != "belief.head.candidates"}
+        save_file(changed | ({} if candidates is None else {"belief.head.candidates": candidates}), path, metadata)
+        with pytest.raises(ControllerError, match=rf"^belief\.head\.candidates in .* {found}, expected \(5, 2\)$"):
+            Controller.load(path)
+
+
 def with_head() -> Controller:
     """A controller that tells two numbers of the task: the first thing that it remembers plus 1, and 2."""
     plain, head = make_controller(), TaskHead(8, 2)
