@@ -83,9 +83,9 @@ def step_model(controller: Controller, about: Mapping[str, str]) -> onnx.ModelPr
     `previous_reward` (N,) unless it was trained with its reward hidden, `episode_start` (N,), 1 on the first step of an
     episode and else 0, and the parts of the recurrent state, (N, hidden_size): `hidden`, and `cell` of an LSTM; and
     those of a belief network, `belief_hidden` and `belief_cell`, (N, belief_size), or, of one that searches among
-    candidate tasks, `likelihood`, (N, num_candidates). Where a trial begins, previous
-    reward and state are zero, and the previous action is the middle of the range. Outputs: `action` (N, A) within the
-    robot's range, and the state for the next step, `next_hidden` and so on.
+    candidate tasks, `likelihood`, (N, num_candidates). Where a trial begins, previous reward and state are zero, and
+    the previous action is the middle of the range. Outputs: `action` (N, A) within the robot's range, and the state for
+    the next step, `next_hidden` and so on.
 
     about: what the file tells of itself, by name. Raises ControllerError for an oracle, and for a transformer.
 
