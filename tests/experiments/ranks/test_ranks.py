@@ -202,7 +202,7 @@ def test_learning_rates_grow_with_the_root_of_the_ranks_where_it_is_asked_for() 
     """Four ranks: twice 7e-4 and 1e-4."""
     family, cpu = make_family("HalfCheetahDir"), torch.device("cpu")
     plain = trainer_of(CONFIG, family, cpu, ranks=OneOfFour())
-    assert plain.ppo.config == PPOConfig(task_coef=family.task_coef)
+    assert plain.ppo.config == PPOConfig(task_coef=family.task_coef, told_share=family.told_share)
     trainer = trainer_of(replace(CONFIG, scale_learning_rate=True), family, cpu, ranks=OneOfFour())
     rates = (trainer.ppo.config.learning_rate, trainer.ppo.config.final_learning_rate)
     assert rates == pytest.approx((1.4e-3, 2e-4))
