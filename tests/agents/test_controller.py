@@ -139,7 +139,9 @@ def test_a_searchs_file_holds_its_candidates(tmp_path: Path) -> None:
     tensors, metadata = read_tensors(path)
     for candidates, found in ((None, "is none"), (torch.zeros(5, 3), r"has shape \(5, 3\)")):
         changed = {name: tensor for name, tensor in tensors.items() if name != "belief.head.candidates"}
-        save_file(changed | ({} if candidates is None else {"belief.head.candidates": candidates}), path, metadata)
+        save_file(
+            changed | ({} if candidates is None else {"belief.head.candidates": candidates}), path, dict(metadata)
+        )
         with pytest.raises(ControllerError, match=rf"^belief\.head\.candidates in .* {found}, expected \(5, 2\)$"):
             Controller.load(path)
 
