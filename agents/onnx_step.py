@@ -9,6 +9,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from limbshift.agents.belief.network import BeliefNetwork
 from limbshift.agents.belief.search import MOST_EVIDENCE, REWARD_ERROR, RULED_OUT, CandidateSearch
 from limbshift.agents.controller import Controller
 from limbshift.agents.heads import HyperHead
@@ -169,13 +170,7 @@ def _add_encoding(graph: Graph, controller: Controller) -> str:
     normalised = graph.clip(shifted, CLIP, out="normalised")
     if policy.belief is None:
         return _add_encoder(graph, policy.encoder, normalised, columns=columns, out="encoding")
-    if isinstance(policy.belief, CandidateSearch):
-        guess = _add_search(graph, policy.belief, normalised)
-    else:
-        told_from = _add_encoder(graph, policy.belief.encoder, normalised, columns=columns, out="belief_encoding")
-        inferred = _add_memory(graph, policy.belief.recurrent, told_from, kind="lstm", state=BELIEF_STATE)
-        head = [graph.constant(f"task_head.{name}", value) for name, value in policy.belief.head.named_parameters()]
-        guess = graph.linear(inferred, *head, out="guess")
+    guess = _add_guess(graph, policy.belief, normalised, columns=columns)
     believed = graph.add("Concat", normalised, guess, out="believed", axis=1)
     guessed = torch.arange(policy.spec.belief_dim) + policy.spec.trial_obs_dim
     return _add_encoder(graph, policy.encoder, believed, columns=torch.cat([columns, guessed]), out="encoding")
@@ -186,6 +181,16 @@ def _add_encoder(graph: Graph, encoder: nn.Linear, seen: str, *, columns: Tensor
     weight = graph.constant(f"{out}.weight", encoder.weight[:, columns])
     bias = graph.constant(f"{out}.bias", encoder.bias)
     return graph.add("Tanh", graph.linear(seen, weight, bias, out=f"{out}.in"), out=out)
+
+
+def _add_guess(graph: Graph, belief: BeliefNetwork | CandidateSearch, normalised: str, *, columns: Tensor) -> str:
+    """Adds what the task is taken to be, (N, task_dim), and the state for the next step. Returns the output's name."""
+    if isinstance(belief, CandidateSearch):
+        return _add_search(graph, belief, normalised)
+    encoding = _add_encoder(graph, belief.encoder, normalised, columns=columns, out="belief_encoding")
+    inferred = _add_memory(graph, belief.recurrent, encoding, kind="lstm", state=BELIEF_STATE)
+    head = [graph.constant(f"task_head.{name}", value) for name, value in belief.head.named_parameters()]
+    return graph.linear(inferred, *head, out="guess")
 
 
 @torch.no_grad()

@@ -35,9 +35,9 @@ HIDDEN = 128
 
 
 def usual_ppo(family: TaskFamily) -> "PPOConfig":
-    from limbshift.meta.rl2.config import PPOConfig  # of a learner, without which results are read
+    from limbshift.meta.rl2.config import PPOConfig, with_own  # of a learner, without which results are read
 
-    return PPOConfig(task_coef=family.task_coef, told_share=family.told_share)
+    return with_own(PPOConfig(), family)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def resolved(config: TrainConfig, family: TaskFamily, device: torch.device) -> T
             memory=not config.no_memory,
             sees_task=config.observe_task,
         ),
-        ppo=with_own(config.ppo, task_coef=family.task_coef, told_share=family.told_share),
+        ppo=with_own(config.ppo, family),
     )
 
 

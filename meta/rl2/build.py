@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from limbshift.agents import ActionHead, RecurrentCell, chosen_belief_size
 from limbshift.agents.belief.candidates import candidates_of
@@ -79,7 +78,6 @@ def make_trainer(
         rank=ranks.rank,
         num_ranks=ranks.size,
     )
-    num_candidates = family.num_candidates if belief_size and sees_reward else 0
     spec = PolicySpec(
         env.task_env.obs_dim,
         env.task_env.action_dim,
@@ -91,18 +89,13 @@ def make_trainer(
         head=head,
         belief_size=belief_size,
         belief_dim=family.task_space.encoding_dim if belief_size else 0,
-        num_candidates=num_candidates,
+        num_candidates=family.num_candidates if belief_size and sees_reward else 0,
         context=min(env.steps_per_trial if memory else 1, MAX_SIZE) if cell == "transformer" else 0,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        log_std = family.initial_log_std if initial_log_std is None else initial_log_std
-        policy = RecurrentActorCritic(spec, log_std)
-    if num_candidates:
-        policy.search_among(candidates_of(_encoded_tasks(family.task_space), num_candidates))
+    log_std = family.initial_log_std if initial_log_std is None else initial_log_std
     return Trainer(
         env,
-        policy.to(device),
+        _make_policy(spec, log_std, family.task_space, seed=seed).to(device),
         ppo,
         gamma=family.gamma if gamma is None else gamma,
         seed=seed,
@@ -114,7 +107,12 @@ def make_trainer(
     )
 
 
-def _encoded_tasks(space: TaskSpace) -> Tensor:
-    """Returns (CANDIDATE_DRAWS, P) tasks to train on, float32: the same whatever the seed."""
-    drawn = space.sample(TRAIN, RandomStream("candidates"), torch.arange(CANDIDATE_DRAWS))
-    return space.encode(drawn).float()
+def _make_policy(spec: PolicySpec, log_std: float, space: TaskSpace, *, seed: int) -> RecurrentActorCritic:
+    """Returns an untrained policy; candidates that it searches among are the same whatever the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        policy = RecurrentActorCritic(spec, log_std)
+    if spec.num_candidates:
+        drawn = space.sample(TRAIN, RandomStream("candidates"), torch.arange(CANDIDATE_DRAWS))
+        policy.search_among(candidates_of(space.encode(drawn).float(), spec.num_candidates))
+    return policy

@@ -1,9 +1,12 @@
 """PPO's settings; their docstrings are the command line's help."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
+
+if TYPE_CHECKING:
+    from limbshift.envs.family import TaskFamily
 
 Positive = Annotated[float, Gt(0), Le(1e9)]
 Weight = Annotated[float, Ge(0), Le(1e9)]
@@ -51,15 +54,16 @@ class PPOConfig:
     """Minibatches per pass; each holds pieces of several trials, so there are at most as many as pieces."""
 
 
-def with_own(config: PPOConfig, *, task_coef: float, told_share: float) -> PPOConfig:
+def with_own(config: PPOConfig, family: "TaskFamily") -> PPOConfig:
     """Returns the settings with the family's own where they have none.
 
-    >>> chosen = with_own(PPOConfig(task_coef=0.0), task_coef=0.25, told_share=0.85)
+    >>> from limbshift.envs.catalogue import make_family
+    >>> chosen = with_own(PPOConfig(task_coef=0.0), make_family("HalfCheetahDir"))
     >>> chosen.task_coef, chosen.told_share
     (0.0, 0.85)
     """
     return replace(
         config,
-        task_coef=task_coef if config.task_coef is None else config.task_coef,
-        told_share=told_share if config.told_share is None else config.told_share,
+        task_coef=family.task_coef if config.task_coef is None else config.task_coef,
+        told_share=family.told_share if config.told_share is None else config.told_share,
     )

@@ -87,10 +87,10 @@ class Trainer:
         self.experience = make_experience(
             env, policy, self.generator, sequence_length=config.sequence_length, overlap=overlap
         )
-        layout, family = env.layout.task, env.task_env.family
+        layout = env.layout.task
         self.ppo = learner(
             policy,
-            with_own(config, task_coef=family.task_coef, told_share=family.told_share),
+            with_own(config, env.task_env.family),
             self.generator,
             task_dim=layout.stop - layout.start,
             precision=precision,

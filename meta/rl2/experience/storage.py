@@ -16,18 +16,16 @@ if TYPE_CHECKING:
 
 
 GIVEN = (
-    *(
-        "obs",
-        "task",
-        "believed",
-        "value",
-        "action",
-        "log_prob",
-        "proximal_log_prob",
-        "reward",
-        "guidance",
-        "terminated",
-    ),
+    "obs",
+    "task",
+    "believed",
+    "value",
+    "action",
+    "log_prob",
+    "proximal_log_prob",
+    "reward",
+    "guidance",
+    "terminated",
 )
 """What of a storage the learner reads, beside what was remembered."""
 
